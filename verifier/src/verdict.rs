@@ -1,0 +1,214 @@
+//! `verdict.json`, schema `steadfast/verdict/1`: what the run proved, for machines and for the report.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::timeline::Fault;
+
+/// The schema name that every verdict carries.
+pub const SCHEMA: &str = "steadfast/verdict/1";
+
+/// The whole document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// Always `steadfast/verdict/1`.
+    pub schema: String,
+    /// Scenario name, e.g. `latency/steady-25k`.
+    pub scenario: String,
+    /// Its title.
+    pub title: String,
+    /// Seed that replays schedule, payload and faults.
+    pub seed: u64,
+    /// Who was judged.
+    pub subject: String,
+    /// The cluster.
+    pub broker: Broker,
+    /// The run as a whole.
+    pub verdict: Outcome,
+    /// What `steadfast` exits with.
+    pub exit_code: u8,
+    /// Delivery claims.
+    pub claims: Vec<ClaimVerdict>,
+    /// Thresholds.
+    pub thresholds: Vec<ThresholdVerdict>,
+    /// Harness causes (H1-H6) and broken checks: each voids what rests on it.
+    pub inconclusive: Vec<Inconclusive>,
+    /// Counts of records.
+    pub records: Records,
+    /// Anomalies by id; every id that was checked is present, with 0 if none was found.
+    pub anomalies: BTreeMap<String, u64>,
+    /// The first few of each anomaly, for people.
+    pub examples: Vec<Example>,
+    /// Faults and what shows that they bit.
+    pub faults: Vec<Fault>,
+    /// Per phase.
+    pub latency_ns: BTreeMap<String, PhaseLatency>,
+    /// CPU and memory, `steady`.
+    pub resources: Resources,
+    /// The machine in brief.
+    pub environment: EnvironmentBrief,
+}
+
+/// The cluster that the verdict speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Broker {
+    /// `kafka`, `docker`, `simulated`, `external`.
+    pub kind: String,
+    /// Version.
+    pub version: String,
+    /// Nodes.
+    pub nodes: u32,
+    /// Why this kind.
+    pub reason: String,
+}
+
+/// Three outcomes; unknown is not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Every claim and threshold holds, on evidence.
+    Pass,
+    /// Neither shown nor refuted.
+    Inconclusive,
+    /// Refuted.
+    Fail,
+}
+
+/// One delivery claim.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimVerdict {
+    /// `lost`, `duplicated`, `reordered-per-key`, `reordered-in-time`, `corrupted`.
+    pub id: String,
+    /// Highest number allowed.
+    pub limit: u64,
+    /// Number found.
+    pub observed: u64,
+    /// Anomaly ids that were really checked.
+    pub checked: Vec<String>,
+    /// Outcome.
+    pub verdict: Outcome,
+    /// Why, when it is not a plain pass or fail.
+    pub reason: Option<String>,
+}
+
+/// One threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ThresholdVerdict {
+    /// Metric.
+    pub metric: String,
+    /// Phase the figure is of.
+    pub phase: String,
+    /// As in the file.
+    pub expression: String,
+    /// Figure; none when there was nothing to measure.
+    pub observed: Option<f64>,
+    /// Limit, same unit.
+    pub limit: f64,
+    /// `ns`, `per_s`, `ratio`, `percent`, `bytes`.
+    pub unit: String,
+    /// Outcome.
+    pub verdict: Outcome,
+    /// Why, when it is not a plain pass or fail.
+    pub reason: Option<String>,
+}
+
+/// A reason why something is neither shown nor refuted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inconclusive {
+    /// `H1` to `H6`, or `check` for a check that broke.
+    pub id: String,
+    /// Phase, where it belongs to one.
+    pub phase: Option<String>,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// Counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Records {
+    /// Due by the schedule.
+    pub intended: u64,
+    /// Handed over to the client.
+    pub sent: u64,
+    /// Acknowledged.
+    pub acked: u64,
+    /// Provably not written.
+    pub not_written: u64,
+    /// May or may not be in the log.
+    pub unknown: u64,
+    /// Read back from the sealed log.
+    pub read: u64,
+}
+
+/// One anomaly, told to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Example {
+    /// Anomaly id.
+    pub id: String,
+    /// Record id as `worker:index`, where there is one.
+    pub record: Option<String>,
+    /// What was expected and what was found.
+    pub detail: String,
+}
+
+/// Latency of one phase.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseLatency {
+    /// Acknowledgement minus intended.
+    pub ack_latency: Percentiles,
+    /// Acknowledgement minus hand-over.
+    pub service_time: Percentiles,
+    /// Hand-over minus intended.
+    pub schedule_lag: Percentiles,
+}
+
+/// Percentiles in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Percentiles {
+    /// Median.
+    pub p50: u64,
+    /// 90 %.
+    pub p90: u64,
+    /// 99 %.
+    pub p99: u64,
+    /// 99.9 %.
+    #[serde(rename = "p99.9")]
+    pub p99_9: u64,
+    /// 99.99 %.
+    #[serde(rename = "p99.99")]
+    pub p99_99: u64,
+    /// Largest.
+    pub max: u64,
+    /// Number of records.
+    pub count: u64,
+}
+
+/// CPU and memory of client and broker in phase `steady`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// µs of CPU per acknowledged record.
+    pub client_cpu_us_per_record: f64,
+    /// µs of CPU per acknowledged record.
+    pub broker_cpu_us_per_record: f64,
+    /// % of a core.
+    pub client_cpu_percent_of_core: f64,
+    /// % of a core.
+    pub broker_cpu_percent_of_core: f64,
+    /// Peak resident set.
+    pub client_rss_peak_bytes: u64,
+    /// Peak resident set, all brokers together.
+    pub broker_rss_peak_bytes: u64,
+}
+
+/// The machine in brief; `environment.json` has all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentBrief {
+    /// Cores.
+    pub cores: u32,
+    /// Kernel release.
+    pub kernel: String,
+    /// Memory.
+    pub memory_bytes: u64,
+}
