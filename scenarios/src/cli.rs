@@ -1,0 +1,169 @@
+//! The command line: what a user types, as types. Flags carry no defaults of their own: flag > `-X` > scenario > default.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults.
+#[derive(Debug, Parser)]
+#[command(name = "steadfast", version, about, max_term_width = 110, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 pass · 1 tool error, damaged run folder · 2 usage or scenario file · \
+3 environment missing · 4 steady state not reached · 5 inconclusive · 10 a delivery claim broken · \
+99 a threshold broken · 130 interrupted, healed")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, in the order in which a user meets them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenario files (or directories of them) and judge each from the log
+    Run(RunArgs),
+    /// Show what a run would do: timeline, records, memory, disk, and which claims this cluster can prove
+    Plan(PlanArgs),
+    /// List the scenarios of the catalogue
+    List {
+        /// Directory to list
+        #[arg(default_value = "scenarios")]
+        directory: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a commented scenario file to start from
+    Init {
+        /// File to write; an existing file is never overwritten
+        #[arg(default_value = "scenario.toml")]
+        file: PathBuf,
+    },
+    /// Judge a run folder again, from the folder alone
+    Verify {
+        /// Run folder
+        directory: PathBuf,
+        /// Print verdict.json
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draw report.html, junit.xml and summary.md of a run folder again
+    Report {
+        /// Run folder
+        directory: PathBuf,
+    },
+    /// Prepare what clusters need
+    Cluster {
+        /// What to do.
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
+    /// Print a JSON Schema: of scenario files (for editors) or of verdict.json
+    Schema {
+        /// Which
+        #[arg(value_enum, default_value = "scenario")]
+        which: SchemaKind,
+    },
+    /// Check this machine: what is here, what is missing, and the command that mends it
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End what a killed run left behind, from its journal on disk
+    Heal,
+    /// (internal) The load generator process of a run
+    #[command(hide = true)]
+    Worker {
+        /// The workload as JSON
+        #[arg(long)]
+        workload: PathBuf,
+    },
+    /// (internal) Become another program that dies with the runner
+    #[command(hide = true, disable_help_flag = true)]
+    ExecChild {
+        /// `--parent PID -- PROGRAM ARGS`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+/// `steadfast cluster ...`
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Fetch the pinned Kafka jars into the user's cache, through Maven
+    Fetch,
+}
+
+/// Schemas that are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// Scenario files.
+    Scenario,
+    /// verdict.json.
+    Verdict,
+}
+
+/// Cluster kinds that `--broker` can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BrokerKind {
+    /// Real Apache Kafka as child processes
+    Kafka,
+    /// A cluster that already runs; needs --bootstrap-server
+    External,
+}
+
+/// What shapes a scenario from the outside; shared by `run` and `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct Overrides {
+    /// Cluster kind
+    #[arg(long, value_enum)]
+    pub broker: Option<BrokerKind>,
+    /// host:port of a cluster that runs already (only with --broker external)
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub bootstrap_server: Vec<String>,
+    /// Allow a bootstrap server that is not on loopback
+    #[arg(long)]
+    pub allow_remote: bool,
+    /// Seed of schedule, payload and faults
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Override a scenario key, e.g. workload.duration=20s
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Override a producer property, e.g. linger.ms=1
+    #[arg(short = 'X', value_name = "PROPERTY=VALUE")]
+    pub property: Vec<String>,
+}
+
+/// `steadfast run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scenario files or directories
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Overrides.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Run folder (several runs: one folder for each inside it); default runs/<scenario>-<time>
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Run each scenario this many times
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: u32,
+    /// Print verdict.json of each run on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `steadfast plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Scenario file
+    pub file: PathBuf,
+    /// Overrides.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
