@@ -1,0 +1,219 @@
+//! `steadfast heal`: ends what dead runners left behind, by their journals; live runners and their children are left alone.
+//!
+//! A process is killed only when three things agree: the pid and its start time (or, for a descendant, being found alive now),
+//! the same boot and pid namespace, and the journal's name in its environment. Between looking and killing it is held by a
+//! pidfd, so that a reused pid is never hit. A directory is removed only when it holds our marker file.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::clock::Deadline;
+use crate::journal::{self, DIRECTORY_MARKER, Entry, JOURNAL_VARIABLE};
+use crate::process::wait_readable;
+use crate::procstat;
+
+/// How long a killed process may take to disappear.
+const GONE_BOUND: Duration = Duration::from_secs(5);
+
+/// What was done, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Healed {
+    /// One entry per thing found; empty when there was nothing to mend.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that `heal` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A process was killed.
+    Killed {
+        /// Name in the journal, or the command's name for a descendant.
+        name: String,
+        /// Its pid.
+        pid: u32,
+    },
+    /// A temporary directory was removed.
+    Removed(PathBuf),
+    /// A runner is alive: its children are its own affair.
+    LeftAlone {
+        /// The runner's pid.
+        runner: u32,
+    },
+    /// Something could not be mended; its journal stays.
+    Failed(String),
+}
+
+impl Healed {
+    /// True when something could not be mended.
+    pub fn failed(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Failed(_)))
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Step::Killed { name, pid } => write!(out, "killed {name} (pid {pid})"),
+            Step::Removed(path) => write!(out, "removed {}", path.display()),
+            Step::LeftAlone { runner } => write!(out, "left the live run of pid {runner} alone"),
+            Step::Failed(reason) => write!(out, "failed: {reason}"),
+        }
+    }
+}
+
+/// Mends by every journal in the user's state directory.
+pub fn heal() -> io::Result<Healed> {
+    heal_in(&journal::directory()?)
+}
+
+/// Mends by every journal in this directory.
+pub fn heal_in(directory: &Path) -> io::Result<Healed> {
+    let mut healed = Healed::default();
+    let listing = match fs::read_dir(directory) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(healed),
+        Err(error) => return Err(error),
+    };
+    let mut paths: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    paths.sort();
+    for path in paths {
+        if let Err(error) = heal_one(&path, &mut healed.steps) {
+            healed
+                .steps
+                .push(Step::Failed(format!("{}: {error}", path.display())));
+        }
+    }
+    Ok(healed)
+}
+
+fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
+    // Two heals at once: the second finds the file gone.
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(());
+    }
+    let entries = journal::read(path)?;
+    let Some(Entry::Runner {
+        pid,
+        start_time,
+        boot_id,
+        pid_namespace,
+    }) = entries.first()
+    else {
+        // Torn before its first line was whole: nothing had been started by then, unless the runner is just writing it.
+        return if is_old(&file)? {
+            fs::remove_file(path)
+        } else {
+            Ok(())
+        };
+    };
+    let same_boot = *boot_id == journal::boot_id()?;
+    if same_boot && *pid_namespace != journal::pid_namespace()? {
+        steps.push(Step::LeftAlone { runner: *pid });
+        return Ok(());
+    }
+    if same_boot && procstat::is_alive(*pid, *start_time) {
+        steps.push(Step::LeftAlone { runner: *pid });
+        return Ok(());
+    }
+    let before = steps.len();
+    if same_boot {
+        let name = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        kill_all(&name, &entries, steps);
+    }
+    remove_directories(&entries, steps);
+    if steps[before..].iter().any(|step| matches!(step, Step::Failed(_))) {
+        return Ok(());
+    }
+    fs::remove_file(path)
+}
+
+/// The journalled children first, then whatever else carries the journal's name: their descendants.
+fn kill_all(journal_name: &str, entries: &[Entry], steps: &mut Vec<Step>) {
+    for entry in entries {
+        if let Entry::Child {
+            name,
+            pid,
+            start_time,
+        } = entry
+            && procstat::is_alive(*pid, *start_time)
+        {
+            kill_one(journal_name, name, *pid, steps);
+        }
+    }
+    let Ok(everyone) = fs::read_dir("/proc") else {
+        return;
+    };
+    let pids = everyone.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    for pid in pids.filter(|pid| procstat::has_variable(*pid, JOURNAL_VARIABLE, journal_name)) {
+        if let Some(stat) = procstat::stat(pid).filter(|stat| stat.state != 'Z') {
+            kill_one(journal_name, &stat.comm, pid, steps);
+        }
+    }
+}
+
+fn kill_one(journal_name: &str, name: &str, pid: u32, steps: &mut Vec<Step>) {
+    let Some(pidfd) = procstat::raw(pid).and_then(|raw| pidfd_open(raw, PidfdFlags::empty()).ok()) else {
+        return;
+    };
+    // Looked at again behind the pidfd: whatever has this pid now is what the signal goes to.
+    if !procstat::has_variable(pid, JOURNAL_VARIABLE, journal_name) {
+        return;
+    }
+    let killed = pidfd_send_signal(&pidfd, Signal::KILL).is_ok();
+    let deadline = Deadline::after(GONE_BOUND);
+    let gone = || procstat::stat(pid).is_none_or(|stat| stat.state == 'Z');
+    while killed && !gone() && !deadline.passed() {
+        if wait_readable(&pidfd, deadline.left()).is_err() {
+            break;
+        }
+    }
+    steps.push(if killed && gone() {
+        Step::Killed {
+            name: name.to_owned(),
+            pid,
+        }
+    } else {
+        Step::Failed(format!("{name} (pid {pid}) does not end"))
+    });
+}
+
+fn remove_directories(entries: &[Entry], steps: &mut Vec<Step>) {
+    let gone = |path: &PathBuf| {
+        entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::DirectoryGone { path: p } if p == path))
+    };
+    for entry in entries {
+        if let Entry::Directory { path } = entry
+            && !gone(path)
+            && path.join(DIRECTORY_MARKER).is_file()
+        {
+            steps.push(match fs::remove_dir_all(path) {
+                Ok(()) => Step::Removed(path.clone()),
+                Err(error) => Step::Failed(format!("cannot remove {}: {error}", path.display())),
+            });
+        }
+    }
+}
+
+/// Older than any runner takes from creating the file to writing its first line.
+fn is_old(file: &File) -> io::Result<bool> {
+    const OLD: Duration = Duration::from_secs(60);
+    Ok(file.metadata()?.modified()?.elapsed().is_ok_and(|age| age > OLD))
+}
+
+#[cfg(test)]
+mod tests;

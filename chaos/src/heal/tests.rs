@@ -1,0 +1,177 @@
+use std::process::{Child, Command};
+
+use super::*;
+
+/// A process that a dead runner might have left: it carries the name of journal `1-1-0`.
+struct Leftover(Child);
+
+impl Leftover {
+    fn start(journal_name: &str) -> Leftover {
+        Leftover(
+            Command::new("/bin/sleep")
+                .arg("1000")
+                .env(JOURNAL_VARIABLE, journal_name)
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    fn start_time(&self) -> u64 {
+        procstat::stat(self.0.id()).unwrap().start_time
+    }
+
+    fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn write_journal(directory: &Path, runner: (u32, u64), boot_id: &str, rest: &[Entry]) -> PathBuf {
+    let pid_namespace = journal::pid_namespace().unwrap();
+    let (pid, start_time) = runner;
+    let mut entries = vec![Entry::Runner {
+        pid,
+        start_time,
+        boot_id: boot_id.into(),
+        pid_namespace,
+    }];
+    entries.extend_from_slice(rest);
+    let lines: Vec<String> = entries
+        .iter()
+        .map(|entry| serde_json::to_string(entry).unwrap())
+        .collect();
+    let path = directory.join("1-1-0.jsonl");
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    path
+}
+
+/// Pid 1 is alive everywhere, but not with this start time.
+const DEAD: (u32, u64) = (1, u64::MAX);
+
+#[test]
+fn what_a_dead_runner_left_is_killed_and_the_journal_goes() {
+    let home = tempfile::tempdir().unwrap();
+    let name = format!("1-1-{}", std::process::id());
+    let mut child = Leftover::start(&name);
+    let mut descendant = Leftover::start(&name);
+    let data = home.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join(DIRECTORY_MARKER), "").unwrap();
+    let entries = [
+        Entry::Child {
+            name: "broker-1".into(),
+            pid: child.0.id(),
+            start_time: child.start_time(),
+        },
+        Entry::Directory { path: data.clone() },
+    ];
+    let path = write_journal(home.path(), DEAD, &journal::boot_id().unwrap(), &entries);
+    fs::rename(path, home.path().join(format!("{name}.jsonl"))).unwrap();
+
+    let healed = heal_in(home.path()).unwrap();
+    assert!(
+        healed.steps.contains(&Step::Killed {
+            name: "broker-1".into(),
+            pid: child.0.id()
+        }),
+        "{healed:?}"
+    );
+    assert!(
+        healed.steps.contains(&Step::Killed {
+            name: "sleep".into(),
+            pid: descendant.0.id()
+        }),
+        "{healed:?}"
+    );
+    assert!(healed.steps.contains(&Step::Removed(data.clone())), "{healed:?}");
+    assert!(!child.lives() && !descendant.lives() && !data.exists());
+    assert_eq!(heal_in(home.path()).unwrap(), Healed::default());
+}
+
+#[test]
+fn a_reused_pid_is_spared() {
+    let home = tempfile::tempdir().unwrap();
+    // One has the pid and the start time but not the name, the other the pid and the name of another journal.
+    let mut stranger = Leftover::start("someone-else");
+    let mut reused = Leftover::start("9-9-9");
+    let entries = [
+        Entry::Child {
+            name: "a".into(),
+            pid: stranger.0.id(),
+            start_time: stranger.start_time(),
+        },
+        Entry::Child {
+            name: "b".into(),
+            pid: reused.0.id(),
+            start_time: reused.start_time() + 1,
+        },
+    ];
+    write_journal(home.path(), DEAD, &journal::boot_id().unwrap(), &entries);
+    assert_eq!(heal_in(home.path()).unwrap(), Healed::default());
+    assert!(stranger.lives() && reused.lives());
+}
+
+#[test]
+fn a_live_runners_children_are_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = Leftover::start("1-1-0");
+    let own = std::process::id();
+    let runner = (own, procstat::stat(own).unwrap().start_time);
+    let entries = [Entry::Child {
+        name: "a".into(),
+        pid: child.0.id(),
+        start_time: child.start_time(),
+    }];
+    let path = write_journal(home.path(), runner, &journal::boot_id().unwrap(), &entries);
+    assert_eq!(
+        heal_in(home.path()).unwrap().steps,
+        [Step::LeftAlone { runner: own }]
+    );
+    assert!(child.lives() && path.exists());
+}
+
+#[test]
+fn after_a_reboot_only_directories_are_mended() {
+    let home = tempfile::tempdir().unwrap();
+    let mut innocent = Leftover::start("1-1-0");
+    let entries = [Entry::Child {
+        name: "a".into(),
+        pid: innocent.0.id(),
+        start_time: innocent.start_time(),
+    }];
+    let path = write_journal(home.path(), DEAD, "another boot", &entries);
+    assert_eq!(heal_in(home.path()).unwrap(), Healed::default());
+    assert!(innocent.lives() && !path.exists());
+}
+
+#[test]
+fn a_directory_without_our_marker_is_never_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let precious = home.path().join("precious");
+    fs::create_dir(&precious).unwrap();
+    write_journal(
+        home.path(),
+        DEAD,
+        &journal::boot_id().unwrap(),
+        &[Entry::Directory {
+            path: precious.clone(),
+        }],
+    );
+    assert_eq!(heal_in(home.path()).unwrap(), Healed::default());
+    assert!(precious.exists());
+}
+
+#[test]
+fn a_damaged_journal_is_reported_and_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("1-1-0.jsonl");
+    fs::write(&path, "nonsense\nmore nonsense\n").unwrap();
+    assert!(heal_in(home.path()).unwrap().failed());
+    assert!(path.exists());
+}
