@@ -85,6 +85,8 @@ pub struct ClaimVerdict {
     pub limit: u64,
     /// Number found.
     pub observed: u64,
+    /// Number of acknowledged records that the claim speaks of: a zero proves no more than so many.
+    pub sample: u64,
     /// Anomaly ids that were really checked.
     pub checked: Vec<String>,
     /// Outcome.
