@@ -135,7 +135,13 @@ pub fn join_faults(events: &[FaultEvent]) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     for event in events {
         match event {
-            FaultEvent::Started { name, action, target, resolved, at_ns } => faults.push(Fault {
+            FaultEvent::Started {
+                name,
+                action,
+                target,
+                resolved,
+                at_ns,
+            } => faults.push(Fault {
                 name: name.clone(),
                 action: action.clone(),
                 target: target.clone(),
@@ -145,7 +151,9 @@ pub fn join_faults(events: &[FaultEvent]) -> Vec<Fault> {
                 evidence: BTreeMap::new(),
                 failed: None,
             }),
-            FaultEvent::Bit { name, what, value, .. } => {
+            FaultEvent::Bit {
+                name, what, value, ..
+            } => {
                 if let Some(fault) = last(&mut faults, name) {
                     fault.evidence.insert(what.clone(), value.clone());
                 }
