@@ -1,1 +1,11 @@
-//! steadfast-loadgen
+//! Where a record is born: an open-loop schedule, a generator whose bytes follow from the seed, and the worker process
+//! around them.
+//!
+//! ```text
+//! Workload ──▶ schedule ──▶ generator ──▶ history.handed_over ──▶ producer ──▶ history.completed
+//!              when          what          (before the client)                  + live progress
+//! ```
+
+mod poisson; // ... of them, the exponential gaps
+mod random;
+pub mod schedule; // when each record is due // numbers that follow from (seed, stream, index)
