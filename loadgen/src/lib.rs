@@ -7,5 +7,7 @@
 //! ```
 
 mod poisson; // ... of them, the exponential gaps
+pub mod generator; // what each record carries
+mod keys; // ... of it, key and per-key sequence
 mod random;
 pub mod schedule; // when each record is due // numbers that follow from (seed, stream, index)
