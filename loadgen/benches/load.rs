@@ -38,10 +38,19 @@ fn schedule(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("schedule");
     group.throughput(Throughput::Elements(RUN as u64));
     let rate = 1e6;
-    let stages = vec![Stage { target: rate, duration_ns: HOUR_NS }];
+    let stages = vec![Stage {
+        target: rate,
+        duration_ns: HOUR_NS,
+    }];
     for (name, executor) in [
         ("constant", Executor::ConstantArrivalRate { rate }),
-        ("ramp", Executor::RampingArrivalRate { start_rate: 1000.0, stages }),
+        (
+            "ramp",
+            Executor::RampingArrivalRate {
+                start_rate: 1000.0,
+                stages,
+            },
+        ),
         ("poisson", Executor::Poisson { rate }),
     ] {
         let fresh = Schedule::new(&workload(executor, Keys::None, 100)).expect("a valid workload");
@@ -65,14 +74,30 @@ fn generate(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(RUN as u64));
     let all = || Executor::Unlimited { records: 1 };
     let with_headers = Workload {
-        headers: vec![HeaderSpec { name: "source".into(), size: 16 }],
+        headers: vec![HeaderSpec {
+            name: "source".into(),
+            size: 16,
+        }],
         ..workload(all(), Keys::None, 100)
     };
     for (name, order) in [
         ("keyless-100B", workload(all(), Keys::None, 100)),
         ("keyless-1000B", workload(all(), Keys::None, 1000)),
-        ("uniform-100B", workload(all(), Keys::Uniform { count: 10_000 }, 100)),
-        ("zipf-100B", workload(all(), Keys::Zipf { count: 10_000, exponent: 1.0 }, 100)),
+        (
+            "uniform-100B",
+            workload(all(), Keys::Uniform { count: 10_000 }, 100),
+        ),
+        (
+            "zipf-100B",
+            workload(
+                all(),
+                Keys::Zipf {
+                    count: 10_000,
+                    exponent: 1.0,
+                },
+                100,
+            ),
+        ),
         ("header-100B", with_headers),
     ] {
         let material = Material::new(&order).expect("a valid workload");

@@ -131,7 +131,12 @@ impl<'m> Generator<'m> {
         if partitions == 0 || i32::try_from(partitions).is_err() {
             return Err(GeneratorError::Partitions(partitions));
         }
-        let Workload { seed, worker, first_index, .. } = *workload;
+        let Workload {
+            seed,
+            worker,
+            first_index,
+            ..
+        } = *workload;
         let names = material.header_names.iter();
         Ok(Generator {
             material,
@@ -158,7 +163,9 @@ impl<'m> Generator<'m> {
         let rest = &mut self.value[STAMP_BYTES..];
         rest.copy_from_slice(self.material.cut(bits, rest.len()));
         for (nth, header) in self.headers.iter_mut().enumerate() {
-            let turned = bits.rotate_left(13 * (nth as u32 + 1)).wrapping_add(nth as u64 / 64);
+            let turned = bits
+                .rotate_left(13 * (nth as u32 + 1))
+                .wrapping_add(nth as u64 / 64);
             header.1 = self.material.cut(turned, self.material.header_sizes[nth]);
         }
         let (key, sequence) = self.keys.choose(i);
@@ -168,7 +175,14 @@ impl<'m> Generator<'m> {
         };
         let id = RecordId::new(self.worker, i);
         let key = key_text(&self.key, self.key_from);
-        stamp::write(&mut self.value, id, sequence, &self.material.topic, key, &self.headers);
+        stamp::write(
+            &mut self.value,
+            id,
+            sequence,
+            &self.material.topic,
+            key,
+            &self.headers,
+        );
         self.current()
     }
 
@@ -185,7 +199,11 @@ impl<'m> Generator<'m> {
 
     /// No record is longer than this in a batch, bytes.
     pub fn max_record_bytes(&self) -> usize {
-        let names = self.material.header_names.iter().map(|name| name.len() + HEADER_OVERHEAD);
+        let names = self
+            .material
+            .header_names
+            .iter()
+            .map(|name| name.len() + HEADER_OVERHEAD);
         RECORD_OVERHEAD
             + KEY_BYTES
             + self.value.len()

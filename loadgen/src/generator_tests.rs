@@ -22,7 +22,13 @@ fn workload(keys: Keys, record_size: u32, headers: &[(&str, u32)]) -> Workload {
         drain_ns: 0,
         record_size,
         keys,
-        headers: headers.iter().map(|&(name, size)| HeaderSpec { name: name.into(), size }).collect(),
+        headers: headers
+            .iter()
+            .map(|&(name, size)| HeaderSpec {
+                name: name.into(),
+                size,
+            })
+            .collect(),
         producer: Default::default(),
         history: "h".into(),
     }
@@ -53,7 +59,17 @@ fn bytes_of_a_seed_never_change() {
     let prints = [
         fingerprint(&workload(Keys::None, 100, &[]), 1000),
         fingerprint(&workload(Keys::Uniform { count: 50 }, 64, &headers), 1000),
-        fingerprint(&workload(Keys::Zipf { count: 50, exponent: 1.0 }, 16, &[]), 1000),
+        fingerprint(
+            &workload(
+                Keys::Zipf {
+                    count: 50,
+                    exponent: 1.0,
+                },
+                16,
+                &[],
+            ),
+            1000,
+        ),
         fingerprint(&workload(Keys::RoundRobin { count: 7 }, 100_000, &[]), 20),
     ];
     assert_eq!(prints, [1_024_951_627, 899_210_231, 2_605_443_325, 1_641_867_120]);
@@ -62,9 +78,18 @@ fn bytes_of_a_seed_never_change() {
 #[test]
 fn seed_worker_and_index_all_count() {
     let base = workload(Keys::None, 100, &[]);
-    let other_seed = Workload { seed: 2, ..base.clone() };
-    let other_worker = Workload { worker: 4, ..base.clone() };
-    let later = Workload { first_index: 1, ..base.clone() };
+    let other_seed = Workload {
+        seed: 2,
+        ..base.clone()
+    };
+    let other_worker = Workload {
+        worker: 4,
+        ..base.clone()
+    };
+    let later = Workload {
+        first_index: 1,
+        ..base.clone()
+    };
     let prints = [&base, &other_seed, &other_worker, &later].map(|workload| fingerprint(workload, 10));
     for (i, a) in prints.iter().enumerate() {
         assert!(prints[i + 1..].iter().all(|b| a != b), "{prints:?}");
@@ -73,7 +98,10 @@ fn seed_worker_and_index_all_count() {
 
 #[test]
 fn partition_and_key_are_as_documented() {
-    let order = Workload { first_index: 10, ..workload(Keys::RoundRobin { count: 1000 }, 32, &[]) };
+    let order = Workload {
+        first_index: 10,
+        ..workload(Keys::RoundRobin { count: 1000 }, 32, &[])
+    };
     let material = Material::new(&order).unwrap();
     let mut generator = Generator::new(&order, &material).unwrap();
     for i in 10..20 {
@@ -81,7 +109,10 @@ fn partition_and_key_are_as_documented() {
         assert_eq!((record.index, record.partition), (i, Some((i % 6) as i32)));
         assert_eq!(record.key, Some(format!("key-{i}").as_bytes()));
     }
-    let sticky = Workload { partition: PartitionChoice::Sticky, ..order };
+    let sticky = Workload {
+        partition: PartitionChoice::Sticky,
+        ..order
+    };
     let mut generator = Generator::new(&sticky, &material).unwrap();
     assert_eq!(generator.advance().partition, None);
     let mut text = *b"key-00000000000000000000";
@@ -98,9 +129,15 @@ fn mistakes_are_named() {
     assert_eq!(material(&large), Err(GeneratorError::RecordSize(u32::MAX)));
     let header = workload(Keys::None, 16, &[("h", u32::MAX)]);
     assert_eq!(material(&header), Err(GeneratorError::Headers));
-    let nowhere = Workload { partitions: 0, ..workload(Keys::None, 16, &[]) };
+    let nowhere = Workload {
+        partitions: 0,
+        ..workload(Keys::None, 16, &[])
+    };
     let made = Material::new(&nowhere).unwrap();
-    assert_eq!(Generator::new(&nowhere, &made).map(|_| ()).unwrap_err(), GeneratorError::Partitions(0));
+    assert_eq!(
+        Generator::new(&nowhere, &made).map(|_| ()).unwrap_err(),
+        GeneratorError::Partitions(0)
+    );
 }
 
 proptest! {

@@ -46,8 +46,12 @@ impl KeyChooser {
     ) -> Result<KeyChooser, GeneratorError> {
         let law = match *keys {
             Keys::None => Law::Keyless,
-            Keys::Uniform { count } => Law::Uniform { count: checked(count)? },
-            Keys::Zipf { count, exponent } => Law::Zipf { slots: alias_table(checked(count)?, exponent)? },
+            Keys::Uniform { count } => Law::Uniform {
+                count: checked(count)?,
+            },
+            Keys::Zipf { count, exponent } => Law::Zipf {
+                slots: alias_table(checked(count)?, exponent)?,
+            },
             Keys::RoundRobin { count: 0 } => return Err(GeneratorError::KeyCount(0)),
             Keys::RoundRobin { count } => Law::RoundRobin { count },
         };
@@ -57,7 +61,11 @@ impl KeyChooser {
             Law::Keyless | Law::RoundRobin { .. } => 0,
         };
         let random = Random::new(seed, worker, Stream::Key);
-        let mut chooser = KeyChooser { random, law, sequences: vec![0; counted] };
+        let mut chooser = KeyChooser {
+            random,
+            law,
+            sequences: vec![0; counted],
+        };
         if counted > 0 {
             for i in 0..first_index {
                 chooser.choose(i);
@@ -78,7 +86,11 @@ impl KeyChooser {
                 let bits = self.random.at(i);
                 let column = below(bits, slots.len() as u64);
                 let slot = slots[column as usize];
-                if (bits as u32) < slot.threshold { column } else { u64::from(slot.other) }
+                if (bits as u32) < slot.threshold {
+                    column
+                } else {
+                    u64::from(slot.other)
+                }
             }
         };
         let next = &mut self.sequences[key as usize];
@@ -89,7 +101,11 @@ impl KeyChooser {
 }
 
 fn checked(count: u64) -> Result<u64, GeneratorError> {
-    if (1..=MAX_KEYS).contains(&count) { Ok(count) } else { Err(GeneratorError::KeyCount(count)) }
+    if (1..=MAX_KEYS).contains(&count) {
+        Ok(count)
+    } else {
+        Err(GeneratorError::KeyCount(count))
+    }
 }
 
 /// Columns of equal weight, each shared by at most two keys; key k (from 0) weighs 1 / (k + 1)^exponent.
@@ -100,14 +116,21 @@ fn alias_table(count: u64, exponent: f64) -> Result<Vec<Slot>, GeneratorError> {
     let mut weights: Vec<f64> = (1..=count).map(|k| (k as f64).powf(-exponent)).collect();
     let mean = weights.iter().sum::<f64>() / count as f64;
     weights.iter_mut().for_each(|weight| *weight /= mean);
-    let mut slots: Vec<Slot> =
-        (0..count).map(|key| Slot { threshold: u32::MAX, other: key as u32 }).collect();
+    let mut slots: Vec<Slot> = (0..count)
+        .map(|key| Slot {
+            threshold: u32::MAX,
+            other: key as u32,
+        })
+        .collect();
     let (mut small, mut large): (Vec<u32>, Vec<u32>) =
         (0..count as u32).partition(|&key| weights[key as usize] < 1.0);
     while let (Some(&little), Some(&much)) = (small.last(), large.last()) {
         small.pop();
         let weight = weights[little as usize];
-        slots[little as usize] = Slot { threshold: (weight * 4_294_967_296.0) as u32, other: much };
+        slots[little as usize] = Slot {
+            threshold: (weight * 4_294_967_296.0) as u32,
+            other: much,
+        };
         weights[much as usize] -= 1.0 - weight;
         if weights[much as usize] < 1.0 {
             large.pop();
@@ -131,7 +154,13 @@ mod tests {
 
     #[test]
     fn zipf_weights_fall_as_their_rank() {
-        let mut zipf = chooser(&Keys::Zipf { count: 1000, exponent: 1.0 }, 0);
+        let mut zipf = chooser(
+            &Keys::Zipf {
+                count: 1000,
+                exponent: 1.0,
+            },
+            0,
+        );
         let mut counts = vec![0f64; 1000];
         for i in 0..1_000_000 {
             counts[zipf.choose(i).0.unwrap() as usize] += 1.0;
@@ -140,7 +169,10 @@ mod tests {
         for rank in [1usize, 2, 10, 100] {
             let expected = 1_000_000.0 / 7.485 / rank as f64;
             let seen = counts[rank - 1];
-            assert!((seen - expected).abs() < 6.0 * expected.sqrt(), "rank {rank}: {seen} of {expected}");
+            assert!(
+                (seen - expected).abs() < 6.0 * expected.sqrt(),
+                "rank {rank}: {seen} of {expected}"
+            );
         }
     }
 
@@ -150,8 +182,14 @@ mod tests {
         assert!(refused(Keys::Uniform { count: 0 }));
         assert!(refused(Keys::RoundRobin { count: 0 }));
         assert!(refused(Keys::Uniform { count: MAX_KEYS + 1 }));
-        assert!(refused(Keys::Zipf { count: 10, exponent: f64::NAN }));
-        assert!(refused(Keys::Zipf { count: 10, exponent: -1.0 }));
+        assert!(refused(Keys::Zipf {
+            count: 10,
+            exponent: f64::NAN
+        }));
+        assert!(refused(Keys::Zipf {
+            count: 10,
+            exponent: -1.0
+        }));
     }
 
     fn any_keys() -> impl Strategy<Value = Keys> {

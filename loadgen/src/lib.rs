@@ -6,8 +6,8 @@
 //!              when          what          (before the client)                  + live progress
 //! ```
 
-mod poisson; // ... of them, the exponential gaps
 pub mod generator; // what each record carries
 mod keys; // ... of it, key and per-key sequence
+mod poisson; // ... of them, the exponential gaps
 mod random;
 pub mod schedule; // when each record is due // numbers that follow from (seed, stream, index)
