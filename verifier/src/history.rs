@@ -9,6 +9,7 @@
 //!                  the hand-over, the second to the first, each later one as the change of that difference
 //!   2 completed    outcome, partition, base offset, error code, ack ns, pid, epoch, base sequence, transaction,
 //!                  count, then the indexes: the first, then differences
+//!   4 withheld     first index, count, due ns of first and last, whether the client had room, ns of giving up
 //!   3 end          number of entries before it, header included
 //! end word = 0 while the writer lives; then file length / 8 (u32) and its CRC-32C (u32)
 //! ```
@@ -28,7 +29,7 @@ mod map;
 mod reader;
 mod writer;
 
-pub use entry::{Completed, Entry, Header, MAX_RECORDS_PER_ENTRY, Outcome};
+pub use entry::{Completed, Entry, Header, MAX_RECORDS_PER_ENTRY, Outcome, Withheld};
 pub use reader::Reader;
 pub use writer::Writer;
 

@@ -11,6 +11,7 @@ pub const MAX_RECORDS_PER_ENTRY: usize = 65_536;
 const HANDED_OVER: u8 = 1;
 const COMPLETED: u8 = 2;
 const END: u8 = 3;
+const WITHHELD: u8 = 4;
 
 /// The first entry: whose history this is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,8 +56,28 @@ pub enum Entry<'a> {
     },
     /// The outcome of one batch, or of a part of one that was cut at [`MAX_RECORDS_PER_ENTRY`].
     Completed(Completed<'a>),
+    /// Records that were due and that the subject never gave to its client.
+    Withheld(Withheld),
     /// The writer ended in order.
     End,
+}
+
+/// A run of records that were due and never handed over, written once the subject gave them up: what H1 (a) asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withheld {
+    /// Index of the first; the others follow without gap.
+    pub first_index: u64,
+    /// How many.
+    pub count: u64,
+    /// When the first was due, CLOCK_MONOTONIC.
+    pub first_due_ns: u64,
+    /// When the last was due.
+    pub last_due_ns: u64,
+    /// True when the client would have taken them: a fault of the harness. False when its buffer was full or it had
+    /// failed: schedule debt.
+    pub had_room: bool,
+    /// When they were given up.
+    pub at_ns: u64,
 }
 
 /// The outcome of one batch. Fields that a subject does not know are -1 (`transaction`: 0).
@@ -131,6 +152,18 @@ pub(super) fn encode_completed(body: &mut Vec<u8>, completed: &Completed<'_>) {
     }
 }
 
+/// Replaces `body` by an entry of records never handed over.
+pub(super) fn encode_withheld(body: &mut Vec<u8>, withheld: &Withheld) {
+    body.clear();
+    body.push(WITHHELD);
+    put(body, withheld.first_index);
+    put(body, withheld.count);
+    put(body, withheld.first_due_ns);
+    put(body, withheld.last_due_ns);
+    body.push(withheld.had_room.into());
+    put(body, withheld.at_ns);
+}
+
 /// Replaces `body` by the end entry.
 pub(super) fn encode_end(body: &mut Vec<u8>, entries_before: u64) {
     body.clear();
@@ -158,6 +191,18 @@ pub(super) fn decode<'a>(body: &[u8], entries_before: u64, numbers: &'a mut Vec<
             }
         }
         COMPLETED => Entry::Completed(decode_completed(&mut cursor, numbers)?),
+        WITHHELD => Entry::Withheld(Withheld {
+            first_index: cursor.unsigned()?,
+            count: cursor.unsigned()?,
+            first_due_ns: cursor.unsigned()?,
+            last_due_ns: cursor.unsigned()?,
+            had_room: match cursor.byte()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            },
+            at_ns: cursor.unsigned()?,
+        }),
         END => (cursor.unsigned()? == entries_before).then_some(Entry::End)?,
         _ => return None,
     };

@@ -24,6 +24,7 @@ enum Owned {
         outcome: Outcome,
         base_sequence: i32,
     },
+    Withheld(Withheld),
 }
 
 fn header() -> Header {
@@ -95,6 +96,7 @@ fn write(path: &std::path::Path, entries: &[Owned]) -> Writer {
                     .completed(&completed(indexes, *base_offset, *outcome, *base_sequence))
                     .unwrap();
             }
+            Owned::Withheld(withheld) => writer.withheld(withheld).unwrap(),
         }
     }
     writer
@@ -133,6 +135,7 @@ fn read(path: &std::path::Path) -> Result<(Vec<Owned>, bool), FormatError> {
                     base_sequence: found.base_sequence,
                 });
             }
+            Entry::Withheld(withheld) => entries.push(Owned::Withheld(withheld)),
             Entry::End => ended = true,
         }
     }
@@ -380,6 +383,16 @@ fn any_entry() -> impl Strategy<Value = Owned> {
                     base_sequence
                 }
             ),
+        (any::<[u64; 5]>(), any::<bool>()).prop_map(|(n, had_room)| {
+            Owned::Withheld(Withheld {
+                first_index: n[0],
+                count: n[1].max(1),
+                first_due_ns: n[2],
+                last_due_ns: n[3],
+                had_room,
+                at_ns: n[4],
+            })
+        }),
     ]
 }
 

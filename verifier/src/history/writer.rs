@@ -9,7 +9,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::entry::{self, Completed, Header, MAX_RECORDS_PER_ENTRY};
+use super::entry::{self, Completed, Header, MAX_RECORDS_PER_ENTRY, Withheld};
 use super::map::Window;
 use super::{MAGIC, MAX_BODY_BYTES, end_word};
 use crate::frame::{self, HEADER_BYTES, PREAMBLE_BYTES};
@@ -107,6 +107,15 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Records that these were due and are given up before the client got them. A count of 0 writes nothing.
+    pub fn withheld(&mut self, withheld: &Withheld) -> io::Result<()> {
+        if withheld.count == 0 {
+            return Ok(());
+        }
+        entry::encode_withheld(&mut self.body, withheld);
+        self.append()
     }
 
     /// Bytes of the history so far.
