@@ -1,1 +1,62 @@
-//! steadfast-reports
+//! What a run showed, for people and for other tools. A pure function of the run folder: it can be drawn again
+//! tomorrow, on another machine, without a broker.
+//!
+//! ```text
+//! verdict.json ─────┐             ┌▶ html     report.html   one file, no network, readable without script
+//! measurements.json ┼▶ view::Page ┤
+//! environment.json ─┘             ├▶ summary  summary.md    a page of Markdown for a pull request
+//!                                 └▶ junit    junit.xml     a test case per claim and threshold
+//! several verdict.json ───────────▶ index     index.html    a line per run
+//! ```
+//!
+//! Every string of the inputs is treated as hostile: `text` makes control characters visible and bounds lengths,
+//! the templates and the chart writer escape the rest.
+
+mod chart; // inline SVG: scales, axes, lines, bands
+mod folder; // reads the three documents of a run folder
+mod html; // report.html
+mod index; // index.html for several runs
+mod junit;
+mod number; // figures with their units
+mod summary; // summary.md
+mod text; // strings of strangers, made safe to show
+mod view; // what the page says, as plain values // junit.xml
+
+#[cfg(test)]
+mod fixture; // three runs that look like real ones
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use folder::{Folder, MAX_DOCUMENT_BYTES, ReportError};
+pub use html::MAX_PAGE_BYTES;
+pub use index::index;
+
+/// Draws `report.html`, `junit.xml` and `summary.md` into `run_dir` from its `verdict.json`, `measurements.json` and
+/// `environment.json`. Files that exist are replaced, each in one step.
+///
+/// # Errors
+/// A document that is missing, too large or not of this version, or a folder that cannot be written to.
+pub fn write_all(run_dir: &Path) -> Result<(), ReportError> {
+    let folder = Folder::read(run_dir)?;
+    let page = html::render(&folder)?;
+    replace(&run_dir.join("report.html"), page.as_bytes())?;
+    replace(
+        &run_dir.join("junit.xml"),
+        junit::render(&folder.verdict)?.as_bytes(),
+    )?;
+    replace(&run_dir.join("summary.md"), summary::render(&folder).as_bytes())
+}
+
+/// Writes beside the target and renames, so that nobody ever opens half a report.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Write {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = PathBuf::from(beside);
+    fs::write(&beside, bytes).map_err(failed)?;
+    fs::rename(&beside, path).map_err(failed)
+}

@@ -1,0 +1,429 @@
+//! Three runs for tests that look like real ones: one that passes, one that lost records, one that proves nothing.
+//! Shapes are computed, never random, so that a chart can be compared by eye with the one before.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use steadfast_verifier::environment::{BrokerEnvironment, Environment, Setting};
+use steadfast_verifier::measurements::{
+    Curve, Disturbance, JudgeCost, Measurements, Phase, Point, ResourcePoint,
+};
+use steadfast_verifier::timeline::Fault;
+use steadfast_verifier::verdict::{
+    Broker, ClaimVerdict, EnvironmentBrief, Example, Inconclusive, Outcome, Percentiles, PhaseLatency,
+    Records, Resources, SCHEMA, ThresholdVerdict, Verdict,
+};
+
+use crate::folder::Folder;
+
+const SECOND: i64 = 1_000_000_000;
+const RATE: u64 = 25_000;
+
+/// `latency/steady-25k`, passed.
+pub(crate) fn pass() -> Folder {
+    let records = Records {
+        intended: 1_875_000,
+        sent: 1_875_000,
+        acked: 1_875_000,
+        not_written: 0,
+        unknown: 0,
+        read: 1_875_000,
+    };
+    let phases = vec![phase("warmup", 0, 15), phase("steady", 15, 75)];
+    let verdict = Verdict {
+        schema: SCHEMA.to_owned(),
+        scenario: "latency/steady-25k".to_owned(),
+        title: "25,000 records a second, acknowledged in under a millisecond".to_owned(),
+        seed: 20_261_122,
+        subject: "steadfast".to_owned(),
+        broker: Broker {
+            kind: "kafka".to_owned(),
+            version: "4.1.0".to_owned(),
+            nodes: 1,
+            reason: "--broker kafka".to_owned(),
+        },
+        verdict: Outcome::Pass,
+        exit_code: 0,
+        claims: claims(0, 0),
+        thresholds: vec![
+            threshold("ack_latency", "steady", "p(50)<500us", 268_000.0, 500_000.0, "ns"),
+            threshold("ack_latency", "steady", "p(99)<1ms", 598_000.0, 1_000_000.0, "ns"),
+            threshold(
+                "achieved_rate",
+                "steady",
+                "rate>=25000/s",
+                25_000.0,
+                25_000.0,
+                "per_s",
+            ),
+            threshold("client_cpu", "steady", "value<90%", 41.3, 90.0, "percent"),
+        ],
+        inconclusive: Vec::new(),
+        records,
+        anomalies: anomaly_counts(&[]),
+        examples: Vec::new(),
+        faults: Vec::new(),
+        latency_ns: latencies(&phases),
+        resources: Resources {
+            client_cpu_us_per_record: 16.5,
+            broker_cpu_us_per_record: 38.2,
+            client_cpu_percent_of_core: 41.3,
+            broker_cpu_percent_of_core: 95.5,
+            client_rss_peak_bytes: 148 << 20,
+            broker_rss_peak_bytes: 1190 << 20,
+        },
+        environment: EnvironmentBrief {
+            cores: 2,
+            kernel: "6.8.0-45-generic".to_owned(),
+            memory_bytes: 25 << 30,
+        },
+    };
+    Folder {
+        verdict,
+        measurements: measurements(&phases, None),
+        environment: environment(),
+    }
+}
+
+/// `delivery/leader-kill`, with three records lost, one doubled and two limits missed.
+pub(crate) fn fail() -> Folder {
+    let phases = vec![
+        phase("warmup", 0, 15),
+        phase("steady", 15, 35),
+        phase("fault:kill-leader", 35, 50),
+        phase("heal:kill-leader", 50, 60),
+        phase("after", 60, 75),
+    ];
+    let mut folder = pass();
+    let verdict = &mut folder.verdict;
+    verdict.scenario = "delivery/leader-kill".to_owned();
+    verdict.title = "The leader of a partition is killed while 25,000 records a second arrive".to_owned();
+    verdict.broker.nodes = 3;
+    verdict.verdict = Outcome::Fail;
+    verdict.exit_code = 10;
+    verdict.claims = claims(3, 1);
+    verdict.thresholds = vec![
+        threshold("ack_latency", "steady", "p(99)<5ms", 598_000.0, 5_000_000.0, "ns"),
+        threshold("ack_latency", "after", "p(99)<500us", 598_000.0, 500_000.0, "ns"),
+        threshold("unavailability", "all", "max<2s", 4.2e9, 2e9, "ns"),
+    ];
+    verdict.thresholds[1].verdict = Outcome::Fail;
+    verdict.thresholds[2].verdict = Outcome::Fail;
+    verdict.anomalies = anomaly_counts(&[("L1", 3), ("D1", 1)]);
+    verdict.examples = vec![
+        example(
+            "L1",
+            "0:912338",
+            "acknowledged at orders-0 offset 152056, which holds 0:912344",
+        ),
+        example(
+            "L1",
+            "0:912340",
+            "acknowledged at orders-0 offset 152057, which holds 0:912345",
+        ),
+        example("D1", "0:912344", "at orders-0 offsets 152056 and 152061"),
+    ];
+    verdict.faults = vec![Fault {
+        name: "kill-leader".to_owned(),
+        action: "kill".to_owned(),
+        target: "leader(orders-0)".to_owned(),
+        resolved: "broker-2 (pid 4711)".to_owned(),
+        started_ns: 9_035_000_000_000,
+        healed_ns: Some(9_050_000_000_000),
+        evidence: BTreeMap::from([
+            ("exit_status".to_owned(), "signal 9".to_owned()),
+            ("leader_epoch".to_owned(), "0 → 1".to_owned()),
+        ]),
+        failed: None,
+    }];
+    verdict.latency_ns = latencies(&phases);
+    folder.measurements = measurements(&phases, Some((35, 40)));
+    folder.environment.broker.nodes = 3;
+    folder
+}
+
+/// The same load on a machine that was busy with something else; nothing was read back.
+pub(crate) fn inconclusive() -> Folder {
+    let mut folder = pass();
+    let verdict = &mut folder.verdict;
+    verdict.verdict = Outcome::Inconclusive;
+    verdict.exit_code = 5;
+    verdict.inconclusive = vec![
+        Inconclusive {
+            id: "H3".to_owned(),
+            phase: None,
+            reason: "the reader had read 1,803,112 of 1,875,000 records when its 60 s were over".to_owned(),
+        },
+        Inconclusive {
+            id: "H1".to_owned(),
+            phase: Some("steady".to_owned()),
+            reason: "the generator waited for a core during 8.3 % of the phase (limit 5 %)".to_owned(),
+        },
+    ];
+    for claim in &mut verdict.claims {
+        claim.verdict = Outcome::Inconclusive;
+        claim.reason = Some("the log is not sealed (H3)".to_owned());
+    }
+    let p99 = &mut verdict.thresholds[1];
+    (p99.verdict, p99.observed) = (Outcome::Inconclusive, Some(1_410_000.0));
+    p99.reason = Some("the harness was disturbed (H1)".to_owned());
+    verdict.records.read = 1_803_112;
+    folder.measurements.disturbance[1].share = Some(0.083);
+    folder
+}
+
+/// Writes the three documents of a run folder.
+pub(crate) fn write(folder: &Folder, run_dir: &Path) {
+    std::fs::create_dir_all(run_dir).unwrap();
+    let document = |name: &str, json: Result<Vec<u8>, serde_json::Error>| {
+        std::fs::write(run_dir.join(name), json.unwrap()).unwrap();
+    };
+    document("verdict.json", serde_json::to_vec_pretty(&folder.verdict));
+    document("measurements.json", serde_json::to_vec(&folder.measurements));
+    document("environment.json", serde_json::to_vec_pretty(&folder.environment));
+}
+
+fn claims(lost: u64, duplicated: u64) -> Vec<ClaimVerdict> {
+    let claim = |id: &str, observed, checked: &[&str]| ClaimVerdict {
+        id: id.to_owned(),
+        limit: 0,
+        observed,
+        checked: checked.iter().map(|id| (*id).to_owned()).collect(),
+        verdict: if observed == 0 {
+            Outcome::Pass
+        } else {
+            Outcome::Fail
+        },
+        reason: None,
+    };
+    vec![
+        claim("lost", lost, &["L1", "L2"]),
+        claim("duplicated", duplicated, &["D1", "D2", "D3"]),
+        claim("reordered-per-key", 0, &["O1", "O2"]),
+        claim("corrupted", 0, &["I1", "I2", "I3", "I4"]),
+    ]
+}
+
+fn anomaly_counts(found: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    let checked = ["L1", "L2", "D1", "D2", "D3", "O1", "O2", "I1", "I2", "I3", "I4"];
+    let all = checked.iter().map(|id| ((*id).to_owned(), 0));
+    all.chain(found.iter().map(|(id, count)| ((*id).to_owned(), *count)))
+        .collect()
+}
+
+fn threshold(
+    metric: &str,
+    phase: &str,
+    text: &str,
+    observed: f64,
+    limit: f64,
+    unit: &str,
+) -> ThresholdVerdict {
+    ThresholdVerdict {
+        metric: metric.to_owned(),
+        phase: phase.to_owned(),
+        expression: text.to_owned(),
+        observed: Some(observed),
+        limit,
+        unit: unit.to_owned(),
+        verdict: Outcome::Pass,
+        reason: None,
+    }
+}
+
+fn example(id: &str, record: &str, detail: &str) -> Example {
+    Example {
+        id: id.to_owned(),
+        record: Some(record.to_owned()),
+        detail: detail.to_owned(),
+    }
+}
+
+fn phase(name: &str, from: i64, to: i64) -> Phase {
+    Phase {
+        name: name.to_owned(),
+        start_ns: from * SECOND,
+        end_ns: to * SECOND,
+    }
+}
+
+fn latencies(phases: &[Phase]) -> BTreeMap<String, PhaseLatency> {
+    let latency = |phase: &Phase| {
+        let count = (phase.end_ns - phase.start_ns) as u64 / SECOND as u64 * RATE;
+        let slow = if phase.name.starts_with("fault:") { 900 } else { 1 };
+        let ack = percentiles(268_000, 598_000 * slow, count);
+        let lag = percentiles(18_000, 95_000, count);
+        PhaseLatency {
+            ack_latency: ack,
+            service_time: percentiles(231_000, 540_000 * slow, count),
+            schedule_lag: lag,
+        }
+    };
+    phases
+        .iter()
+        .map(|phase| (phase.name.clone(), latency(phase)))
+        .collect()
+}
+
+fn percentiles(p50: u64, p99: u64, count: u64) -> Percentiles {
+    Percentiles {
+        p50,
+        p90: (p50 + p99) / 2,
+        p99,
+        p99_9: p99 * 4,
+        p99_99: p99 * 7,
+        max: p99 * 9,
+        count,
+    }
+}
+
+fn measurements(phases: &[Phase], outage: Option<(i64, i64)>) -> Measurements {
+    let end = phases.iter().map(|phase| phase.end_ns).max().unwrap_or(0) / SECOND;
+    let down = |second: i64| outage.is_some_and(|(from, to)| (from..to).contains(&second));
+    let series = (0..end).map(|second| {
+        let ripple = (second * 37 % 11) as u64;
+        let cold = if second < 6 {
+            (6 - second) as u64 * 160_000
+        } else {
+            0
+        };
+        let waiting = if down(second) {
+            outage.map_or(0, |(_, to)| (to - second) as u64 * SECOND as u64)
+        } else {
+            0
+        };
+        let recovered = outage.is_some_and(|(from, to)| second == to && to > from);
+        Point {
+            t_ns: second * SECOND,
+            intended: RATE,
+            acked: if down(second) {
+                0
+            } else if recovered {
+                RATE * 6
+            } else {
+                RATE
+            },
+            p50_ns: (!down(second) || waiting > 0)
+                .then_some(262_000 + ripple * 3_000 + cold / 4 + waiting / 2),
+            p99_ns: Some(560_000 + ripple * 14_000 + cold + waiting),
+            max_ns: Some(1_600_000 + ripple * ripple * 40_000 + cold * 6 + waiting),
+        }
+    });
+    let resources = (1..=end).map(|second| ResourcePoint {
+        t_ns: second * SECOND,
+        client_cpu_percent: 40.0 + (second * 29 % 7) as f64 * 0.8,
+        broker_cpu_percent: if second < 8 {
+            150.0 - second as f64 * 7.0
+        } else {
+            94.0 + (second * 13 % 5) as f64
+        },
+        client_rss_bytes: (120 << 20) + second as u64 * (380 << 10),
+        broker_rss_bytes: (980 << 20) + (second as u64).min(40) * (5 << 20),
+    });
+    let curves = phases.iter().flat_map(|phase| {
+        let slow = if phase.name.starts_with("fault:") {
+            60.0
+        } else {
+            1.0
+        };
+        [
+            curve(&phase.name, "ack_latency", 118_000.0, slow),
+            curve(&phase.name, "service_time", 96_000.0, slow),
+        ]
+    });
+    Measurements {
+        phases: phases.to_vec(),
+        series: series.collect(),
+        resources: resources.collect(),
+        curves: curves.collect(),
+        disturbance: phases
+            .iter()
+            .map(|phase| Disturbance {
+                phase: phase.name.clone(),
+                share: Some(0.012),
+            })
+            .collect(),
+        judge: JudgeCost {
+            records: 1_875_000,
+            table_bytes: 61 << 20,
+        },
+    }
+}
+
+/// Rises gently to p99 and then steeply, as real ones do.
+fn curve(phase: &str, metric: &str, floor: f64, slow: f64) -> Curve {
+    let points = (0..=120).map(|step| {
+        let nines = f64::from(step) / 20.0;
+        let percentile = 100.0 * (1.0 - 10f64.powf(-nines));
+        let tail = (nines - 1.7).max(0.0);
+        (
+            percentile,
+            (floor * (1.0 + nines).powf(1.35) * (1.0 + tail * tail * slow.sqrt() * 0.9)) as u64,
+        )
+    });
+    Curve {
+        phase: phase.to_owned(),
+        metric: metric.to_owned(),
+        points: points.collect(),
+        count: 1_500_000,
+    }
+}
+
+fn environment() -> Environment {
+    let setting = |scope: &str, name: &str, value: &str, default: &str, reason: &str| Setting {
+        scope: scope.to_owned(),
+        name: name.to_owned(),
+        value: value.to_owned(),
+        default: default.to_owned(),
+        reason: reason.to_owned(),
+    };
+    Environment {
+        started: "2026-11-22T14:05:09Z".to_owned(),
+        steadfast: "0.1.0".to_owned(),
+        debug_build: false,
+        cores: 2,
+        cpu: "AMD EPYC 7B13".to_owned(),
+        kernel: "6.8.0-45-generic".to_owned(),
+        memory_bytes: 25 << 30,
+        log_file_system: "ext4".to_owned(),
+        broker: BrokerEnvironment {
+            kind: "kafka".to_owned(),
+            version: "4.1.0".to_owned(),
+            nodes: 1,
+            reason: "--broker kafka".to_owned(),
+            java: "openjdk version \"17.0.12\" 2024-07-16".to_owned(),
+            proxied: false,
+        },
+        differences: vec![
+            setting(
+                "producer",
+                "linger.ms",
+                "0",
+                "5",
+                "low-latency profile: batches clock themselves",
+            ),
+            setting(
+                "producer",
+                "batch.size",
+                "65536",
+                "16384",
+                "low-latency profile: fewer, fuller requests under load",
+            ),
+            setting(
+                "jvm",
+                "-Xmx",
+                "1g",
+                "1g (kafka-server-start.sh)",
+                "fits beside the harness on a small machine",
+            ),
+            setting(
+                "broker",
+                "num.network.threads",
+                "2",
+                "3",
+                "as many as there are cores",
+            ),
+        ],
+        rerun: "steadfast run scenarios/latency/steady-25k.toml --broker kafka --seed 20261122".to_owned(),
+    }
+}

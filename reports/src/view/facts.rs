@@ -1,0 +1,343 @@
+//! The plain tables: records, anomalies, faults, what disturbed the harness, the machine and its settings.
+
+use steadfast_verifier::environment::Environment;
+use steadfast_verifier::measurements::Measurements;
+use steadfast_verifier::verdict::{Records, Verdict};
+
+use super::names;
+use crate::folder::Folder;
+use crate::number;
+use crate::text::Limits;
+
+/// Examples shown of one anomaly.
+const MAX_EXAMPLES: usize = 5;
+/// Pieces of evidence shown of one fault.
+const MAX_EVIDENCE: usize = 8;
+/// Share of a phase above which H1 (b) doubts its latency.
+const DISTURBED: f64 = 0.05;
+
+/// A label and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fact {
+    pub label: &'static str,
+    pub value: String,
+}
+
+/// One count of records and what it means.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Count {
+    pub label: &'static str,
+    pub value: String,
+    pub meaning: &'static str,
+}
+
+/// One kind of anomaly that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Anomaly {
+    pub id: String,
+    pub meaning: &'static str,
+    pub count: String,
+    /// (record, what was expected and found)
+    pub examples: Vec<(String, String)>,
+}
+
+/// One harness cause.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cause {
+    pub id: String,
+    pub meaning: &'static str,
+    pub phase: Option<String>,
+    pub reason: String,
+}
+
+/// One fault as it happened.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FaultRow {
+    pub name: String,
+    pub action: String,
+    pub target: String,
+    pub lasted: String,
+    /// What shows that it bit; empty = nothing does.
+    pub evidence: Vec<(String, String)>,
+    pub failed: Option<String>,
+}
+
+/// How undisturbed the generator was in a phase.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Quiet {
+    pub phase: String,
+    pub share: String,
+    pub disturbed: bool,
+}
+
+/// A setting that differs from Kafka's.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SettingRow {
+    pub scope: String,
+    pub name: String,
+    pub value: String,
+    pub default: String,
+    pub reason: String,
+}
+
+/// What a reader must know before believing a figure.
+pub(super) fn cautions(folder: &Folder) -> Vec<String> {
+    let mut all = Vec::new();
+    if folder.environment.debug_build {
+        all.push("Debug build: latency and CPU say nothing about what a release build does.".to_owned());
+    }
+    if !super::is_real(&folder.verdict.broker) {
+        all.push("Not a real Kafka: no figure here is Kafka's, and durability was not tested.".to_owned());
+    }
+    if folder.environment.broker.proxied {
+        all.push("A proxy stood between client and brokers: latency includes it.".to_owned());
+    }
+    all
+}
+
+pub(super) fn records(records: &Records) -> Vec<Count> {
+    let count = |label, value, meaning| Count {
+        label,
+        value: number::count(value),
+        meaning,
+    };
+    vec![
+        count("intended", records.intended, "due by the schedule"),
+        count("sent", records.sent, "handed to the client"),
+        count(
+            "acknowledged",
+            records.acked,
+            "confirmed by the broker: must be in the log exactly once",
+        ),
+        count(
+            "not written",
+            records.not_written,
+            "refused: must not be in the log",
+        ),
+        count(
+            "unknown",
+            records.unknown,
+            "no outcome: may be in the log once or not at all",
+        ),
+        count(
+            "read back",
+            records.read,
+            "found in the sealed log by the verifier's own reader",
+        ),
+    ]
+}
+
+pub(super) fn anomalies(verdict: &Verdict, limits: Limits) -> Vec<Anomaly> {
+    let found = verdict
+        .anomalies
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .take(limits.rows);
+    let examples = |id: &str| {
+        let of_id = verdict
+            .examples
+            .iter()
+            .filter(|example| example.id == *id)
+            .take(MAX_EXAMPLES);
+        let shown = of_id.map(|example| {
+            (
+                limits.short(example.record.as_deref().unwrap_or("–")),
+                limits.long(&example.detail),
+            )
+        });
+        shown.collect()
+    };
+    let row = |(id, count): (&String, &u64)| Anomaly {
+        id: limits.short(id),
+        meaning: names::anomaly(id),
+        count: number::count(*count),
+        examples: examples(id),
+    };
+    found.map(row).collect()
+}
+
+pub(super) fn clean(verdict: &Verdict, limits: Limits) -> Vec<String> {
+    let ids = verdict
+        .anomalies
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .take(limits.rows);
+    ids.map(|(id, _)| limits.short(id)).collect()
+}
+
+pub(super) fn causes(verdict: &Verdict, limits: Limits) -> (Vec<Cause>, usize) {
+    let (kept, more) = limits.rows(&verdict.inconclusive);
+    let row = |cause: &steadfast_verifier::verdict::Inconclusive| Cause {
+        id: limits.short(&cause.id),
+        meaning: names::cause(&cause.id),
+        phase: cause.phase.as_ref().map(|phase| limits.short(phase)),
+        reason: limits.long(&cause.reason),
+    };
+    (kept.iter().map(row).collect(), more)
+}
+
+pub(super) fn faults(verdict: &Verdict, limits: Limits) -> (Vec<FaultRow>, usize) {
+    let (kept, more) = limits.rows(&verdict.faults);
+    let row = |fault: &steadfast_verifier::timeline::Fault| FaultRow {
+        name: limits.short(&fault.name),
+        action: limits.short(&fault.action),
+        target: if fault.resolved.is_empty() || fault.resolved == fault.target {
+            limits.short(&fault.target)
+        } else {
+            limits.short(&format!("{} = {}", fault.target, fault.resolved))
+        },
+        lasted: fault.healed_ns.map_or("never healed".to_owned(), |healed| {
+            number::nanoseconds(healed.saturating_sub(fault.started_ns) as f64)
+        }),
+        evidence: {
+            let evidence = fault.evidence.iter().take(MAX_EVIDENCE);
+            evidence
+                .map(|(what, value)| (limits.short(&what.replace('_', " ")), limits.short(value)))
+                .collect()
+        },
+        failed: fault.failed.as_ref().map(|reason| limits.long(reason)),
+    };
+    (kept.iter().map(row).collect(), more)
+}
+
+pub(super) fn quiet(measurements: &Measurements, limits: Limits) -> Vec<Quiet> {
+    let (kept, _) = limits.rows(&measurements.disturbance);
+    let row = |disturbance: &steadfast_verifier::measurements::Disturbance| Quiet {
+        phase: limits.short(&disturbance.phase),
+        share: disturbance.share.map_or("not readable".to_owned(), |share| {
+            number::with_unit(share, "ratio")
+        }),
+        disturbed: disturbance.share.is_none_or(|share| share > DISTURBED),
+    };
+    kept.iter().map(row).collect()
+}
+
+pub(super) fn resources(verdict: &Verdict) -> Vec<Fact> {
+    let r = &verdict.resources;
+    let fact = |label, value| Fact { label, value };
+    vec![
+        fact(
+            "client CPU",
+            number::with_unit(r.client_cpu_percent_of_core, "percent") + " of a core",
+        ),
+        fact(
+            "client CPU per record",
+            number::nanoseconds(r.client_cpu_us_per_record * 1000.0),
+        ),
+        fact(
+            "client memory, peak",
+            number::bytes(r.client_rss_peak_bytes as f64),
+        ),
+        fact(
+            "broker CPU",
+            number::with_unit(r.broker_cpu_percent_of_core, "percent") + " of a core",
+        ),
+        fact(
+            "broker CPU per record",
+            number::nanoseconds(r.broker_cpu_us_per_record * 1000.0),
+        ),
+        fact(
+            "broker memory, peak",
+            number::bytes(r.broker_rss_peak_bytes as f64),
+        ),
+    ]
+}
+
+pub(super) fn settings(environment: &Environment, limits: Limits) -> (Vec<SettingRow>, usize) {
+    let (kept, more) = limits.rows(&environment.differences);
+    let row = |setting: &steadfast_verifier::environment::Setting| SettingRow {
+        scope: limits.short(&setting.scope),
+        name: limits.short(&setting.name),
+        value: limits.short(&setting.value),
+        default: limits.short(&setting.default),
+        reason: limits.long(&setting.reason),
+    };
+    (kept.iter().map(row).collect(), more)
+}
+
+pub(super) fn environment(folder: &Folder, limits: Limits) -> Vec<Fact> {
+    let e = &folder.environment;
+    let build = if e.debug_build { " (debug build)" } else { "" };
+    let proxied = if e.broker.proxied {
+        ", behind Toxiproxy"
+    } else {
+        ""
+    };
+    let cost = &folder.measurements.judge;
+    let mut all = vec![
+        Fact {
+            label: "machine",
+            value: format!("{} × {}", number::count(u64::from(e.cores)), limits.short(&e.cpu)),
+        },
+        Fact {
+            label: "memory",
+            value: number::bytes(e.memory_bytes as f64),
+        },
+        Fact {
+            label: "kernel",
+            value: limits.short(&e.kernel),
+        },
+        Fact {
+            label: "file system of the log",
+            value: limits.short(&e.log_file_system),
+        },
+        Fact {
+            label: "steadfast",
+            value: limits.short(&e.steadfast) + build,
+        },
+        Fact {
+            label: "broker",
+            value: limits.short(&super::broker(&folder.verdict.broker)) + proxied,
+        },
+    ];
+    if !e.broker.java.is_empty() {
+        all.push(Fact {
+            label: "Java",
+            value: limits.short(&e.broker.java),
+        });
+    }
+    if cost.records > 0 {
+        let value = format!(
+            "{} records, {} of tables",
+            number::count(cost.records),
+            number::bytes(cost.table_bytes as f64)
+        );
+        all.push(Fact {
+            label: "judging",
+            value,
+        });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn found_anomalies_come_with_their_meaning_and_examples() {
+        let found = anomalies(&fixture::fail().verdict, Limits::USUAL);
+        let ids: Vec<&str> = found.iter().map(|anomaly| anomaly.id.as_str()).collect();
+        assert_eq!(ids, ["D1", "L1"]);
+        assert_eq!(found[1].meaning, "acknowledged, and not in the log");
+        assert!(!found[1].examples.is_empty());
+        assert!(clean(&fixture::fail().verdict, Limits::USUAL).contains(&"O1".to_owned()));
+    }
+
+    #[test]
+    fn doubts_are_told_before_figures() {
+        let mut folder = fixture::pass();
+        assert!(cautions(&folder).is_empty());
+        folder.environment.debug_build = true;
+        folder.verdict.broker.kind = "simulated".to_owned();
+        assert_eq!(cautions(&folder).len(), 2);
+    }
+
+    #[test]
+    fn a_share_that_could_not_be_read_is_not_called_quiet() {
+        let mut measurements = fixture::pass().measurements;
+        measurements.disturbance[0].share = None;
+        assert!(quiet(&measurements, Limits::USUAL)[0].disturbed);
+    }
+}

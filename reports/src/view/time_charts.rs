@@ -1,0 +1,453 @@
+//! Second by second: latency, throughput, CPU and memory, with phases and faults above each.
+
+use steadfast_verifier::measurements::{Measurements, Point, ResourcePoint};
+
+use super::Figure;
+use crate::chart::{Axis, Band, Chart, Limit, Line, Scale, Tip};
+use crate::folder::Folder;
+use crate::number;
+use crate::text::Limits;
+
+const SECOND: f64 = 1e9;
+const MIB: f64 = 1048576.0;
+const GIB: f64 = 1024.0 * MIB;
+/// Rows of phases above a chart; what overlaps more deeply shares the last one.
+const MAX_LANES: usize = 4;
+/// Faults beyond these are not drawn: their strips could not be told apart.
+const MAX_BANDS: usize = 60;
+
+/// Latency and throughput over time.
+pub(super) fn load(folder: &Folder, limits: Limits) -> Vec<Figure> {
+    let points = merged(&folder.measurements.series, limits.points);
+    if points.is_empty() {
+        return Vec::new();
+    }
+    let time = Time::of(&folder.measurements, points.iter().map(|point| point.t_ns));
+    vec![
+        latency(&points, &time),
+        throughput(folder, &points, &time, limits),
+    ]
+}
+
+/// CPU and memory over time.
+pub(super) fn resources(measurements: &Measurements, limits: Limits) -> Vec<Figure> {
+    let every = measurements.resources.len().div_ceil(limits.points).max(1);
+    let points: Vec<&ResourcePoint> = measurements.resources.iter().step_by(every).collect();
+    if points.is_empty() {
+        return Vec::new();
+    }
+    let time = Time::of(measurements, points.iter().map(|point| point.t_ns));
+    let cpu: Vec<_> = points
+        .iter()
+        .map(|p| (p.t_ns, p.client_cpu_percent, p.broker_cpu_percent))
+        .collect();
+    let rss: Vec<_> = points
+        .iter()
+        .map(|p| (p.t_ns, p.client_rss_bytes as f64, p.broker_rss_bytes as f64))
+        .collect();
+    vec![
+        pair("cpu", "CPU", "% of one core.", &cpu, &time, |v| {
+            number::with_unit(v, "percent")
+        }),
+        pair(
+            "memory",
+            "Memory",
+            "Resident set; all brokers together.",
+            &rss,
+            &time,
+            number::bytes,
+        ),
+    ]
+}
+
+/// The time axis that all these charts share: 0 is the end of warm-up, as in the scenario file.
+struct Time {
+    zero_ns: i64,
+    scale: Scale,
+    bands: Vec<Band>,
+}
+
+impl Time {
+    fn of(measurements: &Measurements, stamps: impl Iterator<Item = i64>) -> Time {
+        let phases = &measurements.phases;
+        let zero_ns = phases
+            .iter()
+            .find(|phase| phase.name == "warmup")
+            .map_or(0, |phase| phase.end_ns);
+        let seconds = |ns: i64| (ns as f64 - zero_ns as f64) / SECOND;
+        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+        for stamp in stamps {
+            min = min.min(seconds(stamp));
+            max = max.max(seconds(stamp) + 1.0);
+        }
+        let mut lanes: Vec<f64> = Vec::new();
+        let mut bands = Vec::new();
+        for phase in phases.iter().take(MAX_BANDS) {
+            let (from, to) = (seconds(phase.start_ns).max(min), seconds(phase.end_ns).min(max));
+            if to > from {
+                let lane = lanes
+                    .iter()
+                    .position(|end| *end <= from + 1e-6)
+                    .unwrap_or(lanes.len())
+                    .min(MAX_LANES - 1);
+                lanes.resize(lanes.len().max(lane + 1), f64::NEG_INFINITY);
+                lanes[lane] = lanes[lane].max(to);
+                let (name, class) = phase_words(&phase.name);
+                bands.push(Band {
+                    name: Limits::TIGHT.short(name),
+                    class,
+                    lane,
+                    from,
+                    to,
+                });
+            }
+        }
+        Time {
+            zero_ns,
+            scale: Scale::Linear { min, max },
+            bands,
+        }
+    }
+
+    fn seconds(&self, ns: i64) -> f64 {
+        (ns as f64 - self.zero_ns as f64) / SECOND
+    }
+
+    fn axis(&self, about: usize) -> Axis {
+        let ticks = self
+            .scale
+            .ticks(about)
+            .into_iter()
+            .map(|s| (s, number::plain(s, 6)))
+            .collect();
+        Axis {
+            label: "seconds from the end of warm-up".to_owned(),
+            scale: self.scale,
+            ticks,
+        }
+    }
+}
+
+/// `fault:kill-leader` is the strip "kill-leader".
+fn phase_words(name: &str) -> (&str, &'static str) {
+    match name.split_once(':') {
+        Some(("fault", fault)) => (fault, "fault"),
+        Some(("heal", _)) => ("heal", "heal"),
+        _ if name == "warmup" => ("warm-up", "warmup"),
+        _ => (name, "calm"),
+    }
+}
+
+fn latency(points: &[Point], time: &Time) -> Figure {
+    let values = points
+        .iter()
+        .flat_map(|p| [p.p50_ns, p.p99_ns, p.max_ns])
+        .flatten()
+        .filter(|ns| *ns > 0);
+    let (low, high) = values.fold((f64::INFINITY, 0f64), |(low, high), ns| {
+        (low.min(ns as f64), high.max(ns as f64))
+    });
+    let scale = Scale::around(low, high);
+    let line = |name: &str, class, of: fn(&Point) -> Option<u64>| {
+        let middle = |point: &Point| time.seconds(point.t_ns) + 0.5;
+        let points = points
+            .iter()
+            .map(|point| (middle(point), of(point).map(|ns| ns as f64)))
+            .collect();
+        Line {
+            name: name.to_owned(),
+            class,
+            points,
+        }
+    };
+    let told = |ns: Option<u64>| ns.map_or("–".to_owned(), |ns| number::nanoseconds(ns as f64));
+    let worst = points.iter().max_by_key(|point| point.p99_ns);
+    let description = worst.map_or(String::new(), |point| {
+        let at = number::plain(time.seconds(point.t_ns), 6);
+        format!("The highest p99 of a second is {} at {at} s.", told(point.p99_ns))
+    });
+    let heading = "Latency over time".to_owned();
+    let chart = Chart {
+        id: "latency-time".to_owned(),
+        title: heading.clone(),
+        description,
+        width: 960.0,
+        right: 118.0,
+        height: 290.0,
+        x: time.axis(10),
+        y: Axis {
+            label: String::new(),
+            scale,
+            ticks: scale
+                .ticks(8)
+                .into_iter()
+                .map(|ns| (ns, number::nanoseconds(ns)))
+                .collect(),
+        },
+        bands: time.bands.clone(),
+        lines: vec![
+            line("max", "c", |point| point.max_ns),
+            line("p99", "a", |point| point.p99_ns),
+            line("p50", "b", |point| point.p50_ns),
+        ],
+        limits: Vec::new(),
+        tips: tips(points, time, |p| {
+            format!(
+                "p50 {}\np99 {}\nmax {}",
+                told(p.p50_ns),
+                told(p.p99_ns),
+                told(p.max_ns)
+            )
+        }),
+    };
+    let note =
+        "Each second's records by the time they were due, acknowledgement minus intended time.".to_owned();
+    Figure {
+        heading,
+        note,
+        svg: chart.svg(),
+    }
+}
+
+fn throughput(folder: &Folder, points: &[Point], time: &Time, limits: Limits) -> Figure {
+    let thresholds = folder
+        .verdict
+        .thresholds
+        .iter()
+        .filter(|t| t.metric == "achieved_rate");
+    let marks = thresholds.map(|t| Limit {
+        name: limits.short(&t.expression),
+        level: t.limit,
+        until: None,
+    });
+    let marks: Vec<Limit> = marks.take(4).collect();
+    let top = points
+        .iter()
+        .map(|p| p.intended.max(p.acked) as f64)
+        .chain(marks.iter().map(|m| m.level));
+    let scale = Scale::from_zero(top.fold(0.0, f64::max));
+    let line = |name: &str, class, of: fn(&Point) -> u64| {
+        let points = points
+            .iter()
+            .map(|p| (time.seconds(p.t_ns) + 0.5, Some(of(p) as f64)))
+            .collect();
+        Line {
+            name: name.to_owned(),
+            class,
+            points,
+        }
+    };
+    let per_s = |value: f64| number::with_unit(value, "per_s");
+    let least = points.iter().map(|point| point.acked).min().unwrap_or(0);
+    let most = points.iter().map(|point| point.acked).max().unwrap_or(0);
+    let heading = "Throughput over time".to_owned();
+    let chart = Chart {
+        id: "throughput-time".to_owned(),
+        title: heading.clone(),
+        description: format!(
+            "Between {} and {} records acknowledged a second.",
+            number::count(least),
+            number::count(most)
+        ),
+        width: 960.0,
+        right: 118.0,
+        height: 250.0,
+        x: time.axis(10),
+        y: Axis {
+            label: String::new(),
+            scale,
+            ticks: scale.ticks(5).into_iter().map(|v| (v, per_s(v))).collect(),
+        },
+        bands: time.bands.clone(),
+        lines: vec![
+            line("intended", "c", |point| point.intended),
+            line("acknowledged", "a", |point| point.acked),
+        ],
+        limits: marks,
+        tips: tips(points, time, |p| {
+            format!(
+                "intended {}\nacknowledged {}",
+                per_s(p.intended as f64),
+                per_s(p.acked as f64)
+            )
+        }),
+    };
+    let note = "Records due and records acknowledged in each second.".to_owned();
+    Figure {
+        heading,
+        note,
+        svg: chart.svg(),
+    }
+}
+
+/// Client and broker in one chart of half the width.
+fn pair(
+    id: &str,
+    heading: &str,
+    note: &str,
+    points: &[(i64, f64, f64)],
+    time: &Time,
+    told: fn(f64) -> String,
+) -> Figure {
+    let top = points
+        .iter()
+        .flat_map(|(_, client, broker)| [*client, *broker])
+        .filter(|v| v.is_finite());
+    let top = top.fold(0.0, f64::max);
+    // Bytes are marked at round numbers of MiB or GiB, which are not round in tens.
+    let unit = match (id, top) {
+        ("memory", GIB..) => GIB,
+        ("memory", _) => MIB,
+        _ => 1.0,
+    };
+    let scale = Scale::from_zero(top / unit);
+    let ticks = scale.ticks(4).into_iter().map(|tick| tick * unit);
+    let scale = match scale {
+        Scale::Linear { min, max } => Scale::Linear {
+            min: min * unit,
+            max: max * unit,
+        },
+        other => other,
+    };
+    let line = |name: &str, class, of: fn(&(i64, f64, f64)) -> f64| {
+        let finite = |value: f64| Some(value).filter(|value| value.is_finite());
+        let points = points
+            .iter()
+            .map(|point| (time.seconds(point.0), finite(of(point))))
+            .collect();
+        Line {
+            name: name.to_owned(),
+            class,
+            points,
+        }
+    };
+    let chart = Chart {
+        id: id.to_owned(),
+        title: format!("{heading} over time"),
+        description: format!("The highest value is {}.", told(top)),
+        width: 490.0,
+        right: 58.0,
+        height: 220.0,
+        x: time.axis(5),
+        y: Axis {
+            label: String::new(),
+            scale,
+            ticks: ticks.map(|v| (v, told(v))).collect(),
+        },
+        bands: time
+            .bands
+            .iter()
+            .map(|band| Band {
+                name: String::new(),
+                ..band.clone()
+            })
+            .collect(),
+        lines: vec![
+            line("broker", "b", |point| point.2),
+            line("client", "a", |point| point.1),
+        ],
+        limits: Vec::new(),
+        tips: Vec::new(),
+    };
+    Figure {
+        heading: heading.to_owned(),
+        note: note.to_owned(),
+        svg: chart.svg(),
+    }
+}
+
+fn tips(points: &[Point], time: &Time, told: impl Fn(&Point) -> String) -> Vec<Tip> {
+    let starts: Vec<f64> = points.iter().map(|point| time.seconds(point.t_ns)).collect();
+    let tip = |(i, point): (usize, &Point)| {
+        let from = starts[i];
+        let to = starts.get(i + 1).copied().unwrap_or(from + 1.0).min(from + 60.0);
+        Tip {
+            from,
+            to,
+            text: format!("{} s\n{}", number::plain(from, 6), told(point)),
+        }
+    };
+    points.iter().enumerate().map(tip).collect()
+}
+
+/// At most `most` points: neighbours are joined, their counts averaged per second, of their latencies the worst kept.
+fn merged(series: &[Point], most: usize) -> Vec<Point> {
+    let every = series.len().div_ceil(most.max(1)).max(1);
+    let join = |group: &[Point]| {
+        let seconds = group.len().max(1) as u64;
+        Point {
+            t_ns: group.first().map_or(0, |point| point.t_ns),
+            intended: group.iter().map(|point| point.intended).sum::<u64>() / seconds,
+            acked: group.iter().map(|point| point.acked).sum::<u64>() / seconds,
+            p50_ns: group.iter().filter_map(|point| point.p50_ns).max(),
+            p99_ns: group.iter().filter_map(|point| point.p99_ns).max(),
+            max_ns: group.iter().filter_map(|point| point.max_ns).max(),
+        }
+    };
+    series.chunks(every).map(join).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn a_fault_is_named_above_latency_and_throughput() {
+        let figures = load(&fixture::fail(), Limits::USUAL);
+        assert_eq!(figures.len(), 2);
+        for figure in &figures {
+            assert!(figure.svg.contains("kill-leader"), "{}", figure.heading);
+            assert!(figure.svg.contains("warm-up"), "{}", figure.heading);
+        }
+        assert!(figures[0].svg.contains("The highest p99 of a second is"));
+        assert_eq!(resources(&fixture::fail().measurements, Limits::USUAL).len(), 2);
+    }
+
+    #[test]
+    fn overlapping_faults_get_lanes_of_their_own() {
+        let mut measurements = fixture::fail().measurements;
+        let fault = measurements
+            .phases
+            .iter()
+            .find(|phase| phase.name.starts_with("fault:"))
+            .cloned()
+            .unwrap();
+        measurements.phases.push(steadfast_verifier::measurements::Phase {
+            name: "fault:other".to_owned(),
+            ..fault
+        });
+        let time = Time::of(&measurements, measurements.series.iter().map(|point| point.t_ns));
+        let lane = |name: &str| time.bands.iter().find(|band| band.name == name).unwrap().lane;
+        assert_ne!(lane("kill-leader"), lane("other"));
+    }
+
+    #[test]
+    fn a_long_run_is_thinned_and_its_worst_second_survives() {
+        let mut series = vec![
+            Point {
+                intended: 10,
+                acked: 10,
+                p99_ns: Some(1000),
+                ..Point::default()
+            };
+            10_000
+        ];
+        series[7777].max_ns = Some(9_000_000);
+        let merged = merged(&series, 480);
+        assert!(merged.len() <= 480);
+        assert!(merged.iter().all(|point| point.intended == 10));
+        assert_eq!(
+            merged.iter().filter_map(|point| point.max_ns).max(),
+            Some(9_000_000)
+        );
+    }
+
+    #[test]
+    fn nothing_measured_draws_nothing() {
+        let mut folder = fixture::pass();
+        folder.measurements = Measurements::default();
+        assert!(load(&folder, Limits::USUAL).is_empty());
+        assert!(resources(&folder.measurements, Limits::USUAL).is_empty());
+    }
+}
