@@ -188,6 +188,7 @@ fn claims(lost: u64, duplicated: u64) -> Vec<ClaimVerdict> {
         id: id.to_owned(),
         limit: 0,
         observed,
+        sample: 1_875_000,
         checked: checked.iter().map(|id| (*id).to_owned()).collect(),
         verdict: if observed == 0 {
             Outcome::Pass

@@ -24,10 +24,7 @@ pub(crate) struct Row {
 
 /// All rows, delivery claims first.
 pub(crate) fn rows(verdict: &Verdict, limits: Limits) -> Vec<Row> {
-    let claims = verdict
-        .claims
-        .iter()
-        .map(|claim| of_claim(claim, verdict, limits));
+    let claims = verdict.claims.iter().map(|claim| of_claim(claim, limits));
     claims
         .chain(
             verdict
@@ -49,19 +46,18 @@ pub(super) fn bounded(verdict: &Verdict, limits: Limits) -> (Vec<Row>, usize) {
     (all, more)
 }
 
-fn of_claim(claim: &ClaimVerdict, verdict: &Verdict, limits: Limits) -> Row {
-    let of = if claim.id == "lost" {
-        verdict.records.acked
-    } else {
-        verdict.records.read
-    };
+fn of_claim(claim: &ClaimVerdict, limits: Limits) -> Row {
     Row {
         badge: badge(claim.verdict),
         name: limits.short(&names::claim(&claim.id)),
         scope: limits.short(&claim.checked.join(" ")),
         limit: number::count(claim.limit),
-        observed: format!("{} of {}", number::count(claim.observed), number::count(of)),
-        margin: claim_margin(claim, of),
+        observed: format!(
+            "{} of {}",
+            number::count(claim.observed),
+            number::count(claim.sample)
+        ),
+        margin: claim_margin(claim),
         meter: None,
         reason: claim.reason.as_ref().map(|reason| limits.long(reason)),
         outcome: claim.verdict,
@@ -69,10 +65,12 @@ fn of_claim(claim: &ClaimVerdict, verdict: &Verdict, limits: Limits) -> Row {
 }
 
 /// "None" out of n is not "never": the rule of three bounds the true rate (Hanley & Lippman-Hand, JAMA 1983).
-fn claim_margin(claim: &ClaimVerdict, of: u64) -> String {
+fn claim_margin(claim: &ClaimVerdict) -> String {
     match (claim.verdict, claim.observed) {
         (Outcome::Inconclusive, _) => "not shown".to_owned(),
-        (_, 0) if of >= 3 => format!("true rate below 1 in {} (95 %)", number::count(of / 3)),
+        (_, 0) if claim.sample >= 3 => {
+            format!("true rate below 1 in {} (95 %)", number::count(claim.sample / 3))
+        }
         (_, 0) => "too few records to say more".to_owned(),
         (_, n) if n > claim.limit => format!("{} too many", number::count(n - claim.limit)),
         (_, n) => format!("{} more allowed", number::count(claim.limit - n)),
@@ -86,8 +84,11 @@ fn of_threshold(threshold: &ThresholdVerdict, limits: Limits) -> Row {
         .expression
         .split(['<', '>', '='])
         .next()
-        .unwrap_or_default()
-        .trim();
+        .unwrap_or_default();
+    let name = match statistic.trim() {
+        "" | "rate" | "value" => threshold.metric.clone(),
+        statistic => format!("{} {statistic}", threshold.metric),
+    };
     Row {
         badge: badge(threshold.verdict),
         name: limits.short(&name),

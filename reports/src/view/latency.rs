@@ -97,9 +97,10 @@ fn delivery(verdict: &Verdict) -> Tile {
         Some(Outcome::Pass) => (number::count(found), "pass"),
         Some(_) => (number::count(found), "fail"),
     };
+    let sample = verdict.claims.iter().map(|claim| claim.sample).max().unwrap_or(0);
     let note = match worst {
         None => "nothing claimed".to_owned(),
-        Some(_) => format!("in {}", plural(verdict.records.read, "record")),
+        Some(_) => format!("in {}", plural(sample, "record")),
     };
     Tile {
         label: "anomalies".to_owned(),
