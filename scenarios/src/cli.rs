@@ -6,10 +6,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults.
 #[derive(Debug, Parser)]
-#[command(name = "steadfast", version, about, max_term_width = 110, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 pass · 1 tool error, damaged run folder · 2 usage or scenario file · \
+#[command(
+    name = "steadfast",
+    version,
+    about,
+    max_term_width = 110,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 pass · 1 tool error, damaged run folder · 2 usage or scenario file · \
 3 environment missing · 4 steady state not reached · 5 inconclusive · 10 a delivery claim broken · \
-99 a threshold broken · 130 interrupted, healed")]
+99 a threshold broken · 130 interrupted, healed"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -27,7 +27,11 @@ pub enum Exit {
 impl Exit {
     /// The exit of a verdict's `exit_code`.
     pub fn from_code(code: u8) -> Exit {
-        SEVERITY.into_iter().chain([Exit::Pass]).find(|exit| *exit as u8 == code).unwrap_or(Exit::ToolError)
+        SEVERITY
+            .into_iter()
+            .chain([Exit::Pass])
+            .find(|exit| *exit as u8 == code)
+            .unwrap_or(Exit::ToolError)
     }
 
     /// Of several runs the most severe stands: 130, 10, 1, 99, 3, 4, 5, 0 (2 comes before anything starts).

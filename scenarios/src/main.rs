@@ -2,6 +2,7 @@
 
 mod cli; // what a user types
 mod exit; // exit codes
+mod scenario; // scenario files: grammar, frames, plan, schema
 
 use std::process::ExitCode;
 

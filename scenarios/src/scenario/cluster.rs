@@ -1,0 +1,187 @@
+//! `[cluster]`: how many nodes, which settings, which topics.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use crate::scenario::diagnostics::Problem;
+use crate::scenario::grammar::Properties;
+use crate::scenario::properties;
+use crate::scenario::reader::{Notes, Property, Table, list};
+
+/// Versions of Apache Kafka whose jars are pinned.
+pub(crate) const VERSIONS: &[&str] = &["4.1.0"];
+
+/// The cluster that a scenario asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClusterWish {
+    /// Cluster kind, where the file insists on one.
+    pub kind: Option<&'static str>,
+    /// Brokers.
+    pub nodes: u32,
+    /// Dedicated controllers; 0 = combined.
+    pub controllers: u32,
+    /// Version of Apache Kafka.
+    pub version: String,
+    /// Broker settings under Kafka's names.
+    pub properties: BTreeMap<String, String>,
+    /// Topics to create, by name.
+    pub topics: Vec<TopicWish>,
+    /// Whether a proxy stands in front of every broker (a network fault is planned).
+    pub proxied: bool,
+}
+
+/// A topic to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicWish {
+    /// Name.
+    pub name: String,
+    /// Partitions.
+    pub partitions: u32,
+    /// Copies of each.
+    pub replication_factor: u32,
+    /// Topic settings under Kafka's names.
+    pub configs: BTreeMap<String, String>,
+}
+
+impl TopicWish {
+    /// Replicas that must have a record before it is acknowledged.
+    pub(crate) fn min_insync(&self, broker: &BTreeMap<String, String>) -> u32 {
+        let name = "min.insync.replicas";
+        self.configs
+            .get(name)
+            .or(broker.get(name))
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(1)
+    }
+}
+
+/// Reads `[cluster]`.
+pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> {
+    let nodes = table.integer("nodes");
+    let controllers = table.integer("controllers");
+    let version = table.text("version").filter(|version| pinned(version, notes));
+    let broker = table.property_table("properties");
+    let properties = properties::check(Properties::Broker, &broker, notes);
+    let node_count = nodes.as_ref().map(|n| (*n.get_ref(), n.span()));
+    let mut topics = Vec::new();
+    for (name, topic) in table.named("topics") {
+        topics.extend(read_topic(&name, &topic, node_count.as_ref(), &broker, notes));
+    }
+    if table.has("topics") && topics.is_empty() && notes.clean() {
+        let problem = Problem::at(
+            table.place("topics"),
+            "no topic",
+            "expected `topics.NAME = { partitions = 6 }`",
+        );
+        notes.push(problem);
+    }
+    let kind = if table.has("kind") {
+        Some(*table.word("kind")?.get_ref())
+    } else {
+        None
+    };
+    if kind == Some("external") {
+        for name in ["properties", "controllers"]
+            .into_iter()
+            .filter(|name| table.has(name))
+        {
+            table.out_of_place(name, "an external cluster is taken as it is");
+        }
+    }
+    Some(ClusterWish {
+        kind,
+        nodes: u32::try_from(nodes?.into_inner()).ok()?,
+        controllers: u32::try_from(controllers?.into_inner()).ok()?,
+        version: version?.into_inner(),
+        properties,
+        topics,
+        proxied: false,
+    })
+}
+
+fn pinned(version: &Spanned<String>, notes: &Notes<'_>) -> bool {
+    let known = VERSIONS.contains(&version.get_ref().as_str());
+    if !known {
+        let title = format!("Kafka {} is not among the pinned versions", version.get_ref());
+        let problem = Problem::at(version.span(), &title, &format!("expected {}", list(VERSIONS)));
+        notes.push(problem.note("another version can be run as `--broker external`, or from KAFKA_HOME"));
+    }
+    known
+}
+
+fn read_topic(
+    name: &Spanned<String>,
+    table: &Table<'_>,
+    nodes: Option<&(u64, Range<usize>)>,
+    broker: &BTreeMap<String, Property>,
+    notes: &Notes<'_>,
+) -> Option<TopicWish> {
+    if let Some(why) = bad_topic_name(name.get_ref()) {
+        notes.push(Problem::at(
+            name.span(),
+            &format!("`{}` is not a topic name", name.get_ref()),
+            why,
+        ));
+        return None;
+    }
+    let partitions = table.integer("partitions")?;
+    let factor = table.integer("replication-factor")?;
+    let written = table.properties();
+    let configs = properties::check(Properties::Topic, &written, notes);
+    if let Some((nodes, place)) = nodes
+        && factor.get_ref() > nodes
+    {
+        let label = format!("{} copies need {} brokers", factor.get_ref(), factor.get_ref());
+        let problem = Problem::at(
+            factor.span(),
+            "replication-factor is greater than the number of nodes",
+            &label,
+        );
+        notes.push(problem.context(place.clone(), &format!("the cluster has {nodes}")));
+    }
+    let min_insync = written
+        .get("min.insync.replicas")
+        .or(broker.get("min.insync.replicas"));
+    if let Some(property) = min_insync
+        && property
+            .value
+            .parse::<u64>()
+            .is_ok_and(|least| least > *factor.get_ref())
+    {
+        let label = format!(
+            "no write could ever be acknowledged: `{}` has {} copies",
+            name.get_ref(),
+            factor.get_ref()
+        );
+        let problem = Problem::at(
+            property.span.clone(),
+            "min.insync.replicas is greater than replication-factor",
+            &label,
+        );
+        notes.push(if table.has("replication-factor") {
+            problem.context(factor.span(), "copies")
+        } else {
+            problem
+        });
+    }
+    Some(TopicWish {
+        name: name.get_ref().clone(),
+        partitions: u32::try_from(*partitions.get_ref()).ok()?,
+        replication_factor: u32::try_from(*factor.get_ref()).ok()?,
+        configs,
+    })
+}
+
+/// Kafka's rule (`Topic.validate`): 1 to 249 characters of `[a-zA-Z0-9._-]`, not `.` or `..`; internal names are left alone.
+fn bad_topic_name(name: &str) -> Option<&'static str> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match name {
+        "" | "." | ".." => Some("a topic needs a name"),
+        _ if name.starts_with("__") => Some("names that begin with two underscores are Kafka's own"),
+        _ if name.len() > 249 => Some("longer than 249 characters"),
+        _ if !name.chars().all(legal) => Some("expected only ASCII letters, digits, `.`, `_` and `-`"),
+        _ => None,
+    }
+}
