@@ -91,7 +91,7 @@ impl Page {
         let (judged, more_rows) = claims::bounded(verdict, limits);
         let (causes, more_causes) = facts::causes(verdict, limits);
         let (phases, more_phases) = latency::phases(folder, limits);
-        let (faults, more_faults) = facts::faults(verdict, limits);
+        let (faults, more_faults) = facts::faults(folder, limits);
         let (settings, more_settings) = facts::settings(environment, limits);
         Page {
             title: limits.long(&verdict.title),

@@ -56,6 +56,8 @@ pub(crate) struct FaultRow {
     pub name: String,
     pub action: String,
     pub target: String,
+    /// Seconds after the end of warm-up, as in the scenario file.
+    pub at: String,
     pub lasted: String,
     /// What shows that it bit; empty = nothing does.
     pub evidence: Vec<(String, String)>,
@@ -176,8 +178,22 @@ pub(super) fn causes(verdict: &Verdict, limits: Limits) -> (Vec<Cause>, usize) {
     (kept.iter().map(row).collect(), more)
 }
 
-pub(super) fn faults(verdict: &Verdict, limits: Limits) -> (Vec<FaultRow>, usize) {
-    let (kept, more) = limits.rows(&verdict.faults);
+pub(super) fn faults(folder: &Folder, limits: Limits) -> (Vec<FaultRow>, usize) {
+    let (kept, more) = limits.rows(&folder.verdict.faults);
+    let phases = &folder.measurements.phases;
+    let zero_ns = phases
+        .iter()
+        .find(|phase| phase.name == "warmup")
+        .map_or(0, |phase| phase.end_ns);
+    let begin = |fault: &str| {
+        let phase = phases
+            .iter()
+            .find(|phase| phase.name.strip_prefix("fault:") == Some(fault))?;
+        Some(format!(
+            "{} s",
+            number::plain((phase.start_ns - zero_ns) as f64 / 1e9, 5)
+        ))
+    };
     let row = |fault: &steadfast_verifier::timeline::Fault| FaultRow {
         name: limits.short(&fault.name),
         action: limits.short(&fault.action),
@@ -186,6 +202,7 @@ pub(super) fn faults(verdict: &Verdict, limits: Limits) -> (Vec<FaultRow>, usize
         } else {
             limits.short(&format!("{} = {}", fault.target, fault.resolved))
         },
+        at: begin(&fault.name).unwrap_or_else(|| "–".to_owned()),
         lasted: fault.healed_ns.map_or("never healed".to_owned(), |healed| {
             number::nanoseconds(healed.saturating_sub(fault.started_ns) as f64)
         }),
@@ -214,32 +231,25 @@ pub(super) fn quiet(measurements: &Measurements, limits: Limits) -> Vec<Quiet> {
 
 pub(super) fn resources(verdict: &Verdict) -> Vec<Fact> {
     let r = &verdict.resources;
-    let fact = |label, value| Fact { label, value };
+    // A process that was never sampled has no resident set; its zeros are not figures.
+    let fact = |label, sampled: u64, value: String| Fact {
+        label,
+        value: if sampled > 0 {
+            value
+        } else {
+            "not sampled".to_owned()
+        },
+    };
+    let core = |percent| number::with_unit(percent, "percent") + " of a core";
+    let each = |us: f64| number::nanoseconds(us * 1000.0);
+    let (client, broker) = (r.client_rss_peak_bytes, r.broker_rss_peak_bytes);
     vec![
-        fact(
-            "client CPU",
-            number::with_unit(r.client_cpu_percent_of_core, "percent") + " of a core",
-        ),
-        fact(
-            "client CPU per record",
-            number::nanoseconds(r.client_cpu_us_per_record * 1000.0),
-        ),
-        fact(
-            "client memory, peak",
-            number::bytes(r.client_rss_peak_bytes as f64),
-        ),
-        fact(
-            "broker CPU",
-            number::with_unit(r.broker_cpu_percent_of_core, "percent") + " of a core",
-        ),
-        fact(
-            "broker CPU per record",
-            number::nanoseconds(r.broker_cpu_us_per_record * 1000.0),
-        ),
-        fact(
-            "broker memory, peak",
-            number::bytes(r.broker_rss_peak_bytes as f64),
-        ),
+        fact("client CPU", client, core(r.client_cpu_percent_of_core)),
+        fact("client CPU per record", client, each(r.client_cpu_us_per_record)),
+        fact("client memory, peak", client, number::bytes(client as f64)),
+        fact("broker CPU", broker, core(r.broker_cpu_percent_of_core)),
+        fact("broker CPU per record", broker, each(r.broker_cpu_us_per_record)),
+        fact("broker memory, peak", broker, number::bytes(broker as f64)),
     ]
 }
 

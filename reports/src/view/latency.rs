@@ -66,7 +66,7 @@ pub(super) fn tiles(folder: &Folder, phase: &str) -> Vec<Tile> {
     tiles.push(of_latency("p99", latency.p99));
     tiles.push(of_latency("p99.9", latency.p99_9));
     if let Some(rate) = rate_within(&folder.measurements, phase) {
-        let note = format!("acknowledged, {}", Limits::TIGHT.short(phase));
+        let note = format!("achieved, {}", Limits::TIGHT.short(phase));
         tiles.push(Tile {
             label: "rate".to_owned(),
             value: number::with_unit(rate, "per_s"),
@@ -100,6 +100,7 @@ fn delivery(verdict: &Verdict) -> Tile {
     let sample = verdict.claims.iter().map(|claim| claim.sample).max().unwrap_or(0);
     let note = match worst {
         None => "nothing claimed".to_owned(),
+        Some(Outcome::Inconclusive) if found == 0 => "not shown".to_owned(),
         Some(_) => format!("in {}", plural(sample, "record")),
     };
     Tile {
