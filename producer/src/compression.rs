@@ -83,7 +83,7 @@ pub struct Compressor {
 enum Codec {
     None,
     Gzip(Compress),
-    Snappy(snap::raw::Encoder),
+    Snappy(Box<snap::raw::Encoder>),
     Lz4(Box<FrameEncoder<Vec<u8>>>),
     Zstd(zstd::bulk::Compressor<'static>),
 }
@@ -104,7 +104,7 @@ impl Compressor {
                 );
                 Codec::Gzip(Compress::new(level, false))
             }
-            Compression::Snappy => Codec::Snappy(snap::raw::Encoder::new()),
+            Compression::Snappy => Codec::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::Lz4 => {
                 let info = FrameInfo::new()
                     .block_size(BlockSize::Max64KB)

@@ -2,6 +2,9 @@
 //!
 //! The modules below stand in reading order: a record's way to the broker, then its acknowledgement's way back.
 
+// Settings: Kafka's names, parsed once into a type that cannot be wrong.
+pub mod config;
+
 // Which partition a record goes to: murmur2 of its key, or a sticky choice.
 pub mod partitioner;
 

@@ -116,7 +116,7 @@ impl Frame {
 
         out.array_length(topics(parts.clone()));
         let mut batch_bytes = 0_usize;
-        let mut rest = parts.clone();
+        let mut rest = parts;
         let mut previous: Option<Part<'a>> = None;
         while let Some(part) = rest.next() {
             if previous.is_none_or(|previous| !same_topic(&previous, &part)) {
