@@ -300,3 +300,6 @@ pub fn overhead_bound(topic: &str) -> usize {
     // Partition, longest length field, tags; the topic as if it were new: name or id, array length, tags.
     (4 + 5 + 1) + (unsigned_varint_size(u32::from(u16::MAX)) + topic.len().max(16) + 5 + 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,8 @@ fn every_default_of_every_profile_is_a_value_that_could_have_been_given() {
             .iter()
             .map(|property| (property.name.to_owned(), property.default(profile).to_owned()))
             .collect();
-        let parsed = ProducerConfig::with_profile(profile, &given).expect(profile.name());
+        let parsed = ProducerConfig::with_profile(profile, &given)
+            .unwrap_or_else(|errors| panic!("{}: {errors:?}", profile.name()));
         let defaults = ProducerConfig::defaults(profile);
         assert_eq!(
             ProducerConfig {
