@@ -13,7 +13,12 @@ use steadfast_producer::produce_request::{Frame, Head, Part};
 use steadfast_producer::produce_response::parse;
 use steadfast_producer::record_batch::{BatchBuilder, Header, Seal};
 
-const SEAL: Seal = Seal { producer_id: 4711, producer_epoch: 0, base_sequence: 17, transactional: false };
+const SEAL: Seal = Seal {
+    producer_id: 4711,
+    producer_epoch: 0,
+    base_sequence: 17,
+    transactional: false,
+};
 /// Wall-clock milliseconds of our days: a base timestamp that deltas of a run are small against.
 const NOW_MS: i64 = 1_790_000_000_000;
 
@@ -57,13 +62,27 @@ fn append(criterion: &mut Criterion) {
         });
     });
     group.bench_function("100 x 100 B, key of 16 B, 2 headers", |bencher| {
-        let headers = [Header { key: "trace", value: Some(&[1; 16]) }, Header { key: "kind", value: None }];
+        let headers = [
+            Header {
+                key: "trace",
+                value: Some(&[1; 16]),
+            },
+            Header {
+                key: "kind",
+                value: None,
+            },
+        ];
         let mut buffer = Vec::with_capacity(30_000);
         bencher.iter(|| {
             let mut builder = BatchBuilder::new(std::mem::take(&mut buffer), usize::MAX);
             for index in 0..100 {
                 let key = black_box([index as u8; 16]);
-                let room = builder.append(NOW_MS + index, Some(&key), Some(black_box(&[0x5a; 100])), &headers);
+                let room = builder.append(
+                    NOW_MS + index,
+                    Some(&key),
+                    Some(black_box(&[0x5a; 100])),
+                    &headers,
+                );
                 debug_assert!(room.is_ok());
             }
             buffer = builder.into_buffer();
@@ -71,16 +90,23 @@ fn append(criterion: &mut Criterion) {
         });
     });
     group.bench_function("partition of 100 keys of 16 B", |bencher| {
-        bencher.iter(|| (0..100_u8).map(|index| partition_for_key(&black_box([index; 16]), 6)).sum::<i32>());
+        bencher.iter(|| {
+            (0..100_u8)
+                .map(|index| partition_for_key(&black_box([index; 16]), 6))
+                .sum::<i32>()
+        });
     });
     group.finish();
 }
 
 fn compressed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("seal compressed, 16 KiB of half-random text");
-    let value: Vec<u8> = (0..100_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 28) as u8 + b'a').collect();
+    let value: Vec<u8> = (0..100_u32)
+        .map(|index| (index.wrapping_mul(2_654_435_761) >> 28) as u8 + b'a')
+        .collect();
     for (name, codec) in Compression::NAMES {
-        let Ok(mut compressor) = Compressor::new(codec, if codec == Compression::Zstd { 3 } else { -1 }) else {
+        let Ok(mut compressor) = Compressor::new(codec, if codec == Compression::Zstd { 3 } else { -1 })
+        else {
             continue;
         };
         group.throughput(Throughput::Bytes(16_384));
@@ -97,9 +123,16 @@ fn compressed(criterion: &mut Criterion) {
 
 /// Six partitions a request, five records each: 25,000/s in cycles of about a millisecond.
 fn request_and_answer(criterion: &mut Criterion) {
-    let batches: Vec<_> =
-        (0..6).map(|_| filled(Vec::new(), 5, &[0x5a; 100]).seal(&SEAL, &mut Compressor::none())).collect();
-    let head = Head { version: 13, correlation_id: 1, client_id: "bench", transactional_id: None, timeout_ms: 30_000 };
+    let batches: Vec<_> = (0..6)
+        .map(|_| filled(Vec::new(), 5, &[0x5a; 100]).seal(&SEAL, &mut Compressor::none()))
+        .collect();
+    let head = Head {
+        version: 13,
+        correlation_id: 1,
+        client_id: "bench",
+        transactional_id: None,
+        timeout_ms: 30_000,
+    };
     let mut frame = Frame::default();
     criterion.bench_function("frame and slices of 6 batches", |bencher| {
         bencher.iter(|| {
@@ -144,7 +177,10 @@ fn answer_v13(partitions: u8) -> Vec<u8> {
         bytes.extend_from_slice(&[1, 0, 0]);
     }
     bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
-    assert_eq!(parse(13, &bytes).map(|answer| answer.partitions.len()), Ok(usize::from(partitions)));
+    assert_eq!(
+        parse(13, &bytes).map(|answer| answer.partitions.len()),
+        Ok(usize::from(partitions))
+    );
     bytes
 }
 
