@@ -22,3 +22,6 @@ pub mod timeline; // faults.jsonl, samples.jsonl: what happened when
 mod varint; // and written with
 pub mod verdict; // verdict.json
 pub mod workload; // what a subject is asked to do // measurements.json: series and curves for the report
+
+// ---- judgement ----------------------------------------------------------------------------------------
+pub mod judge; // run folder in; verdict.json, measurements.json, latency.hlog out

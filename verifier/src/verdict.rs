@@ -51,6 +51,16 @@ pub struct Verdict {
     pub environment: EnvironmentBrief,
 }
 
+/// The published JSON Schema of the document, draft-07 (what editors and validators know). A committed copy stands in
+/// `verifier/verdict.schema.json`.
+pub fn json_schema() -> serde_json::Value {
+    let generator = schemars::generate::SchemaSettings::draft07().into_generator();
+    let mut schema = generator.into_root_schema_for::<Verdict>();
+    schema.insert("$id".to_owned(), SCHEMA.into());
+    schema.insert("title".to_owned(), SCHEMA.into());
+    schema.to_value()
+}
+
 /// The cluster that the verdict speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Broker {
@@ -213,4 +223,29 @@ pub struct EnvironmentBrief {
     pub kernel: String,
     /// Memory.
     pub memory_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes the verdict changes what others read: the copy shows it in review.
+    /// `STEADFAST_WRITE_SCHEMA=1 cargo test -p steadfast-verifier published_schema` writes it anew.
+    #[test]
+    fn published_schema_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/verdict.schema.json");
+        let current = format!("{:#}\n", json_schema());
+        if std::env::var_os("STEADFAST_WRITE_SCHEMA").is_some() {
+            std::fs::write(path, &current).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap();
+        let schema = json_schema();
+        // Compared as values: the order of keys depends on what else is built.
+        let published: serde_json::Value = serde_json::from_str(&published).unwrap();
+        assert!(published == schema, "verdict.schema.json is out of date");
+        assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+        for field in ["claims", "thresholds", "anomalies", "latency_ns", "exit_code"] {
+            assert!(schema["properties"][field].is_object(), "{field}");
+        }
+    }
 }

@@ -1,0 +1,217 @@
+//! How the load went: what was due, acknowledged and in flight, with its latency, per segment of time. Pure.
+//!
+//! Fed in pass 1 with each record once; a phase is the sum of its segments.
+
+use std::ops::Range;
+
+use hdrhistogram::Histogram;
+
+use super::availability::Availability;
+use super::latency::histogram;
+use super::phases::{Cuts, Phase};
+use super::series::Series;
+
+/// One segment's counts and histograms.
+#[derive(Debug)]
+struct Segment {
+    /// Records due in it.
+    due: u64,
+    /// Those of them that were acknowledged, whenever.
+    due_and_acked: u64,
+    /// Records acknowledged in it, whenever due.
+    acked: u64,
+    ack_latency: Histogram<u64>,
+    service_time: Histogram<u64>,
+    schedule_lag: Histogram<u64>,
+}
+
+/// What was measured of the load.
+#[derive(Debug)]
+pub(super) struct Load {
+    cuts: Cuts,
+    segments: Vec<Segment>,
+    /// Per cut: records handed over before it and acknowledged after it.
+    in_flight: Vec<u64>,
+    near: usize,
+    pub(super) series: Series,
+    pub(super) availability: Availability,
+}
+
+/// One phase's share of the load.
+#[derive(Debug)]
+pub(super) struct PhaseLoad {
+    /// Nanoseconds.
+    pub(super) length_ns: u64,
+    /// Records due in the phase.
+    pub(super) due: u64,
+    /// Those of them that were acknowledged, whenever.
+    pub(super) due_and_acked: u64,
+    /// Records acknowledged within the phase, whenever due.
+    pub(super) acked: u64,
+    /// Records in flight at the begins and ends of the phase, together.
+    pub(super) in_flight: u64,
+    pub(super) ack_latency: Histogram<u64>,
+    pub(super) service_time: Histogram<u64>,
+    pub(super) schedule_lag: Histogram<u64>,
+}
+
+impl Load {
+    pub(super) fn new(cuts: Cuts, run: Range<u64>) -> Load {
+        let segment = || Segment {
+            due: 0,
+            due_and_acked: 0,
+            acked: 0,
+            ack_latency: histogram(),
+            service_time: histogram(),
+            schedule_lag: histogram(),
+        };
+        Load {
+            segments: (0..cuts.segments()).map(|_| segment()).collect(),
+            in_flight: vec![0; cuts.segments()],
+            cuts,
+            near: 0,
+            series: Series::new(run.start, run.end),
+            availability: Availability::new(),
+        }
+    }
+
+    /// A record was handed over.
+    pub(super) fn handed_over(&mut self, intended_ns: u64, handover_ns: u64) {
+        self.near = self.cuts.segment(intended_ns, self.near);
+        let segment = &mut self.segments[self.near];
+        segment.due += 1;
+        record(&mut segment.schedule_lag, handover_ns.saturating_sub(intended_ns));
+        self.series.intended(intended_ns);
+    }
+
+    /// A record was acknowledged.
+    pub(super) fn acked(&mut self, intended_ns: u64, handover_ns: u64, ack_ns: u64) {
+        self.near = self.cuts.segment(intended_ns, self.near);
+        let latency = ack_ns.saturating_sub(intended_ns);
+        let segment = &mut self.segments[self.near];
+        segment.due_and_acked += 1;
+        record(&mut segment.ack_latency, latency);
+        record(&mut segment.service_time, ack_ns.saturating_sub(handover_ns));
+        self.series.latency(intended_ns, latency);
+        let acked_in = self.cuts.segment(ack_ns, self.near);
+        if acked_in != self.near {
+            let sent_in = self.cuts.segment(handover_ns, self.near);
+            (sent_in..acked_in).for_each(|cut| self.in_flight[cut] += 1);
+        }
+    }
+
+    /// A batch of so many records was acknowledged; `due_ns` = the earliest intended time among them.
+    pub(super) fn batch_acked(&mut self, records: u64, ack_ns: u64, due_ns: u64) {
+        let acked_in = self.cuts.segment(ack_ns, self.near);
+        self.segments[acked_in].acked += records;
+        self.series.acked(ack_ns, records);
+        self.availability.acked(ack_ns, due_ns);
+    }
+
+    /// So many records, due evenly over `span`, were never handed over.
+    pub(super) fn never_handed_over(&mut self, span: &Range<u64>, records: u64) {
+        let length = (span.end - span.start).max(1);
+        let mut left = records;
+        for i in 0..self.segments.len() {
+            let segment = self.cuts.span(i);
+            let overlap = segment
+                .end
+                .min(span.end)
+                .saturating_sub(segment.start.max(span.start));
+            let share = (u128::from(records) * u128::from(overlap)).div_ceil(u128::from(length)) as u64;
+            let share = share.min(left);
+            self.segments[i].due += share;
+            left -= share;
+        }
+        self.availability.failed(u64::MAX, span.start);
+    }
+
+    /// The sum of a phase's segments.
+    pub(super) fn phase(&self, phase: &Phase) -> PhaseLoad {
+        let (begins, ends) = self.cuts.ends_of(phase);
+        let mut sum = PhaseLoad {
+            length_ns: phase.length_ns(),
+            due: 0,
+            due_and_acked: 0,
+            acked: 0,
+            in_flight: begins.iter().chain(&ends).map(|&cut| self.in_flight[cut]).sum(),
+            ack_latency: histogram(),
+            service_time: histogram(),
+            schedule_lag: histogram(),
+        };
+        for segment in self.cuts.segments_of(phase).map(|i| &self.segments[i]) {
+            sum.due += segment.due;
+            sum.due_and_acked += segment.due_and_acked;
+            sum.acked += segment.acked;
+            add(&mut sum.ack_latency, &segment.ack_latency);
+            add(&mut sum.service_time, &segment.service_time);
+            add(&mut sum.schedule_lag, &segment.schedule_lag);
+        }
+        sum
+    }
+}
+
+/// Both grow as needed, so neither can fail on a 64-bit machine.
+fn record(histogram: &mut Histogram<u64>, value_ns: u64) {
+    let recorded = histogram.record(value_ns);
+    debug_assert!(recorded.is_ok());
+}
+
+fn add(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
+    let added = sum.add(part);
+    debug_assert!(added.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::phases::{Phases, Plan};
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn load() -> (Phases, Load) {
+        let plan = Plan {
+            start_ns: 10 * S,
+            warmup_end_ns: 12 * S,
+            end_ns: 20 * S,
+        };
+        let phases = Phases::of(&plan, &[]);
+        let load = Load::new(Cuts::of(&phases), 10 * S..20 * S);
+        (phases, load)
+    }
+
+    #[test]
+    fn a_record_counts_where_it_was_due_and_its_ack_where_it_came() {
+        let (phases, mut load) = load();
+        load.handed_over(12 * S - 5, 12 * S - 4);
+        load.acked(12 * S - 5, 12 * S - 4, 12 * S + 6);
+        load.batch_acked(1, 12 * S + 6, 12 * S - 5);
+        let warmup = load.phase(&phases.named[0]);
+        assert_eq!(
+            (warmup.due, warmup.due_and_acked, warmup.acked, warmup.in_flight),
+            (1, 1, 0, 1)
+        );
+        assert_eq!(
+            (
+                warmup.ack_latency.max(),
+                warmup.service_time.max(),
+                warmup.schedule_lag.max()
+            ),
+            (11, 10, 1)
+        );
+        let steady = load.phase(&phases.named[1]);
+        assert_eq!(
+            (steady.due, steady.due_and_acked, steady.acked, steady.in_flight),
+            (0, 0, 1, 1)
+        );
+    }
+
+    #[test]
+    fn what_was_never_handed_over_was_due_all_the_same() {
+        let (phases, mut load) = load();
+        load.never_handed_over(&(11 * S..13 * S), 1_001);
+        let due = |phase| load.phase(phase).due;
+        assert_eq!(due(&phases.named[0]) + due(&phases.named[1]), 1_001);
+        assert!(due(&phases.named[0]).abs_diff(500) <= 1);
+    }
+}
