@@ -69,7 +69,7 @@ pub struct Seal {
 }
 
 /// A batch with header and CRC, ready for the socket and immutable (A3).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SealedBatch {
     bytes: Vec<u8>,
     seal: Seal,

@@ -1,0 +1,575 @@
+//! The producer's core: records, answers and time come in; connections, requests and outcomes come out.
+//!
+//! ```text
+//!             append                                    Connect Send Close
+//!   caller ───────────► partitions ──drain──► requests ───────────────────► shell ──► sockets
+//!      ▲                    ▲                     ▲                           │
+//!      │ completions        │ verdicts            │ slots                     │ connected, received, disconnected
+//!      └─────────────── outcomes ◄──────────── answers ◄──────────────────────┘ advance(now)
+//! ```
+//!
+//! It owns no socket, clock or randomness (jitter and the sticky choice come from a seed), and nothing here depends
+//! on the order of a hash map: the same events at the same times give the same actions. The
+//! [`Driver`](crate::driver::Driver) is its shell in production, scripted events in virtual time are another.
+//!
+//! Batches clock themselves: with a free slot on the leader's connection a record leaves at once (or after
+//! `linger.ms`, fractions allowed); else records gather, and the answer that frees the slot sends all partitions of
+//! that broker in one request. A broker works on one request per connection at a time, so a second slot
+//! (`max.in.flight.requests.per.connection`) only hides the network's round trip.
+//!
+//! Rules A1 to A20 of the contract: batches and numbers in `partition.rs`, epochs in `identity.rs`, connections and
+//! throttling in `link.rs`, error codes in [`reaction`](crate::reaction), leaders in `metadata.rs`, status in
+//! `durability.rs`.
+
+mod answers;
+mod backoff;
+mod control;
+mod drain;
+mod durability;
+mod events;
+mod identity;
+mod link;
+mod metadata;
+mod outcomes;
+mod partition;
+mod requests;
+
+mod settings;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+
+use bytes::Bytes;
+
+use self::backoff::Rng;
+use self::control::Control;
+pub use self::drain::ProduceFrame;
+pub use self::durability::Durability;
+use self::identity::Identity;
+pub use self::link::LinkId;
+use self::link::{Address, Link};
+use self::outcomes::Outcomes;
+use self::partition::{Context, NO_NODE, Partition};
+use self::settings::Settings;
+use crate::accumulator::Memory;
+use crate::compression::Compressor;
+use crate::config::ProducerConfig;
+use crate::error::{AppendError, Fatal};
+use crate::metrics::Metrics;
+use crate::partitioner::{StickyPartition, partition_for_key};
+use crate::produce_request::TopicId;
+use crate::record::{Completion, Record, TopicHandle};
+use crate::record_batch::{BatchBuilder, Header, NoRoom};
+
+/// What the shell is to do next.
+#[derive(Debug)]
+pub enum Action {
+    /// Open a TCP connection (with TCP_NODELAY) and say `connected` or `disconnected`.
+    Connect {
+        /// The connection's number.
+        link: LinkId,
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Write this frame after those given before for this link.
+    Send {
+        /// The connection.
+        link: LinkId,
+        /// What to write.
+        frame: Frame,
+    },
+    /// Close the connection and drop what waits for it. No `disconnected` is expected.
+    Close {
+        /// The connection.
+        link: LinkId,
+    },
+}
+
+/// One request, size field included.
+#[derive(Debug)]
+pub enum Frame {
+    /// A control request.
+    Plain(Bytes),
+    /// A Produce request: glue and batches, written without copying. Give it back with
+    /// [`Sender::recycle`] when it is written.
+    Produce(ProduceFrame),
+}
+
+/// A topic as the producer knows it.
+#[derive(Debug)]
+struct Topic {
+    name: String,
+    /// All zero until a broker tells it (Metadata v10).
+    id: TopicId,
+    /// Index in `Sender::partitions` by partition number; empty until the first metadata.
+    partitions: Vec<u32>,
+    sticky: StickyPartition,
+    /// Error of the last metadata.
+    error: i16,
+    /// `max.message.bytes`, once known.
+    max_message_bytes: usize,
+    durability: Durability,
+}
+
+/// The producer's core.
+pub struct Sender {
+    settings: Settings,
+    topics: Vec<Topic>,
+    partitions: Vec<Partition>,
+    links: Vec<Link>,
+    /// Data link of each node.
+    node_links: BTreeMap<i32, u32>,
+    /// Where each node listens, as last heard.
+    nodes: BTreeMap<i32, Address>,
+    control: Control,
+    identity: Option<Identity>,
+    /// A14: a new epoch is needed; nothing fresh is sent until the old one is settled.
+    bump_wanted: bool,
+    memory: Memory,
+    outcomes: Outcomes,
+    compressor: Compressor,
+    rng: Rng,
+    metrics: Metrics,
+    /// Partitions that wait for their backoff: (when, partition).
+    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    actions: VecDeque<Action>,
+    spare_frames: Vec<ProduceFrame>,
+    spare_requests: Vec<Vec<link::InRequest>>,
+    /// When batches are next looked at for `delivery.timeout.ms`.
+    next_expiry_ns: u64,
+    /// Linger is over for everything: a flush, a close, or `buffer.memory` is out.
+    hurry: bool,
+    flushing: bool,
+    closed: bool,
+    fatal: Option<Fatal>,
+}
+
+impl Sender {
+    /// A core for these settings. `seed` drives jitter and sticky choices.
+    pub fn new(config: &ProducerConfig, seed: u64) -> Result<Sender, Fatal> {
+        let settings = Settings::new(config);
+        let compressor =
+            Compressor::new(settings.compression, settings.compression_level).map_err(|error| {
+                Fatal::System {
+                    what: "cannot set up compression",
+                    reason: error.to_string(),
+                }
+            })?;
+        let nowhere = Address {
+            host: String::new(),
+            port: 0,
+        };
+        Ok(Sender {
+            control: Control::new(&settings.bootstrap),
+            memory: Memory::new(settings.buffer_memory, settings.batch_size),
+            settings,
+            topics: Vec::new(),
+            partitions: Vec::new(),
+            links: vec![Link::new(None, nowhere)],
+            node_links: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            identity: None,
+            bump_wanted: false,
+            outcomes: Outcomes::default(),
+            compressor,
+            rng: Rng::new(seed),
+            metrics: Metrics::default(),
+            timers: BinaryHeap::new(),
+            actions: VecDeque::new(),
+            spare_frames: Vec::new(),
+            spare_requests: Vec::new(),
+            next_expiry_ns: u64::MAX,
+            hurry: false,
+            flushing: false,
+            closed: false,
+            fatal: None,
+        })
+    }
+
+    /// Registers a topic; the same name gives the same handle. Its metadata is asked for at the next `advance`.
+    pub fn topic(&mut self, name: &str) -> TopicHandle {
+        let known = self.topics.iter().position(|topic| topic.name == name);
+        let index = known.unwrap_or_else(|| {
+            self.topics.push(Topic {
+                name: name.to_owned(),
+                id: TopicId::default(),
+                partitions: Vec::new(),
+                sticky: StickyPartition::new(self.settings.batch_size),
+                error: 0,
+                max_message_bytes: usize::MAX,
+                durability: Durability::unknown(name),
+            });
+            self.control.want_metadata();
+            self.topics.len() - 1
+        });
+        TopicHandle(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Takes a record: encodes it into its partition's batch, and remembers `token` for its completion. An error
+    /// means that nothing was kept; [`AppendError::is_retriable`] tells whether to try again after a turn.
+    pub fn append(&mut self, record: &Record<'_>, token: u64, now_ns: u64) -> Result<(), AppendError> {
+        if self.closed || self.fatal.is_some() {
+            return Err(AppendError::Closed);
+        }
+        let number = self.choose_partition(record)?;
+        let partition = &mut self.partitions[number as usize];
+        if let Some(code) = partition.stopped() {
+            return Err(AppendError::PartitionStopped { code });
+        }
+        let mut full = false;
+        if let Some(open) = &mut partition.open {
+            match open
+                .builder
+                .append(record.timestamp_ms, record.key, record.value, record.headers)
+            {
+                Ok(()) => {
+                    open.tokens.push(token);
+                    self.outcomes.appended();
+                    return Ok(());
+                }
+                Err(NoRoom::TooLarge) => return Err(self.too_large(record, usize::MAX)),
+                Err(NoRoom::Full) => full = true,
+            }
+        }
+        let bound = size_bound(record);
+        let limit = self.record_limit(record.topic);
+        if bound > limit {
+            let exact = BatchBuilder::new(Vec::new(), 0).size_with(
+                record.timestamp_ms,
+                record.key,
+                record.value,
+                record.headers,
+            );
+            if exact > limit {
+                return Err(self.too_large(record, exact));
+            }
+        }
+        if full {
+            let partition = &mut self.partitions[number as usize];
+            partition.closed.extend(partition.open.take());
+            self.enqueue(number, now_ns);
+        }
+        let Some(mut open) = self.memory.open(bound, now_ns) else {
+            self.metrics.buffer_exhausted_total += 1;
+            self.hurry = true;
+            self.make_all_due(now_ns);
+            return Err(AppendError::BufferFull);
+        };
+        let appended = open
+            .builder
+            .append(record.timestamp_ms, record.key, record.value, record.headers);
+        if appended.is_err() {
+            self.memory.release(open.builder.into_buffer(), open.charged);
+            return Err(self.too_large(record, usize::MAX));
+        }
+        open.tokens.push(token);
+        self.partitions[number as usize].open = Some(open);
+        self.outcomes.appended();
+        self.next_expiry_ns = self
+            .next_expiry_ns
+            .min(now_ns.saturating_add(self.settings.delivery_timeout_ns));
+        self.enqueue(number, now_ns);
+        Ok(())
+    }
+
+    /// Lets time pass and does what may be done now: sends, connects, gives up what waited too long. Call it after
+    /// events and appends, and at the latest at [`wakeup_ns`](Self::wakeup_ns); then carry out the actions.
+    pub fn advance(&mut self, now_ns: u64) {
+        while let Some(&Reverse((at_ns, number))) = self.timers.peek()
+            && at_ns <= now_ns
+        {
+            self.timers.pop();
+            self.enqueue(number, now_ns);
+        }
+        self.check_links(now_ns);
+        if now_ns >= self.next_expiry_ns {
+            self.expire(now_ns);
+        }
+        if self.fatal.is_some() {
+            return;
+        }
+        self.step_control(now_ns);
+        self.step_epoch(now_ns);
+        for link in 1..self.links.len() {
+            while self.drain(link, now_ns) {}
+        }
+    }
+
+    /// The next thing for the shell to do.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When `advance` is to be called again even if nothing happens; `None` = only when something does.
+    #[must_use]
+    pub fn wakeup_ns(&self) -> Option<u64> {
+        let links = self.links.iter().map(|link| {
+            let slots = if link.node.is_none() {
+                1
+            } else {
+                self.settings.max_in_flight
+            };
+            link.wakeup_ns(slots, self.settings.request_timeout_ns)
+        });
+        let timer = self.timers.peek().map_or(u64::MAX, |Reverse((at_ns, _))| *at_ns);
+        let expiry = if self.outcomes.pending() > 0 {
+            self.next_expiry_ns
+        } else {
+            u64::MAX
+        };
+        let earliest = links
+            .min()
+            .unwrap_or(u64::MAX)
+            .min(timer)
+            .min(expiry)
+            .min(self.control_wakeup_ns());
+        (earliest != u64::MAX).then_some(earliest)
+    }
+
+    /// Lends the next outcome; the loan ends with the next call.
+    pub fn next_completion(&mut self) -> Option<Completion<'_>> {
+        if let Some(tokens) = self.outcomes.take_back() {
+            self.memory.spare(tokens);
+        }
+        self.outcomes.lend()
+    }
+
+    /// Outcomes wait to be fetched.
+    #[must_use]
+    pub fn has_completions(&self) -> bool {
+        !self.outcomes.is_empty()
+    }
+
+    /// Records appended that have no outcome yet.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.outcomes.pending()
+    }
+
+    /// Bytes of `buffer.memory` that are free. A record needs up to `batch.size`, or its own size if that is more,
+    /// unless the batch of its partition has room.
+    #[must_use]
+    pub fn free_bytes(&self) -> usize {
+        self.memory.available()
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = self.metrics;
+        metrics.buffer_available_bytes = self.memory.available() as u64;
+        metrics.buffer_total_bytes = self.settings.buffer_memory as u64;
+        metrics
+    }
+
+    /// What the cluster promises for each topic (A20).
+    pub fn durability(&self) -> impl Iterator<Item = &Durability> {
+        self.topics.iter().map(|topic| &topic.durability)
+    }
+
+    /// How many partitions a topic has; `None` until metadata told.
+    #[must_use]
+    pub fn partition_count(&self, topic: TopicHandle) -> Option<u32> {
+        let count = self.topics.get(topic.index())?.partitions.len();
+        u32::try_from(count).ok().filter(|&count| count > 0)
+    }
+
+    /// While set, nothing lingers: everything appended leaves as soon as a slot is free.
+    pub fn set_flushing(&mut self, flushing: bool, now_ns: u64) {
+        self.flushing = flushing;
+        self.hurry = flushing;
+        if flushing {
+            self.make_all_due(now_ns);
+        }
+    }
+
+    /// Ends everything that has no outcome yet with what is known of it: NOT_WRITTEN if it never left or was refused
+    /// each time, UNKNOWN otherwise. Nothing is taken or sent afterwards.
+    pub fn abandon(&mut self, now_ns: u64) {
+        self.closed = true;
+        let mut cx = Context {
+            outcomes: &mut self.outcomes,
+            memory: &mut self.memory,
+            now_ns,
+        };
+        for partition in &mut self.partitions {
+            if partition.stopped().is_none() {
+                partition.stop(partition::REQUEST_TIMED_OUT, &mut cx);
+            }
+        }
+    }
+
+    /// Why nothing can be sent any more, if so.
+    #[must_use]
+    pub fn fatal(&self) -> Option<&Fatal> {
+        self.fatal.as_ref()
+    }
+
+    /// Takes back a frame that is written, for reuse.
+    pub fn recycle(&mut self, mut frame: ProduceFrame) {
+        frame.batches.clear();
+        if self.spare_frames.len() < self.settings.max_in_flight * 4 {
+            self.spare_frames.push(frame);
+        }
+    }
+
+    // ---- Helpers ----
+
+    /// KIP-91. Looks at all partitions, and again when the oldest batch that is left will be due: in a healthy run
+    /// that is about once per `delivery.timeout.ms`.
+    fn expire(&mut self, now_ns: u64) {
+        let timeout_ns = self.settings.delivery_timeout_ns;
+        let begun_ns = now_ns.saturating_sub(timeout_ns);
+        let mut oldest_ns = u64::MAX;
+        for number in 0..self.partitions.len() {
+            let partition = &mut self.partitions[number];
+            if partition
+                .oldest_ns()
+                .is_some_and(|oldest_ns| oldest_ns <= begun_ns)
+            {
+                let attempts = partition.attempts();
+                let mut cx = Context {
+                    outcomes: &mut self.outcomes,
+                    memory: &mut self.memory,
+                    now_ns,
+                };
+                partition.expire(begun_ns, &mut cx);
+                self.after_event(u32::try_from(number).unwrap_or(u32::MAX), attempts, now_ns);
+            }
+            oldest_ns = oldest_ns.min(self.partitions[number].oldest_ns().unwrap_or(u64::MAX));
+        }
+        self.next_expiry_ns = oldest_ns.saturating_add(timeout_ns);
+    }
+
+    fn choose_partition(&mut self, record: &Record<'_>) -> Result<u32, AppendError> {
+        let topic = self
+            .topics
+            .get_mut(record.topic.index())
+            .ok_or(AppendError::Closed)?;
+        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        if count == 0 {
+            return Err(AppendError::MetadataPending);
+        }
+        let index = match (record.partition, record.key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) if !self.settings.ignore_keys => partition_for_key(key, count),
+            _ => self.sticky_partition(record)?,
+        };
+        let place = usize::try_from(index).ok();
+        let number = place.and_then(|place| self.topics[record.topic.index()].partitions.get(place));
+        number.copied().ok_or(AppendError::NoSuchPartition {
+            partition: index,
+            partitions: count,
+        })
+    }
+
+    /// KIP-794: stays with a partition for `batch.size` bytes, and leaves at the end of a batch.
+    fn sticky_partition(&mut self, record: &Record<'_>) -> Result<i32, AppendError> {
+        let bytes = size_bound(record);
+        let topic = &mut self.topics[record.topic.index()];
+        let open = topic
+            .sticky
+            .current()
+            .and_then(|current| topic.partitions.get(usize::try_from(current).ok()?));
+        let batch_ended = open.is_none_or(|&number| self.partitions[number as usize].open.is_none());
+        topic.sticky.appended(0, batch_ended);
+        let current = match topic.sticky.current() {
+            Some(current) => Some(current),
+            None => {
+                let usable = |number: &&u32| {
+                    let partition = &self.partitions[**number as usize];
+                    partition.leader != NO_NODE && partition.stopped().is_none()
+                };
+                let mut chosen: Vec<&u32> = topic.partitions.iter().filter(usable).collect();
+                if chosen.is_empty() {
+                    chosen = topic.partitions.iter().collect();
+                }
+                let partitions = chosen.iter().map(|&&number| &self.partitions[number as usize]);
+                let (indexes, queued): (Vec<i32>, Vec<u32>) = partitions
+                    .map(|p| (p.index, u32::try_from(p.closed.len()).unwrap_or(u32::MAX)))
+                    .unzip();
+                let queued = if self.settings.adaptive_partitioning {
+                    queued
+                } else {
+                    Vec::new()
+                };
+                topic
+                    .sticky
+                    .choose(&indexes, &queued, (self.rng.next() >> 32) as u32)
+            }
+        };
+        topic.sticky.appended(bytes, false);
+        current.ok_or(AppendError::MetadataPending)
+    }
+
+    fn record_limit(&self, topic: TopicHandle) -> usize {
+        let topic_limit = self
+            .topics
+            .get(topic.index())
+            .map_or(usize::MAX, |topic| topic.max_message_bytes);
+        // A codec may make it fit: then only the broker can tell.
+        let compresses = self.settings.compression != crate::compression::Compression::None;
+        if compresses {
+            self.settings.max_request_size
+        } else {
+            self.settings.max_request_size.min(topic_limit)
+        }
+    }
+
+    fn too_large(&self, record: &Record<'_>, size: usize) -> AppendError {
+        AppendError::TooLarge {
+            size,
+            limit: self.record_limit(record.topic),
+        }
+    }
+
+    /// Puts a partition into its leader's ready queue, if it has something to send.
+    fn enqueue(&mut self, number: u32, now_ns: u64) {
+        let partition = &mut self.partitions[number as usize];
+        if !partition.has_work() {
+            return;
+        }
+        let Some(&link) = self.node_links.get(&partition.leader) else {
+            return; // no leader: whoever learns of one comes here again
+        };
+        let link = &mut self.links[link as usize];
+        let gathering = partition
+            .open
+            .as_ref()
+            .filter(|_| partition.closed.is_empty() && !partition.is_retrying());
+        let due_ns = match gathering {
+            Some(open) if !self.hurry => open.created_ns.saturating_add(self.settings.linger_ns),
+            _ => now_ns,
+        };
+        link.due_ns = link.due_ns.min(due_ns);
+        if !partition.queued {
+            partition.queued = true;
+            link.ready.push_back(number);
+        }
+    }
+
+    fn enqueue_all(&mut self, now_ns: u64) {
+        for number in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
+            self.enqueue(number, now_ns);
+        }
+    }
+
+    fn make_all_due(&mut self, now_ns: u64) {
+        for link in &mut self.links {
+            link.due_ns = link.due_ns.min(now_ns);
+        }
+    }
+}
+
+/// An upper bound of what a record takes in a batch of its own.
+fn size_bound(record: &Record<'_>) -> usize {
+    /// Batch header, then length, attributes, timestamp and offset deltas, lengths of key and value, header count.
+    const FIXED: usize = 61 + 5 + 1 + 10 + 5 + 5 + 5 + 5;
+    let of_header = |header: &Header<'_>| 10 + header.key.len() + header.value.map_or(0, <[u8]>::len);
+    FIXED
+        + record.key.map_or(0, <[u8]>::len)
+        + record.value.map_or(0, <[u8]>::len)
+        + record.headers.iter().map(of_header).sum::<usize>()
+}

@@ -1,0 +1,272 @@
+//! The control connection: who leads what, who we are, what the topics promise. One request at a time.
+//!
+//! Metadata is asked for at the start, when an error says it is stale, and after `metadata.max.age.ms`; failures back
+//! off (A18). When the connection fails, the next address is tried: known nodes first, then the bootstrap servers,
+//! round and round, so a cluster that moved as a whole is found again (KIP-899).
+
+use kafka_protocol::messages::InitProducerIdResponse;
+
+use super::identity::Identity;
+use super::link::{Address, Asked, State};
+use super::requests;
+use super::{Sender, partition::NO_NODE};
+use crate::error::{Fatal, error_name};
+
+/// What InitProducerId answers while it may still succeed: coordinator moving or loading, time-outs, storage.
+const RETRIABLE: [i16; 8] = [-1, 7, 13, 14, 15, 16, 51, 56];
+
+#[derive(Debug)]
+pub(super) struct Control {
+    bootstrap: Vec<Address>,
+    /// Which of known nodes and bootstrap servers is tried next.
+    turn: usize,
+    metadata_wanted: bool,
+    /// The metadata is older than allowed from here on.
+    metadata_due_ns: u64,
+    /// Not before: backoff of failed or fruitless requests.
+    not_before_ns: u64,
+    fruitless: u32,
+    pub(super) configs_wanted: bool,
+    /// The last metadata was asked for because of its age: then the configurations are looked at again too.
+    pub(super) periodic: bool,
+    /// For people: why it is not going on.
+    last_error: String,
+}
+
+impl Control {
+    pub(super) fn new(bootstrap: &[Address]) -> Control {
+        Control {
+            bootstrap: bootstrap.to_vec(),
+            turn: 0,
+            metadata_wanted: false,
+            metadata_due_ns: u64::MAX,
+            not_before_ns: 0,
+            fruitless: 0,
+            configs_wanted: false,
+            periodic: false,
+            last_error: String::new(),
+        }
+    }
+
+    pub(super) fn want_metadata(&mut self) {
+        self.metadata_wanted = true;
+    }
+
+    /// Metadata arrived: was it due by age?
+    pub(super) fn note_age(&mut self, now_ns: u64) {
+        self.periodic = now_ns >= self.metadata_due_ns;
+    }
+
+    pub(super) fn disconnected(&mut self, address: &Address, why: &str, idle: bool) {
+        if !idle {
+            self.last_error = format!("{address}: {why}");
+            self.turn = self.turn.wrapping_add(1);
+        }
+    }
+
+    fn wants_metadata(&self, now_ns: u64) -> bool {
+        self.metadata_wanted || now_ns >= self.metadata_due_ns
+    }
+}
+
+impl Sender {
+    /// Asks the next control question, if there is one and the connection is free; connects if there is none.
+    pub(super) fn step_control(&mut self, now_ns: u64) {
+        let metadata = self.control.wants_metadata(now_ns) && !self.topics.is_empty();
+        let identity = self.identity.is_none();
+        let configs = self.control.configs_wanted;
+        let nothing = !(metadata || identity || configs);
+        if nothing || self.control.not_before_ns > now_ns || !self.links[0].in_flight.is_empty() {
+            return;
+        }
+        let versions = match self.links[0].state {
+            State::Ready(versions) => versions,
+            State::Idle if self.links[0].not_before_ns <= now_ns => return self.connect_control(now_ns),
+            _ => return,
+        };
+        if metadata {
+            let create = self.topics.iter().all(|topic| topic.partitions.is_empty());
+            let request = requests::metadata(self.topics.iter().map(|topic| topic.name.as_str()), create);
+            self.control.metadata_wanted = false;
+            self.ask(
+                0,
+                Asked::Metadata(versions.metadata),
+                now_ns,
+                |version, correlation, client_id| requests::encode(&request, version, correlation, client_id),
+            );
+        } else if identity {
+            self.ask(
+                0,
+                Asked::InitProducerId(versions.init_producer_id),
+                now_ns,
+                |version, correlation, client_id| {
+                    requests::encode(&requests::init_producer_id(), version, correlation, client_id)
+                },
+            );
+        } else if let Some(version) = versions.describe_configs {
+            let request = requests::describe_topics(self.topics.iter().map(|topic| topic.name.as_str()));
+            self.control.configs_wanted = false;
+            self.ask(
+                0,
+                Asked::DescribeConfigs(version),
+                now_ns,
+                |version, correlation, client_id| requests::encode(&request, version, correlation, client_id),
+            );
+        } else {
+            self.control.configs_wanted = false;
+        }
+    }
+
+    /// When `step_control` wants to be called again.
+    pub(super) fn control_wakeup_ns(&self) -> u64 {
+        if self.fatal.is_some() || self.topics.is_empty() && self.identity.is_some() {
+            return u64::MAX;
+        }
+        let wanted = self.identity.is_none() || self.control.metadata_wanted || self.control.configs_wanted;
+        let due = if wanted { 0 } else { self.control.metadata_due_ns };
+        let link = &self.links[0];
+        match link.state {
+            // Its own deadlines wake it, or its answer does.
+            State::Connecting(_) | State::Handshaking => u64::MAX,
+            _ if !link.in_flight.is_empty() => u64::MAX,
+            State::Idle => due.max(self.control.not_before_ns).max(link.not_before_ns),
+            State::Ready(_) => due.max(self.control.not_before_ns),
+        }
+    }
+
+    /// A14: when the old epoch is settled everywhere, the next one begins on every partition at once.
+    pub(super) fn step_epoch(&mut self, now_ns: u64) {
+        let Some(identity) = self.identity.filter(|_| self.bump_wanted) else {
+            return;
+        };
+        if !self.partitions.iter().all(super::Partition::may_leave_epoch) {
+            return;
+        }
+        self.bump_wanted = false;
+        self.metrics.epoch_bump_total += 1;
+        self.identity = identity.bumped();
+        if let Some(identity) = self.identity {
+            self.enter_epoch(identity, now_ns);
+        } // else: used up; InitProducerId gives a fresh id, and that one is entered
+    }
+
+    pub(super) fn identity_answered(&mut self, response: &InitProducerIdResponse, now_ns: u64) {
+        match response.error_code {
+            0 => {
+                let identity = Identity {
+                    id: response.producer_id.0,
+                    epoch: response.producer_epoch,
+                };
+                self.identity = Some(identity);
+                self.enter_epoch(identity, now_ns);
+            }
+            code if RETRIABLE.contains(&code) => {
+                self.control.last_error = format!("InitProducerId: {}", error_name(code));
+                self.back_off_control(now_ns);
+            }
+            code => {
+                self.fatal = Some(Fatal::Refused {
+                    code,
+                    name: error_name(code),
+                })
+            }
+        }
+    }
+
+    /// Ready to send: topics, leaders, connections to them and a producer id are all there (a leader that cannot be
+    /// reached counts as tried).
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let leaders_tried = self.partitions.iter().all(|partition| {
+            let link = self
+                .node_links
+                .get(&partition.leader)
+                .map(|&link| &self.links[link as usize]);
+            partition.leader == NO_NODE
+                || link.is_some_and(|link| matches!(link.state, State::Ready(_)) || link.failures > 0)
+        });
+        let led = |topic: &super::Topic| {
+            let mut partitions = topic
+                .partitions
+                .iter()
+                .map(|&number| &self.partitions[number as usize]);
+            partitions.any(|partition| partition.leader != NO_NODE)
+        };
+        self.identity.is_some() && leaders_tried && self.topics.iter().all(led)
+    }
+
+    /// What is missing to be ready, for people.
+    #[must_use]
+    pub fn not_ready_reason(&self) -> String {
+        let topic = self.topics.iter().find(|topic| topic.partitions.is_empty());
+        let missing = match topic {
+            Some(topic) if topic.error != 0 => {
+                format!(
+                    "topic {} has no metadata ({})",
+                    topic.name,
+                    error_name(topic.error)
+                )
+            }
+            Some(topic) => format!("topic {} has no metadata", topic.name),
+            None if self.identity.is_none() => "no producer id".to_owned(),
+            None => "no connection to the leaders".to_owned(),
+        };
+        if self.control.last_error.is_empty() {
+            missing
+        } else {
+            format!("{missing}; last: {}", self.control.last_error)
+        }
+    }
+
+    /// A topic that will not become available by waiting: its name, and the error.
+    #[must_use]
+    pub fn refused_topic(&self) -> Option<(&str, i16)> {
+        /// INVALID_TOPIC_EXCEPTION, TOPIC_AUTHORIZATION_FAILED.
+        const FINAL: [i16; 2] = [17, 29];
+        let refused = self
+            .topics
+            .iter()
+            .find(|topic| topic.partitions.is_empty() && FINAL.contains(&topic.error));
+        refused.map(|topic| (topic.name.as_str(), topic.error))
+    }
+
+    pub(super) fn metadata_settled(&mut self, complete: bool, now_ns: u64) {
+        self.control.metadata_due_ns = now_ns.saturating_add(self.settings.metadata_max_age_ns);
+        if complete {
+            self.control.fruitless = 0;
+            // Errors may ask again soon, but not in a tight loop.
+            self.control.not_before_ns = now_ns + self.settings.retry_backoff.wait_ns(1, &mut self.rng) / 4;
+        } else {
+            self.control.metadata_wanted = true;
+            self.back_off_control(now_ns);
+        }
+    }
+
+    fn back_off_control(&mut self, now_ns: u64) {
+        self.control.fruitless = self.control.fruitless.saturating_add(1);
+        let wait_ns = self
+            .settings
+            .retry_backoff
+            .wait_ns(self.control.fruitless, &mut self.rng);
+        self.control.not_before_ns = now_ns.saturating_add(wait_ns);
+    }
+
+    fn enter_epoch(&mut self, identity: Identity, now_ns: u64) {
+        for partition in &mut self.partitions {
+            partition.enter_epoch(identity);
+        }
+        self.enqueue_all(now_ns);
+    }
+
+    fn connect_control(&mut self, now_ns: u64) {
+        let known = self.nodes.values().chain(&self.control.bootstrap);
+        let count = self.nodes.len() + self.control.bootstrap.len();
+        let address = known
+            .cloned()
+            .nth(self.control.turn.checked_rem(count).unwrap_or(0));
+        if let Some(address) = address {
+            self.links[0].address = address;
+            self.connect(0, now_ns);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the cluster looks like: nodes, topics, partitions, leaders with their epochs.
+//!
+//! - An older leader epoch is never believed, wherever it comes from (KIP-320).
+//! - A15: a topic or partition that is missing from one answer keeps its state and its numbers; only a new topic id
+//!   is another topic.
+
+use kafka_protocol::messages::MetadataResponse;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+
+use super::link::{Address, Link, State};
+use super::partition::{Context, NO_NODE, Partition};
+use super::{Sender, Topic};
+use crate::produce_request::TopicId;
+use crate::record::TopicHandle;
+
+/// UNKNOWN_TOPIC_OR_PARTITION: what records of a partition that is no more end with.
+const UNKNOWN_PARTITION: i16 = 3;
+/// Partitions of one topic that are believed; Kafka clusters stay far below.
+const MAX_PARTITIONS: usize = 1 << 20;
+
+impl Sender {
+    pub(super) fn metadata_answered(&mut self, response: &MetadataResponse, now_ns: u64) {
+        self.control.note_age(now_ns);
+        for broker in &response.brokers {
+            if let Ok(port) = u16::try_from(broker.port) {
+                self.learn_node(
+                    broker.node_id.0,
+                    Address {
+                        host: broker.host.to_string(),
+                        port,
+                    },
+                    now_ns,
+                );
+            }
+        }
+        let mut complete = true;
+        for index in 0..self.topics.len() {
+            let named = |topic: &&MetadataResponseTopic| {
+                topic
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| name.0.as_str() == self.topics[index].name)
+            };
+            match response.topics.iter().find(named) {
+                Some(topic) => {
+                    self.topics[index].error = topic.error_code;
+                    if topic.error_code == 0 {
+                        complete &= self.topic_answered(index, topic, now_ns);
+                    } else {
+                        complete = false;
+                    }
+                }
+                None => complete = false,
+            }
+        }
+        self.metadata_settled(complete, now_ns);
+        self.enqueue_all(now_ns);
+    }
+
+    /// A node, from metadata or a leader hint. What is connected to an address it left is closed.
+    pub(super) fn learn_node(&mut self, node: i32, address: Address, now_ns: u64) {
+        if self.nodes.get(&node) == Some(&address) {
+            return;
+        }
+        let moved = self.nodes.insert(node, address).is_some();
+        if moved && let Some(&link) = self.node_links.get(&node) {
+            let index = link as usize;
+            if self.links[index].state != State::Idle {
+                self.break_link(index, "the broker's address changed", now_ns);
+            }
+            self.links[index].not_before_ns = now_ns;
+        }
+    }
+
+    /// Gives a partition to a leader. False if that is not news.
+    pub(super) fn move_partition(&mut self, number: u32, node: i32, epoch: i32) -> bool {
+        let partition = &mut self.partitions[number as usize];
+        let old = partition.leader;
+        if !partition.learn_leader(node, epoch) {
+            return false;
+        }
+        if old != node
+            && std::mem::take(&mut partition.queued)
+            && let Some(&link) = self.node_links.get(&old)
+        {
+            self.links[link as usize].ready.retain(|&queued| queued != number);
+        }
+        if node != NO_NODE {
+            self.data_link(node);
+        }
+        true
+    }
+
+    /// Learns one topic. False if something is missing that a later answer may have.
+    fn topic_answered(&mut self, index: usize, answer: &MetadataResponseTopic, now_ns: u64) -> bool {
+        let last = answer
+            .partitions
+            .iter()
+            .map(|partition| partition.partition_index)
+            .max();
+        let told = last
+            .and_then(|last| usize::try_from(last).ok())
+            .map_or(0, |last| last + 1)
+            .min(MAX_PARTITIONS);
+        self.check_topic_id(index, answer.topic_id.into_bytes(), told, now_ns);
+        let first_sight = self.topics[index].partitions.is_empty();
+        self.add_partitions(index, told);
+        let mut complete = told > 0;
+        for partition in &answer.partitions {
+            let place = usize::try_from(partition.partition_index).ok();
+            let Some(&number) = place.and_then(|place| self.topics[index].partitions.get(place)) else {
+                continue;
+            };
+            let leader = partition.leader_id.0;
+            let leader = if self.nodes.contains_key(&leader) {
+                leader
+            } else {
+                NO_NODE
+            };
+            complete &= leader != NO_NODE;
+            self.move_partition(number, leader, partition.leader_epoch);
+        }
+        let replicas = answer
+            .partitions
+            .iter()
+            .map(|partition| partition.replica_nodes.len())
+            .min()
+            .unwrap_or(0);
+        self.topics[index].durability.replication_factor = u16::try_from(replicas).ok().filter(|&n| n > 0);
+        self.control.configs_wanted |= first_sight || self.control.periodic;
+        complete
+    }
+
+    /// Another id under the same name: the topic was deleted and made again, perhaps with fewer partitions.
+    fn check_topic_id(&mut self, index: usize, id: TopicId, told: usize, now_ns: u64) {
+        let topic = &mut self.topics[index];
+        let known = topic.id != TopicId::default();
+        if id == TopicId::default() || topic.id == id {
+            return;
+        }
+        topic.id = id;
+        if known {
+            let mut cx = Context {
+                outcomes: &mut self.outcomes,
+                memory: &mut self.memory,
+                now_ns,
+            };
+            for (place, &number) in topic.partitions.iter().enumerate() {
+                let partition = &mut self.partitions[number as usize];
+                if std::mem::take(&mut partition.queued)
+                    && let Some(&link) = self.node_links.get(&partition.leader)
+                {
+                    self.links[link as usize].ready.retain(|&queued| queued != number);
+                }
+                partition.topic_replaced(&mut cx);
+                if place >= told {
+                    partition.stop(UNKNOWN_PARTITION, &mut cx);
+                }
+            }
+        }
+    }
+
+    fn add_partitions(&mut self, index: usize, told: usize) {
+        let handle = TopicHandle(u32::try_from(index).unwrap_or(u32::MAX));
+        let Topic {
+            partitions, sticky, ..
+        } = &mut self.topics[index];
+        while partitions.len() < told {
+            let place = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+            partitions.push(u32::try_from(self.partitions.len()).unwrap_or(u32::MAX));
+            self.partitions.push(Partition::new(handle, place));
+            sticky.release();
+        }
+    }
+
+    fn data_link(&mut self, node: i32) {
+        if !self.node_links.contains_key(&node)
+            && let Some(address) = self.nodes.get(&node)
+        {
+            self.node_links
+                .insert(node, u32::try_from(self.links.len()).unwrap_or(u32::MAX));
+            self.links.push(Link::new(Some(node), address.clone()));
+        }
+    }
+}

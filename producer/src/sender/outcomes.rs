@@ -1,0 +1,75 @@
+//! The book of outcomes: each appended record goes in once and comes out in exactly one completion.
+
+use std::collections::VecDeque;
+
+use crate::record::{Completion, Outcome, TopicHandle};
+
+/// A completion that owns its tokens; lent to the caller as a [`Completion`].
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) topic: TopicHandle,
+    pub(crate) partition: i32,
+    pub(crate) outcome: Outcome,
+    pub(crate) base_offset: i64,
+    pub(crate) error_code: i16,
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+    pub(crate) base_sequence: i32,
+    pub(crate) ack_ns: u64,
+    pub(crate) tokens: Vec<u64>,
+}
+
+/// Outcomes not yet fetched by the caller, and how many records still have none.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    waiting: VecDeque<Done>,
+    /// The one that the caller looks at.
+    lent: Option<Done>,
+    pending: u64,
+}
+
+impl Outcomes {
+    pub(crate) fn appended(&mut self) {
+        self.pending += 1;
+    }
+
+    /// Records without an outcome.
+    pub(crate) fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn report(&mut self, done: Done) {
+        debug_assert!(
+            self.pending >= done.tokens.len() as u64,
+            "a record got two outcomes"
+        );
+        self.pending = self.pending.saturating_sub(done.tokens.len() as u64);
+        self.waiting.push_back(done);
+    }
+
+    /// Ends the loan of the last completion; its tokens come back for reuse.
+    pub(crate) fn take_back(&mut self) -> Option<Vec<u64>> {
+        self.lent.take().map(|done| done.tokens)
+    }
+
+    /// Lends the next completion.
+    pub(crate) fn lend(&mut self) -> Option<Completion<'_>> {
+        self.lent = self.waiting.pop_front();
+        self.lent.as_ref().map(|done| Completion {
+            topic: done.topic,
+            partition: done.partition,
+            outcome: done.outcome,
+            base_offset: done.base_offset,
+            error_code: done.error_code,
+            producer_id: done.producer_id,
+            producer_epoch: done.producer_epoch,
+            base_sequence: done.base_sequence,
+            ack_ns: done.ack_ns,
+            tokens: &done.tokens,
+        })
+    }
+}
