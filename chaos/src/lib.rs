@@ -4,7 +4,13 @@
 //! [`cluster`] (brokers), [`fault`] and [`nemesis`] (what is done to them and when), [`sample`] (what they cost).
 
 pub mod clock;
+pub mod cluster;
+pub mod error;
+pub mod fault;
 pub mod heal;
 pub mod journal;
 pub mod process;
 pub mod procstat;
+pub mod sample;
+
+pub use error::ChaosError;

@@ -21,6 +21,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, getpid, getppid, kill_process_group, pidfd_open};
 
 use crate::clock::Deadline;
+use crate::error::ChaosError;
 use crate::journal::{JOURNAL_VARIABLE, Journal};
 use crate::procstat;
 
@@ -112,6 +114,7 @@ pub enum SpawnError {
 pub struct Spawner {
     thread: Arc<SpawnerThread>,
     journal: Arc<Journal>,
+    stop: Arc<AtomicBool>,
     /// Arguments in front of [`SHIM_COMMAND`]; only the unit tests have any, since their binary is not `steadfast`.
     lead_in: Vec<OsString>,
 }
@@ -152,8 +155,22 @@ impl Spawner {
         Ok(Spawner {
             thread: Arc::new(thread),
             journal,
+            stop: Arc::default(),
             lead_in: Vec::new(),
         })
+    }
+
+    /// Raise it (from a signal handler, say) and every wait for a start, a download or a readiness ends as interrupted.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    pub(crate) fn check_stop(&self) -> Result<(), ChaosError> {
+        if self.stop.load(Ordering::Relaxed) {
+            Err(ChaosError::Interrupted)
+        } else {
+            Ok(())
+        }
     }
 
     /// The journal that children are noted in, for the temporary directories of their owner.

@@ -1,0 +1,107 @@
+//! `--broker external`: brokers that somebody else runs. Nothing is started, killed or configured here.
+
+use std::net::ToSocketAddrs;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::{Cluster, admin};
+use crate::clock::{Deadline, sleep};
+use crate::error::ChaosError;
+use crate::process::Spawner;
+
+/// How long the bootstrap servers may take to answer.
+const REACH_BOUND: Duration = Duration::from_secs(15);
+/// Pause between two tries.
+const AGAIN: Duration = Duration::from_millis(500);
+/// A machine has fewer brokers than this to begin with.
+const MOST_SERVERS: usize = 100;
+
+pub(super) fn take(servers: &[String], allow_remote: bool, spawner: &Spawner) -> Result<Cluster, ChaosError> {
+    if servers.is_empty() || servers.len() > MOST_SERVERS {
+        return Err(ChaosError::Refused {
+            what: format!("an external cluster with {} bootstrap servers", servers.len()),
+            mend: "give --bootstrap-server HOST:PORT".into(),
+        });
+    }
+    for server in servers {
+        check_address(server, allow_remote)?;
+    }
+    reach(servers, spawner)?;
+    Ok(Cluster {
+        kind: "external",
+        version: "unknown".into(),
+        java: String::new(),
+        nodes: Vec::new(),
+        external_servers: servers.to_vec(),
+        differences: Vec::new(),
+        spawner: spawner.clone(),
+        data: Mutex::new(None),
+    })
+}
+
+fn check_address(server: &str, allow_remote: bool) -> Result<(), ChaosError> {
+    let unreachable = |reason: String| ChaosError::Unreachable {
+        server: server.to_owned(),
+        reason,
+        waited: Duration::ZERO,
+        mend: "look at --bootstrap-server: HOST:PORT of a broker".into(),
+    };
+    let mut addresses = server
+        .to_socket_addrs()
+        .map_err(|error| unreachable(error.to_string()))?
+        .peekable();
+    if addresses.peek().is_none() {
+        return Err(unreachable("the name has no address".into()));
+    }
+    if !allow_remote && !addresses.all(|address| address.ip().is_loopback()) {
+        return Err(ChaosError::Refused {
+            what: format!("{server} is on another machine, and load and faults there need your word for it"),
+            mend: "add --allow-remote if that cluster may be used for this".into(),
+        });
+    }
+    Ok(())
+}
+
+fn reach(servers: &[String], spawner: &Spawner) -> Result<(), ChaosError> {
+    let deadline = Deadline::after(REACH_BOUND);
+    loop {
+        let reason = match admin::view(servers, None) {
+            Ok(view) if !view.brokers.is_empty() => return Ok(()),
+            Ok(_) => "it knows no broker".to_owned(),
+            Err(reason) => reason,
+        };
+        spawner.check_stop()?;
+        if deadline.passed() {
+            return Err(ChaosError::Unreachable {
+                server: servers.join(","),
+                reason,
+                waited: REACH_BOUND,
+                mend: "start the cluster, or look at --bootstrap-server and at its listeners (only PLAINTEXT is spoken)".into(),
+            });
+        }
+        sleep(AGAIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_machine_needs_a_word() {
+        assert!(check_address("127.0.0.1:9092", false).is_ok());
+        assert!(check_address("192.0.2.1:9092", true).is_ok());
+        assert!(
+            check_address("192.0.2.1:9092", false)
+                .unwrap_err()
+                .to_string()
+                .contains("--allow-remote")
+        );
+        assert!(
+            check_address("nonsense", false)
+                .unwrap_err()
+                .to_string()
+                .contains("HOST:PORT")
+        );
+    }
+}

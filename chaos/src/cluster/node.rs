@@ -1,0 +1,298 @@
+//! One Kafka node as a child process: started, killed, stopped, paused; and what its log says when it died by itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::settings::NodePlan;
+use crate::error::ChaosError;
+use crate::process::{Child, ChildSpec, Signal, Spawner, describe_status};
+use crate::procstat;
+
+/// How many lines of a dead broker's log are shown.
+const LAST_LINES: usize = 8;
+/// How much of the end of its log is searched for the reason.
+const LOG_TAIL: usize = 64 * 1024;
+
+/// What we have done to a node last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// Started by us and not stopped by us.
+    Up,
+    /// Stopped or killed by us, or not started yet.
+    Down,
+    /// Stopped in its tracks (SIGSTOP).
+    Paused,
+}
+
+/// A node: its process comes and goes, its ports and data stay.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) plan: NodePlan,
+    pub(crate) name: String,
+    pub(crate) log: PathBuf,
+    launch: ChildSpec,
+    spawner: Spawner,
+    process: Mutex<Option<Child>>,
+    /// The pid of the process, 0 without one: read by the sampler without waiting for a fault that holds the lock.
+    pid: AtomicU32,
+    state: AtomicU8,
+}
+
+impl Node {
+    pub(crate) fn new(plan: NodePlan, launch: ChildSpec, spawner: &Spawner) -> Node {
+        Node {
+            name: plan.name(),
+            plan,
+            log: launch.stderr.clone(),
+            launch,
+            spawner: spawner.clone(),
+            process: Mutex::new(None),
+            pid: AtomicU32::new(0),
+            state: AtomicU8::new(NodeState::Down as u8),
+        }
+    }
+
+    /// `127.0.0.1:port` of the listener that is never proxied.
+    pub(crate) fn admin_server(&self) -> String {
+        format!("127.0.0.1:{}", self.plan.admin_port)
+    }
+
+    /// `127.0.0.1:port` that clients are told.
+    pub(crate) fn client_server(&self) -> String {
+        format!("127.0.0.1:{}", self.plan.advertised_port)
+    }
+
+    /// The pid while there is a process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
+    }
+
+    pub(crate) fn state(&self) -> NodeState {
+        match self.state.load(Ordering::Relaxed) {
+            state if state == NodeState::Up as u8 => NodeState::Up,
+            state if state == NodeState::Paused as u8 => NodeState::Paused,
+            _ => NodeState::Down,
+        }
+    }
+
+    /// Starts the process. A node that runs already is an error.
+    pub(crate) fn start(&self) -> Result<u32, ChaosError> {
+        let mut process = self.process();
+        if process.is_some() {
+            return Err(ChaosError::admin(
+                format!("start {}", self.name),
+                "it runs already",
+            ));
+        }
+        let child = self.spawner.spawn(&self.launch)?;
+        let pid = child.pid;
+        *process = Some(child);
+        self.pid.store(pid, Ordering::Relaxed);
+        self.set(NodeState::Up);
+        Ok(pid)
+    }
+
+    /// SIGKILL. The exit status is the evidence.
+    pub(crate) fn kill(&self) -> Result<ExitStatus, ChaosError> {
+        self.end("kill", Child::kill)
+    }
+
+    /// SIGTERM, and SIGKILL after `grace`.
+    pub(crate) fn stop(&self, grace: Duration) -> Result<ExitStatus, ChaosError> {
+        self.end("stop", |child| child.terminate(grace))
+    }
+
+    /// SIGTERM without waiting, so that several nodes can stop at once.
+    pub(crate) fn ask_to_stop(&self) {
+        if let Some(child) = self.process().as_mut() {
+            // It has ended already, or `stop` will see to it.
+            let _ended = child
+                .signal(Signal::TERM)
+                .and_then(|()| child.signal(Signal::CONT));
+        }
+    }
+
+    /// SIGSTOP; returns when the kernel reports the process as stopped.
+    pub(crate) fn pause(&self) -> Result<(), ChaosError> {
+        self.signal(Signal::STOP)?;
+        self.set(NodeState::Paused);
+        Ok(())
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) -> Result<(), ChaosError> {
+        self.signal(Signal::CONT)?;
+        self.set(NodeState::Up);
+        Ok(())
+    }
+
+    /// The state letter of `/proc/PID/stat`: `T` while stopped.
+    pub(crate) fn process_state(&self) -> Option<char> {
+        Some(procstat::stat(self.pid()?)?.state)
+    }
+
+    /// An error if the process ended although nobody of us ended it.
+    pub(crate) fn check_alive(&self, when: &str) -> Result<(), ChaosError> {
+        // A fault that holds the lock is just doing something to it.
+        let Ok(mut process) = self.process.try_lock() else {
+            return Ok(());
+        };
+        let Some(child) = process.as_mut() else {
+            return Ok(());
+        };
+        match child
+            .try_wait()
+            .map_err(ChaosError::io(format!("look after {}", self.name)))?
+        {
+            None => Ok(()),
+            Some(status) => Err(self.failure(&format!("ended ({}) {when}", describe_status(status)))),
+        }
+    }
+
+    /// The error for something that this node did, with the end of its log and what to do about it.
+    pub(crate) fn failure(&self, reason: &str) -> ChaosError {
+        failure_of(&self.name, &self.log, reason)
+    }
+
+    /// True when the log says that a listener found its port taken.
+    pub(crate) fn port_was_taken(&self) -> bool {
+        tail(&self.log).contains("Address already in use")
+    }
+
+    fn end(
+        &self,
+        verb: &str,
+        how: impl FnOnce(&mut Child) -> std::io::Result<ExitStatus>,
+    ) -> Result<ExitStatus, ChaosError> {
+        let mut process = self.process();
+        let what = format!("{verb} {}", self.name);
+        let child = process
+            .as_mut()
+            .ok_or_else(|| ChaosError::admin(&what, "it is not running"))?;
+        let status = how(child).map_err(ChaosError::io(what))?;
+        *process = None;
+        self.pid.store(0, Ordering::Relaxed);
+        self.set(NodeState::Down);
+        Ok(status)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), ChaosError> {
+        let what = format!("signal {}", self.name);
+        let mut process = self.process();
+        let child = process
+            .as_mut()
+            .ok_or_else(|| ChaosError::admin(&what, "it is not running"))?;
+        child.signal(signal).map_err(ChaosError::io(what))
+    }
+
+    fn set(&self, state: NodeState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Child>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As [`Node::failure`], for any child with a log.
+pub(crate) fn failure_of(name: &str, log: &Path, reason: &str) -> ChaosError {
+    let tail = tail(log);
+    let telling = |line: &&str| !line.starts_with("\tat ") && !line.trim().is_empty();
+    let mut last_lines: Vec<String> = tail
+        .lines()
+        .rev()
+        .filter(telling)
+        .take(LAST_LINES)
+        .map(str::to_owned)
+        .collect();
+    last_lines.reverse();
+    let (name, reason, log) = (name.to_owned(), reason.to_owned(), log.display().to_string());
+    ChaosError::Broker {
+        name,
+        reason,
+        log,
+        last_lines,
+        mend: mend(&tail).to_owned(),
+    }
+}
+
+/// The end of a log file, decoded loosely.
+fn tail(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LOG_TAIL)..]).into_owned()
+}
+
+/// Words in the log of a dead broker, and what mends it.
+const MENDS: &[(&str, &str)] = &[
+    (
+        "No space left on device",
+        "free disk space, or put the run folder on another disk with --out",
+    ),
+    (
+        "Address already in use",
+        "end what listens on that port (`ss -ltnp` lists it)",
+    ),
+    (
+        "insufficient memory",
+        "free memory: the JVM could not get its heap",
+    ),
+    (
+        "Could not reserve enough space",
+        "free memory: the JVM could not get its heap",
+    ),
+    ("OutOfMemoryError", "free memory, or run fewer nodes"),
+    (
+        "Too many open files",
+        "raise the limit of open files (`ulimit -n`)",
+    ),
+    (
+        "UnsupportedClassVersionError",
+        "point JAVA_HOME at Java 17 or newer",
+    ),
+    (
+        "Could not find or load main class",
+        "the jars are incomplete: run `steadfast cluster fetch` again, or look at KAFKA_HOME",
+    ),
+    (
+        "ClassNotFoundException",
+        "the jars are incomplete: run `steadfast cluster fetch` again, or look at KAFKA_HOME",
+    ),
+    (
+        "ConfigException",
+        "mend the setting that the log names, under [cluster.properties]",
+    ),
+    ("cannot execute", "look at JAVA_HOME and PATH"),
+];
+
+fn mend(log: &str) -> &'static str {
+    MENDS
+        .iter()
+        .find(|(words, _)| log.contains(words))
+        .map_or("read the log", |(_, mend)| mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cause_in_the_log_chooses_the_mend() {
+        assert!(mend("java.io.IOException: No space left on device").contains("disk"));
+        assert!(mend("org.apache.kafka.common.config.ConfigException: x").contains("[cluster.properties]"));
+        assert_eq!(mend("Killed"), "read the log");
+    }
+
+    #[test]
+    fn a_long_log_is_read_from_its_end() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("log");
+        fs::write(&path, format!("{}the end", "x".repeat(LOG_TAIL))).unwrap();
+        let tail = tail(&path);
+        assert!(tail.ends_with("the end") && tail.len() == LOG_TAIL);
+        assert_eq!(super::tail(Path::new("/nowhere")), "");
+    }
+}

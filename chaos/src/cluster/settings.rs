@@ -1,0 +1,380 @@
+//! Pure: what stands in each node's `server.properties`, and which of it differs from Kafka's defaults and why.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use steadfast_verifier::environment::Setting;
+
+use super::admin::Configured;
+use crate::error::ChaosError;
+
+/// Node ids of dedicated controllers count from here, so that brokers keep 1, 2, 3.
+pub(crate) const FIRST_CONTROLLER_ID: u32 = 101;
+
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeRole {
+    /// Broker and controller in one process.
+    Combined,
+    /// Broker only.
+    Broker,
+    /// Dedicated controller.
+    Controller,
+}
+
+impl NodeRole {
+    pub(crate) fn is_broker(self) -> bool {
+        self != NodeRole::Controller
+    }
+
+    pub(crate) fn is_controller(self) -> bool {
+        self != NodeRole::Broker
+    }
+}
+
+/// A node before it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NodePlan {
+    /// `node.id`.
+    pub(crate) id: u32,
+    /// What it is for.
+    pub(crate) role: NodeRole,
+    /// Listener of clients.
+    pub(crate) client_port: u16,
+    /// Listener of verifier, admin and the other brokers; never proxied.
+    pub(crate) admin_port: u16,
+    /// Listener of the controller quorum.
+    pub(crate) controller_port: u16,
+    /// What clients are told: the client port, or the port of the proxy in front of it.
+    pub(crate) advertised_port: u16,
+}
+
+impl NodePlan {
+    pub(crate) fn name(&self) -> String {
+        match self.role {
+            NodeRole::Controller => format!("controller-{}", self.id - FIRST_CONTROLLER_ID + 1),
+            NodeRole::Combined | NodeRole::Broker => format!("broker-{}", self.id),
+        }
+    }
+}
+
+/// How many ports [`plan`] takes.
+pub(crate) fn ports_needed(brokers: u32, controllers: u32, proxied: bool) -> usize {
+    let per_broker = if proxied { 4 } else { 3 };
+    (brokers * per_broker + controllers) as usize
+}
+
+/// Lays out the nodes over free ports. Without dedicated controllers every broker is one.
+pub(crate) fn plan(brokers: u32, controllers: u32, proxied: bool, ports: &[u16]) -> Vec<NodePlan> {
+    let mut ports = ports.iter().copied();
+    let mut next = || ports.next().unwrap_or(0);
+    let mut nodes = Vec::new();
+    for id in 1..=brokers {
+        let role = if controllers == 0 {
+            NodeRole::Combined
+        } else {
+            NodeRole::Broker
+        };
+        let (client_port, admin_port, controller_port) = (next(), next(), next());
+        let advertised_port = if proxied { next() } else { client_port };
+        nodes.push(NodePlan {
+            id,
+            role,
+            client_port,
+            admin_port,
+            controller_port,
+            advertised_port,
+        });
+    }
+    for id in (FIRST_CONTROLLER_ID..).take(controllers as usize) {
+        let controller_port = next();
+        let (client_port, admin_port, advertised_port) = (0, 0, 0);
+        let role = NodeRole::Controller;
+        nodes.push(NodePlan {
+            id,
+            role,
+            client_port,
+            admin_port,
+            controller_port,
+            advertised_port,
+        });
+    }
+    nodes
+}
+
+/// Which node this is and how it is reached: a scenario may not set these.
+const OURS: &[&str] = &[
+    "advertised.listeners",
+    "broker.id",
+    "controller.listener.names",
+    "controller.quorum.bootstrap.servers",
+    "controller.quorum.voters",
+    "inter.broker.listener.name",
+    "listener.security.protocol.map",
+    "listeners",
+    "log.dir",
+    "log.dirs",
+    "metadata.log.dir",
+    "node.id",
+    "process.roles",
+    "security.inter.broker.protocol",
+];
+
+/// Refuses settings that would pull the cluster from under the harness.
+pub(crate) fn check(properties: &BTreeMap<String, String>) -> Result<(), ChaosError> {
+    match properties.keys().find(|name| OURS.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(ChaosError::Refused {
+            what: format!("[cluster.properties] sets {name}, which steadfast itself has to choose"),
+            mend: format!("leave {name} out"),
+        }),
+    }
+}
+
+/// Settings of ours that differ from Kafka's defaults, each with its reason; those that the scenario sets are not ours then.
+pub(crate) fn house_settings(brokers: u32, properties: &BTreeMap<String, String>) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut add = |name: &str, value: String, default: &str, reason: &str| {
+        if value != default && !properties.contains_key(name) {
+            let (name, default, reason) = (name.into(), default.into(), reason.into());
+            settings.push(Setting {
+                scope: "broker".into(),
+                name,
+                value,
+                default,
+                reason,
+            });
+        }
+    };
+    let copies = brokers.min(3).to_string();
+    let in_sync = brokers.min(2).to_string();
+    let few = "fewer brokers than Kafka's default number of copies";
+    add("offsets.topic.replication.factor", copies.clone(), "3", few);
+    add(
+        "transaction.state.log.replication.factor",
+        copies.clone(),
+        "3",
+        few,
+    );
+    add("transaction.state.log.min.isr", in_sync.clone(), "2", few);
+    add(
+        "share.coordinator.state.topic.replication.factor",
+        copies,
+        "3",
+        few,
+    );
+    add("share.coordinator.state.topic.min.isr", in_sync, "2", few);
+    add(
+        "auto.create.topics.enable",
+        "false".into(),
+        "true",
+        "a topic that vanished must not come back empty",
+    );
+    if !properties.keys().any(|name| name.starts_with("log.retention.")) {
+        let default = "none (log.retention.hours = 168)";
+        add(
+            "log.retention.ms",
+            "-1".into(),
+            default,
+            "the log is the evidence: nothing of it is deleted before it is judged",
+        );
+    }
+    settings
+}
+
+/// What a scenario sets, beside Kafka's default as the broker itself tells it; what equals the default is left out.
+/// A name that the broker does not know is refused: Kafka would silently ignore it.
+pub(crate) fn scenario_settings(
+    scope: &str,
+    wish: &BTreeMap<String, String>,
+    told: &BTreeMap<String, Configured>,
+) -> Result<Vec<Setting>, ChaosError> {
+    let mut settings = Vec::new();
+    for (name, value) in wish {
+        let Some(known) = told.get(name) else {
+            return Err(ChaosError::Refused {
+                what: format!("this Kafka knows no {scope} setting named {name}"),
+                mend: format!("look its name up in Kafka's documentation of {scope} settings"),
+            });
+        };
+        let default = match &known.default {
+            Some((synonym, value)) if synonym == name => value.clone(),
+            // A topic's default stands under the broker's name for it, a time in ms under its name in hours.
+            Some((synonym, value)) => format!("{value} ({synonym})"),
+            None => "none".into(),
+        };
+        if *value != default {
+            let reason = "set by the scenario".into();
+            settings.push(Setting {
+                scope: scope.into(),
+                name: name.clone(),
+                value: value.clone(),
+                default,
+                reason,
+            });
+        }
+    }
+    Ok(settings)
+}
+
+/// The whole file of one node.
+pub(crate) fn server_properties(
+    node: &NodePlan,
+    all: &[NodePlan],
+    data: &Path,
+    house: &[Setting],
+    properties: &BTreeMap<String, String>,
+) -> String {
+    let voters = all.iter().filter(|node| node.role.is_controller());
+    let voters: Vec<String> = voters
+        .map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller_port))
+        .collect();
+    let (mut listeners, mut advertised, mut roles) = (Vec::new(), Vec::new(), Vec::new());
+    if node.role.is_broker() {
+        roles.push("broker");
+        listeners.push(format!("CLIENT://127.0.0.1:{}", node.client_port));
+        listeners.push(format!("ADMIN://127.0.0.1:{}", node.admin_port));
+        advertised.push(format!("CLIENT://127.0.0.1:{}", node.advertised_port));
+        advertised.push(format!("ADMIN://127.0.0.1:{}", node.admin_port));
+    }
+    if node.role.is_controller() {
+        roles.push("controller");
+        listeners.push(format!("CONTROLLER://127.0.0.1:{}", node.controller_port));
+    }
+    let mut file: BTreeMap<&str, String> = BTreeMap::new();
+    file.insert("process.roles", roles.join(","));
+    file.insert("node.id", node.id.to_string());
+    file.insert("controller.quorum.voters", voters.join(","));
+    file.insert("controller.listener.names", "CONTROLLER".into());
+    file.insert("listeners", listeners.join(","));
+    file.insert(
+        "listener.security.protocol.map",
+        "CLIENT:PLAINTEXT,ADMIN:PLAINTEXT,CONTROLLER:PLAINTEXT".into(),
+    );
+    file.insert("log.dirs", data.display().to_string());
+    if node.role.is_broker() {
+        file.insert("advertised.listeners", advertised.join(","));
+        file.insert("inter.broker.listener.name", "ADMIN".into());
+    }
+    file.extend(
+        house
+            .iter()
+            .map(|setting| (setting.name.as_str(), setting.value.clone())),
+    );
+    file.extend(
+        properties
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone())),
+    );
+    file.iter()
+        .map(|(name, value)| format!("{}={}\n", escaped(name), escaped(value)))
+        .collect()
+}
+
+/// As `java.util.Properties.load` reads it: Latin-1 with backslash escapes.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for unit in text.encode_utf16() {
+        match char::from_u32(u32::from(unit)) {
+            Some(symbol @ ('\\' | '=' | ':' | '#' | '!' | ' ')) => out.extend(['\\', symbol]),
+            Some(symbol @ '!'..='~') => out.push(symbol),
+            _ => out.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn properties(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn every_port_is_used_once_and_a_proxied_broker_advertises_its_proxy() {
+        for (brokers, controllers, proxied) in [(1, 0, false), (3, 0, true), (3, 1, true), (3, 3, false)] {
+            let ports: Vec<u16> = (1000..)
+                .take(ports_needed(brokers, controllers, proxied))
+                .collect();
+            let nodes = plan(brokers, controllers, proxied, &ports);
+            let mut used: Vec<u16> = nodes
+                .iter()
+                .flat_map(|node| {
+                    [
+                        node.client_port,
+                        node.admin_port,
+                        node.controller_port,
+                        node.advertised_port,
+                    ]
+                })
+                .filter(|port| *port != 0)
+                .collect();
+            used.sort_unstable();
+            used.dedup();
+            assert_eq!(used, ports);
+            for node in nodes.iter().filter(|node| node.role.is_broker()) {
+                assert_eq!(node.advertised_port != node.client_port, proxied);
+            }
+        }
+    }
+
+    #[test]
+    fn a_dedicated_controller_has_no_client_listener_and_brokers_do_not_vote() {
+        let ports: Vec<u16> = (1000..).take(ports_needed(2, 1, false)).collect();
+        let nodes = plan(2, 1, false, &ports);
+        let file = server_properties(&nodes[2], &nodes, Path::new("/d"), &[], &BTreeMap::new());
+        assert!(
+            file.contains("process.roles=controller\n") && !file.contains("CLIENT\\://"),
+            "{file}"
+        );
+        let file = server_properties(&nodes[0], &nodes, Path::new("/d"), &[], &BTreeMap::new());
+        assert!(file.contains("process.roles=broker\n"), "{file}");
+        assert!(
+            file.contains("controller.quorum.voters=101@127.0.0.1\\:1006\n"),
+            "{file}"
+        );
+    }
+
+    #[test]
+    fn the_scenario_wins_over_the_house_and_is_not_listed_as_ours() {
+        let wish = properties(&[
+            ("auto.create.topics.enable", "true"),
+            ("log.retention.hours", "1"),
+        ]);
+        let names: Vec<String> = house_settings(3, &wish)
+            .into_iter()
+            .map(|setting| setting.name)
+            .collect();
+        assert!(names.is_empty(), "{names:?}");
+        let names: Vec<String> = house_settings(1, &BTreeMap::new())
+            .into_iter()
+            .map(|setting| setting.name)
+            .collect();
+        assert!(
+            names.contains(&"transaction.state.log.min.isr".to_owned()),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn what_holds_the_cluster_together_may_not_be_set() {
+        assert!(check(&properties(&[("num.io.threads", "4")])).is_ok());
+        assert!(
+            check(&properties(&[("listeners", "X://")]))
+                .unwrap_err()
+                .to_string()
+                .contains("listeners")
+        );
+    }
+
+    #[test]
+    fn values_survive_javas_reader() {
+        assert_eq!(escaped("a b:c=\\d"), "a\\ b\\:c\\=\\\\d");
+        assert_eq!(escaped("é\n"), "\\u00e9\\u000a");
+    }
+}
