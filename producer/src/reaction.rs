@@ -118,9 +118,10 @@ pub fn classify(code: i16) -> Meaning {
     })
 }
 
-/// The meaning of an attempt that got no answer: connection lost, or `request.timeout.ms` passed.
+/// The meaning of an attempt that got no answer: connection lost, or `request.timeout.ms` passed, after which the
+/// connection is closed. Reported under the number that Kafka's Java client gives to both, NETWORK_EXCEPTION.
 pub const NO_ANSWER: Meaning = Meaning {
-    code: 7,
+    code: 13,
     name: "NO_ANSWER",
     written: Written::Unknown,
     idempotent: Reaction::Retry,

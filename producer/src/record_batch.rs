@@ -229,17 +229,12 @@ impl BatchBuilder {
 
     #[inline]
     fn check_room(&self, body: usize) -> Result<(), NoRoom> {
-        // Five bytes for the record's length whatever it takes: refuses a batch a little before the very limit.
-        let size = self.buffer.len().saturating_add(body).saturating_add(5);
+        let size = self.buffer.len() + varint_size(body as i32) + body;
         match self.records {
-            0 if size > MAX_BATCH_BYTES => Err(NoRoom::TooLarge),
-            0 => Ok(()),
-            _ if size > self.limit.min(MAX_BATCH_BYTES)
-                && self.buffer.len() + varint_size(body as i32) + body > self.limit.min(MAX_BATCH_BYTES) =>
-            {
-                Err(NoRoom::Full)
-            }
-            _ => Ok(()),
+            _ if size <= self.limit => Ok(()),
+            0 if size <= MAX_BATCH_BYTES => Ok(()),
+            0 => Err(NoRoom::TooLarge),
+            _ => Err(NoRoom::Full),
         }
     }
 
