@@ -74,8 +74,7 @@ pub fn write(
     headers: &[(&[u8], &[u8])],
 ) {
     let (stamp, rest) = value.split_at_mut(STAMP_BYTES);
-    let headers = headers.iter().map(|&(name, value)| (name, Some(value)));
-    let crc = checksum(topic_checksum(topic), key, rest, headers);
+    let crc = checksum(topic, key, rest, headers);
     stamp[..8].copy_from_slice(&id.0.to_le_bytes());
     stamp[8..12].copy_from_slice(&sequence.to_le_bytes());
     stamp[12..].copy_from_slice(&crc.to_le_bytes());
@@ -94,10 +93,7 @@ pub fn read(value: &[u8]) -> Option<Stamp> {
 
 /// Whether a record still carries what its stamp was made over. False for a value too short to hold a stamp.
 pub fn intact(value: &[u8], topic: &str, key: Option<&[u8]>, headers: &[(&[u8], &[u8])]) -> bool {
-    let headers = headers.iter().map(|&(name, value)| (name, Some(value)));
-    read(value).is_some_and(|stamp| {
-        stamp.crc == checksum(topic_checksum(topic), key, &value[STAMP_BYTES..], headers)
-    })
+    read(value).is_some_and(|stamp| stamp.crc == checksum(topic, key, &value[STAMP_BYTES..], headers))
 }
 
 /// The checksum after the topic: the same for all records of a topic, so a reader computes it once.
@@ -105,22 +101,15 @@ pub(crate) fn topic_checksum(topic: &str) -> u32 {
     piece(0, Some(topic.as_bytes()))
 }
 
-/// The whole checksum, going on from [`topic_checksum`]. A header's value may be null in the log, never in a stamp.
-pub(crate) fn checksum<'a>(
-    topic: u32,
-    key: Option<&[u8]>,
-    rest: &[u8],
-    headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
-) -> u32 {
-    let mut crc = piece(piece(topic, key), Some(rest));
-    for (name, value) in headers {
-        crc = piece(piece(crc, Some(name)), value);
-    }
-    crc
+fn checksum(topic: &str, key: Option<&[u8]>, rest: &[u8], headers: &[(&[u8], &[u8])]) -> u32 {
+    let crc = piece(piece(topic_checksum(topic), key), Some(rest));
+    headers.iter().fold(crc, |crc, (name, value)| {
+        piece(piece(crc, Some(name)), Some(value))
+    })
 }
 
-/// One length-prefixed piece; null is length -1.
-fn piece(crc: u32, bytes: Option<&[u8]>) -> u32 {
+/// Goes on with one length-prefixed piece; null, which a stamp knows for keys only, is length -1.
+pub(crate) fn piece(crc: u32, bytes: Option<&[u8]>) -> u32 {
     let Some(bytes) = bytes else {
         return crc32c::crc32c_append(crc, &(-1_i32).to_le_bytes());
     };

@@ -43,7 +43,19 @@ impl<'a> Cursor<'a> {
         Some(first)
     }
 
+    #[inline]
     pub(crate) fn unsigned(&mut self) -> Option<u64> {
+        // Most numbers are small: one byte, one comparison.
+        match self.bytes {
+            [first, tail @ ..] if *first < 0x80 => {
+                self.bytes = tail;
+                Some(u64::from(*first))
+            }
+            _ => self.long(),
+        }
+    }
+
+    fn long(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

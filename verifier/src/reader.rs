@@ -1,0 +1,348 @@
+//! Reads the whole topic after the last outcome and seals it: the judge's own eyes.
+//!
+//! ```text
+//! ListOffsets ──▶ end offsets ──▶ Fetch until all are reached ──▶ log/<topic>-<partition>.bin
+//!      ▲                                   │
+//!      └── pause, until they did not move ◀┘──▶ no open transaction, nothing unreadable ──▶ seal.json
+//! ```
+//!
+//! Reads uncommitted: what an aborted transaction left is seen too, and the judge decides. The end offset is the high
+//! watermark, which no acknowledged record (acks=all) stands above; it must stand still over [`SETTLE`], since bytes
+//! of a request without an answer may still be on their way. What cannot be sealed before the deadline is written
+//! down as not sealed, with the reason; it never looks like a seal.
+
+mod batch; // record batches, as bytes
+mod decompress; // codecs behind a cap
+mod partition; // from fetched bytes to log/
+mod cluster; // leaders, offsets, patience
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use steadfast_wire::admin::AdminError;
+use steadfast_wire::kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use steadfast_wire::kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
+use steadfast_wire::kafka_protocol::protocol::StrBytes;
+
+use crate::seal::{PartitionSeal, Seal};
+use cluster::{Cluster, Ends, Trouble, retriable};
+use partition::{PartitionLog, Stuck};
+
+pub use decompress::MAX_DECOMPRESSED_BYTES;
+
+/// How long the end offsets must stand still.
+pub const SETTLE: Duration = Duration::from_secs(1);
+/// Bytes of one answer, all partitions of a leader together. A single larger batch still comes (KIP-74).
+const FETCH_BYTES: i32 = 8 << 20;
+/// Bytes of one partition in one answer.
+const FETCH_PARTITION_BYTES: i32 = 2 << 20;
+/// How long a broker may hold back an answer that has no data.
+const FETCH_WAIT_MS: i32 = 100;
+/// The longest that a broker's quota may hold the reader up at a time.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(30);
+/// The newest version of Fetch that names topics (later ones use topic ids, KIP-516).
+const FETCH_VERSION: i16 = 12;
+/// OFFSET_OUT_OF_RANGE.
+const OFFSET_OUT_OF_RANGE: i16 = 1;
+
+/// Why there is neither log nor seal. A cluster that cannot be read is no such case: that makes a seal that says so.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The run folder cannot be written.
+    #[error("cannot write the log into the run folder: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Reads all partitions of `topic` from the cluster behind `bootstrap` (`host:port`, listeners that no fault
+/// touches), to be called after the last outcome. Writes `log/` and `seal.json` into the run folder and gives the
+/// seal back. `deadline` bounds the whole; `progress` gets records read and records expected, about once per answer.
+pub fn seal_and_read(
+    bootstrap: &[String],
+    topic: &str,
+    run_dir: &Path,
+    deadline: Duration,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Seal, ReadError> {
+    let dir = run_dir.join("log");
+    fs::create_dir_all(&dir)?;
+    let mut reading = Reading {
+        cluster: Cluster::new(bootstrap, topic, deadline),
+        topic,
+        ends: Vec::new(),
+        logs: Vec::new(),
+    };
+    let stopped = reading.run(&dir, progress);
+    let reason = match stopped {
+        Ok(()) => None,
+        Err(Stop::Io(error)) => return Err(error.into()),
+        Err(Stop::NotSealed(reason)) => Some(reason),
+    };
+    let seal = reading.finish(reason)?;
+    seal.write(run_dir)?;
+    Ok(seal)
+}
+
+/// Why reading ended before the seal.
+enum Stop {
+    Io(io::Error),
+    NotSealed(String),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Stop {
+        Stop::NotSealed(trouble.to_string())
+    }
+}
+
+/// One partition: the log that it goes to and the number of producers with an open transaction.
+struct Partition {
+    number: i32,
+    log: PartitionLog,
+    open_transactions: u32,
+}
+
+struct Reading<'a> {
+    cluster: Cluster,
+    topic: &'a str,
+    /// The newest that the leaders told, in the order of `logs`.
+    ends: Vec<Ends>,
+    logs: Vec<Partition>,
+}
+
+impl Reading<'_> {
+    fn run(&mut self, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Stop> {
+        self.ends = self.cluster.persist(Cluster::ends)?;
+        for ends in &self.ends {
+            if ends.earliest > 0 {
+                let gone = format!(
+                    "{}-{}: records below offset {} were deleted before they could be read",
+                    self.topic, ends.partition, ends.earliest
+                );
+                return Err(Stop::NotSealed(gone));
+            }
+            let log = PartitionLog::create(dir, self.topic, ends.partition, 0).map_err(Stop::Io)?;
+            self.logs.push(Partition {
+                number: ends.partition,
+                log,
+                open_transactions: 0,
+            });
+        }
+        loop {
+            self.read_to_ends(progress)?;
+            let before = std::mem::take(&mut self.ends);
+            let in_time = self.cluster.rest(SETTLE);
+            self.ends = match self.cluster.persist(Cluster::ends) {
+                Ok(ends) => ends,
+                Err(trouble) => {
+                    self.ends = before;
+                    return Err(trouble.into());
+                }
+            };
+            let why_not = self.why_not_settled(&before)?;
+            let Some(why_not) = why_not else { return Ok(()) };
+            if !in_time || self.cluster.expired() {
+                return Err(Stop::NotSealed(why_not));
+            }
+        }
+    }
+
+    /// Why this is not the end yet, if it is not; an error if it never will be.
+    fn why_not_settled(&mut self, before: &[Ends]) -> Result<Option<String>, Stop> {
+        let numbers = |ends: &[Ends]| ends.iter().map(|ends| ends.partition).collect::<Vec<_>>();
+        if numbers(before) != numbers(&self.ends) {
+            return Err(Stop::NotSealed(format!(
+                "the partitions of {} changed while they were read",
+                self.topic
+            )));
+        }
+        for (before, now) in before.iter().zip(&self.ends) {
+            let name = format!("{}-{}", self.topic, now.partition);
+            if now.end < before.end {
+                let what = format!(
+                    "the end of {name} went back from offset {} to {}",
+                    before.end, now.end
+                );
+                return Err(Stop::NotSealed(what));
+            }
+            if now.end > before.end {
+                return Ok(Some(format!(
+                    "{name} still grows: {} after {}",
+                    now.end, before.end
+                )));
+            }
+        }
+        let Some(blocked) = self.ends.iter().find(|ends| ends.last_stable < ends.end).copied() else {
+            self.logs
+                .iter_mut()
+                .for_each(|partition| partition.open_transactions = 0);
+            return Ok(None);
+        };
+        let open = self.cluster.persist(Cluster::open_transactions)?;
+        for partition in &mut self.logs {
+            partition.open_transactions = open.get(&partition.number).copied().unwrap_or(0);
+        }
+        Ok(Some(format!(
+            "{}-{} has an open transaction from offset {} on",
+            self.topic, blocked.partition, blocked.last_stable
+        )))
+    }
+
+    /// Fetches from all leaders until every partition is read to the end it had.
+    fn read_to_ends(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Stop> {
+        while self.remaining() > 0 {
+            let before = self.remaining();
+            let leaders = self.cluster.persist(Cluster::leaders)?;
+            let mut trouble = None;
+            for (addr, partitions) in leaders {
+                match self.fetch(&addr, &partitions) {
+                    Ok(()) => {}
+                    Err(Fetched::Stop(stop)) => return Err(stop),
+                    Err(Fetched::Trouble(failed)) => trouble = Some(failed),
+                }
+                let read = self.logs.iter().map(|partition| partition.log.records()).sum();
+                progress(read, read + self.remaining());
+            }
+            let left = self.remaining();
+            if left < before {
+                self.cluster.progressed();
+            }
+            if left == before || trouble.is_some() {
+                let idle = || Trouble::NotNow("the leaders gave no more records".into());
+                self.cluster.stumble(trouble.unwrap_or_else(idle))?;
+            } else if left > 0 && self.cluster.expired() {
+                return Err(Stop::NotSealed(format!(
+                    "{left} offsets of {} not read in time",
+                    self.topic
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Offsets still to be read.
+    fn remaining(&self) -> u64 {
+        let left =
+            |(ends, partition): (&Ends, &Partition)| (ends.end - partition.log.position()).max(0) as u64;
+        self.ends.iter().zip(&self.logs).map(left).sum()
+    }
+
+    /// One Fetch from one leader, for those of its partitions that are not at their end.
+    fn fetch(&mut self, addr: &str, partitions: &[(i32, i32)]) -> Result<(), Fetched> {
+        let mut wanted = Vec::new();
+        for &(number, leader_epoch) in partitions {
+            let at = self.logs.iter().position(|partition| partition.number == number);
+            let Some(at) = at.filter(|&at| self.logs[at].log.position() < self.ends[at].end) else {
+                continue;
+            };
+            let partition = FetchPartition::default()
+                .with_partition(number)
+                .with_current_leader_epoch(leader_epoch)
+                .with_fetch_offset(self.logs[at].log.position())
+                .with_partition_max_bytes(FETCH_PARTITION_BYTES);
+            wanted.push(partition);
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let topic = TopicName(StrBytes::from_string(self.topic.to_owned()));
+        let request = FetchRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_max_wait_ms(FETCH_WAIT_MS)
+            .with_min_bytes(1)
+            .with_max_bytes(FETCH_BYTES)
+            .with_session_epoch(-1)
+            .with_topics(vec![
+                FetchTopic::default().with_topic(topic).with_partitions(wanted),
+            ]);
+        let connection = self.cluster.connection(addr)?;
+        let version = connection
+            .version(1)
+            .map_or(FETCH_VERSION, |newest| newest.min(FETCH_VERSION));
+        let response = connection
+            .request_at(&request, version)
+            .map_err(AdminError::from)?;
+        retriable(self.topic, -1, response.error_code)?;
+        // The broker reads nothing from us for that long anyway (KIP-219).
+        let throttle = Duration::from_millis(response.throttle_time_ms.max(0) as u64);
+        if !throttle.is_zero() && !self.cluster.rest(throttle.min(LONGEST_THROTTLE)) {
+            return Err(Stop::NotSealed(format!("{addr} throttles for {throttle:?}")).into());
+        }
+        let mut trouble = Ok(());
+        let topics = response
+            .responses
+            .iter()
+            .filter(|found| *found.topic.0 == *self.topic);
+        for found in topics.flat_map(|topic| &topic.partitions) {
+            let number = found.partition_index;
+            let partition = self.logs.iter_mut().find(|partition| partition.number == number);
+            let Some(partition) = partition else { continue };
+            if found.error_code == OFFSET_OUT_OF_RANGE {
+                let position = partition.log.position();
+                let vanished = format!("{}-{number}: offset {position} is not there any more", self.topic);
+                return Err(Stop::NotSealed(vanished).into());
+            }
+            // The other partitions' records are good, whatever this one's trouble is.
+            if let Err(failed) = retriable(self.topic, number, found.error_code) {
+                trouble = Err(failed.into());
+            }
+            partition
+                .log
+                .accept(found.records.as_deref().unwrap_or_default())
+                .map_err(|stuck| match stuck {
+                    Stuck::Io(error) => Stop::Io(error),
+                    unreadable @ Stuck::Unreadable { .. } => {
+                        Stop::NotSealed(format!("{}-{number} {unreadable}", self.topic))
+                    }
+                })?;
+        }
+        trouble
+    }
+
+    fn finish(self, reason: Option<String>) -> io::Result<Seal> {
+        let mut partitions = Vec::with_capacity(self.logs.len());
+        for (ends, partition) in self.ends.iter().zip(self.logs) {
+            partitions.push(PartitionSeal {
+                topic: self.topic.to_owned(),
+                partition: ends.partition,
+                end_offset: ends.end,
+                last_stable_offset: ends.last_stable,
+                open_transactions: partition.open_transactions,
+                read_to: partition.log.position(),
+            });
+            partition.log.finish(ends.end)?;
+        }
+        Ok(Seal {
+            partitions,
+            sealed: reason.is_none(),
+            reason,
+        })
+    }
+}
+
+/// Why a Fetch did not do what it should.
+enum Fetched {
+    /// Never will.
+    Stop(Stop),
+    /// May the next time.
+    Trouble(Trouble),
+}
+
+impl From<Stop> for Fetched {
+    fn from(stop: Stop) -> Fetched {
+        Fetched::Stop(stop)
+    }
+}
+
+impl From<Trouble> for Fetched {
+    fn from(trouble: Trouble) -> Fetched {
+        Fetched::Trouble(trouble)
+    }
+}
+
+impl From<AdminError> for Fetched {
+    fn from(error: AdminError) -> Fetched {
+        Fetched::Trouble(error.into())
+    }
+}
