@@ -12,15 +12,16 @@ mod fault; // [[fault]]
 mod grammar; // the grammar as data
 mod origin; // where each value came from
 mod phases; // which phases a run has
+pub(crate) mod plan; // what a run would do
 mod producer; // [producer]
 mod properties; // Kafka's own names of broker and topic settings
 mod reader; // tables read by the grammar
+pub(crate) mod schema; // JSON Schema for editors
 mod source; // text, and the overrides in it
 mod thresholds; // [claims], [thresholds], [steady-state]
 mod units; // `25000/s`, `100 B`, `250us`
 mod workload; // [workload] // JSON Schema for editors
 
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -37,9 +38,9 @@ use crate::scenario::phases::Phases;
 use crate::scenario::reader::{Notes, Table};
 use crate::scenario::source::Source;
 
-pub(crate) use crate::scenario::cluster::{ClusterWish, TopicWish};
-pub(crate) use crate::scenario::fault::{Action, FaultWish, Target};
-pub(crate) use crate::scenario::origin::{Origin, Value};
+pub(crate) use crate::scenario::cluster::ClusterWish;
+pub(crate) use crate::scenario::fault::{Action, FaultWish, HEAL, Target};
+pub(crate) use crate::scenario::origin::Value;
 
 /// Most files of one command line.
 const MAX_FILES: usize = 1_000;
@@ -167,7 +168,7 @@ pub(crate) fn load_all(paths: &[PathBuf], overrides: &Overrides) -> Result<Vec<S
     }
     let mut scenarios: Vec<Scenario> = Vec::new();
     for (path, name) in found {
-        let (source, result) = load_one(&path, name, overrides);
+        let (source, result) = load_one(&path, &name, overrides);
         let mut problems = match result {
             Ok(scenario) => {
                 scenarios.push(scenario);
@@ -190,24 +191,25 @@ pub(crate) fn load_all(paths: &[PathBuf], overrides: &Overrides) -> Result<Vec<S
 /// The scenario of a run folder, as it ran.
 pub(crate) fn of_run_folder(folder: &Path) -> Result<Scenario, Diagnostics> {
     let path = folder.join("scenario.toml");
-    let (source, result) = load_one(
-        &path,
-        name_of(&path, None),
-        &Overrides {
-            broker: None,
-            bootstrap_server: Vec::new(),
-            allow_remote: false,
-            seed: None,
-            set: Vec::new(),
-            property: Vec::new(),
-        },
-    );
+    let (source, result) = load_one(&path, &name_of(&path, None), &no_overrides());
     result.map_err(|problems| Diagnostics {
         files: vec![(source, problems)],
     })
 }
 
-fn load_one(path: &Path, name: String, overrides: &Overrides) -> (Source, Result<Scenario, Vec<Problem>>) {
+/// A command line that changes nothing.
+pub(crate) fn no_overrides() -> Overrides {
+    Overrides {
+        broker: None,
+        bootstrap_server: Vec::new(),
+        allow_remote: false,
+        seed: None,
+        set: Vec::new(),
+        property: Vec::new(),
+    }
+}
+
+fn load_one(path: &Path, name: &str, overrides: &Overrides) -> (Source, Result<Scenario, Vec<Problem>>) {
     let (mut source, refused) = Source::read(path, name);
     if let Some(problem) = refused {
         return (source, Err(vec![problem]));
@@ -329,7 +331,8 @@ fn collect(root: &Path, folder: &Path, depth: usize, found: &mut Vec<(PathBuf, S
         return;
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
+    // Files before folders, and by name without its ending: `a` before `a-b`.
+    paths.sort_by_cached_key(|path| (path.is_dir(), path.with_extension("")));
     for path in paths {
         let name = path
             .file_name()
@@ -366,9 +369,6 @@ fn same_name(source: &Source, earlier: &Source) -> Problem {
         None => Problem::of_file(&title, &why),
     }
 }
-
-/// Settings as they are given to the producer.
-type Properties = BTreeMap<String, String>;
 
 #[cfg(test)]
 mod tests;

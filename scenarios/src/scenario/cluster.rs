@@ -22,7 +22,7 @@ pub(crate) struct ClusterWish {
     pub nodes: u32,
     /// Dedicated controllers; 0 = combined.
     pub controllers: u32,
-    /// Version of Apache Kafka.
+    /// Version of Apache Kafka; empty = whatever KAFKA_HOME has, else the pinned one.
     pub version: String,
     /// Broker settings under Kafka's names.
     pub properties: BTreeMap<String, String>,
@@ -61,7 +61,13 @@ impl TopicWish {
 pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> {
     let nodes = table.integer("nodes");
     let controllers = table.integer("controllers");
-    let version = table.text("version").filter(|version| pinned(version, notes));
+    let version = match table.has("version") {
+        true => table
+            .text("version")
+            .filter(|version| pinned(version, notes))
+            .map(Spanned::into_inner),
+        false => Some(String::new()),
+    };
     let broker = table.property_table("properties");
     let properties = properties::check(Properties::Broker, &broker, notes);
     let node_count = nodes.as_ref().map(|n| (*n.get_ref(), n.span()));
@@ -94,7 +100,7 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
         kind,
         nodes: u32::try_from(nodes?.into_inner()).ok()?,
         controllers: u32::try_from(controllers?.into_inner()).ok()?,
-        version: version?.into_inner(),
+        version: version?,
         properties,
         topics,
         proxied: false,

@@ -173,7 +173,12 @@ pub(crate) static CLUSTER: Section = Section {
             "0",
             "Dedicated controllers; 0 = every broker is a controller too",
         ),
-        key("version", Shape::Text, "4.1.0", "Version of Apache Kafka"),
+        key(
+            "version",
+            Shape::Text,
+            "",
+            "Version of Apache Kafka; without it that of KAFKA_HOME, else the pinned one",
+        ),
         key(
             "kind",
             Shape::Word(&["kafka", "external"]),

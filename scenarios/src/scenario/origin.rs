@@ -46,7 +46,7 @@ impl std::fmt::Display for Origin {
 /// Every value written, in the order of the file, then what applies without being written.
 pub(crate) fn values(document: &DeTable<'_>, source: &Source, producer: Option<&Settings>) -> Vec<Value> {
     let mut written = Vec::new();
-    flatten(String::new(), document, source, &mut written);
+    flatten("", document, source, &mut written);
     written.sort_by_key(|(start, _)| *start);
     let mut values: Vec<Value> = written.into_iter().map(|(_, value)| value).collect();
     for (prefix, section) in [
@@ -76,11 +76,11 @@ pub(crate) fn values(document: &DeTable<'_>, source: &Source, producer: Option<&
     values
 }
 
-fn flatten(prefix: String, table: &DeTable<'_>, source: &Source, values: &mut Vec<(usize, Value)>) {
+fn flatten(prefix: &str, table: &DeTable<'_>, source: &Source, values: &mut Vec<(usize, Value)>) {
     for (key, value) in table {
         let key = format!("{prefix}{}", key.get_ref());
         match value.get_ref() {
-            DeValue::Table(inner) => flatten(format!("{key}."), inner, source, values),
+            DeValue::Table(inner) => flatten(&format!("{key}."), inner, source, values),
             DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
                 for (i, item) in items.iter().enumerate() {
                     let Some(inner) = item.get_ref().as_table() else {
@@ -88,7 +88,7 @@ fn flatten(prefix: String, table: &DeTable<'_>, source: &Source, values: &mut Ve
                     };
                     let name = inner.get("name").and_then(|name| name.get_ref().as_str());
                     let name = name.map_or_else(|| (i + 1).to_string(), str::to_owned);
-                    flatten(format!("{key}.{name}."), inner, source, values);
+                    flatten(&format!("{key}.{name}."), inner, source, values);
                 }
             }
             _ => {
@@ -128,7 +128,8 @@ fn defaults(prefix: &str, section: &Section, document: &DeTable<'_>, values: &mu
         let full = format!("{prefix}{}", key.name);
         let present = values.iter().any(|value| value.key == full)
             || (prefix.is_empty() && document.contains_key(key.name));
-        if !nested && !present && !(unlimited && key.name == "warmup") {
+        let misleading = unlimited && key.name == "warmup";
+        if !(nested || present || misleading) {
             values.push(Value {
                 key: full,
                 value: key.default.to_owned(),

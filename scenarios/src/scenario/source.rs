@@ -72,10 +72,10 @@ impl Source {
     }
 
     /// Reads a file. On failure the source is what can be shown of it (nothing, or the text with its bad bytes replaced).
-    pub(crate) fn read(path: &Path, name: String) -> (Source, Option<Problem>) {
+    pub(crate) fn read(path: &Path, name: &str) -> (Source, Option<Problem>) {
         let source = |text: String| Source {
             path: path.to_owned(),
-            name: name.clone(),
+            name: name.to_owned(),
             original: text.clone(),
             text,
             edits: Vec::new(),

@@ -93,7 +93,7 @@ fn the_text_as_run_is_the_same_scenario_again() {
             set.extend(["workload.duration=60s", "workload.warmup=5s"]);
         }
         let overrides = overrides(&set, &["delivery.timeout.ms=60000"], Some(7));
-        let (_, run) = load_one(&scenario.path, scenario.name.clone(), &overrides);
+        let (_, run) = load_one(&scenario.path, &scenario.name, &overrides);
         let run = run.unwrap_or_else(|problems| panic!("{}: {problems:?}", scenario.name));
         assert_eq!(run.seed, 7);
         assert_eq!(run.claims[0].limit, 1);
@@ -123,7 +123,7 @@ fn bad_files_get_these_frames() {
     assert!(cases.len() >= 30, "{} cases", cases.len());
     let mut wrong = Vec::new();
     for path in &cases {
-        let (mut source, result) = load_one(path, "case".into(), &overrides(&[], &[], None));
+        let (mut source, result) = load_one(path, "case", &overrides(&[], &[], None));
         source.path = PathBuf::from(path.file_name().expect("a name"));
         let Err(problems) = result else {
             wrong.push(format!("{} is accepted", path.display()));
@@ -144,4 +144,264 @@ fn bad_files_get_these_frames() {
         assert!(found.contains(".toml:"), "no line and column:\n{found}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_no_file_of_text_is_told_like_any_other_mistake() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("large.toml"), vec![b'#'; source::MAX_FILE_BYTES as usize + 1]).expect("written");
+    let good = catalogue().join("quickstart.toml");
+    let paths = [
+        at("nowhere.toml"),
+        at("large.toml"),
+        folder.path().join("empty"),
+        good,
+    ];
+    std::fs::create_dir(at("empty")).expect("created");
+    let found = load_all(&paths, &no_overrides())
+        .expect_err("three of four are wrong")
+        .render(false);
+    for expected in [
+        "cannot read the scenario file",
+        "nowhere.toml",
+        "No such file or directory",
+        "a scenario file has at most 1048576",
+        "no scenario file in this folder",
+        "3 errors in 3 scenario files; nothing was started",
+    ] {
+        assert!(found.contains(expected), "{expected}:\n{found}");
+    }
+}
+
+#[test]
+fn two_files_of_one_name_are_refused() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let text = std::fs::read_to_string(catalogue().join("quickstart.toml")).expect("readable");
+    let paths =
+        ["one/scenarios/latency/a.toml", "two/scenarios/latency/a.toml"].map(|name| folder.path().join(name));
+    for path in &paths {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        std::fs::write(path, &text).expect("written");
+    }
+    let found = load_all(&paths, &no_overrides())
+        .expect_err("one name")
+        .render(false);
+    assert!(
+        found.contains("error: two scenario files named `latency/a`"),
+        "{found}"
+    );
+    assert!(found.contains("two/scenarios/latency/a.toml:6:9"), "{found}");
+    assert!(
+        found.contains("one/scenarios/latency/a.toml; runs are told apart"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_mistake_in_an_override_is_shown_on_the_command_line() {
+    let text = std::fs::read_to_string(catalogue().join("quickstart.toml")).expect("readable");
+    let shown = |set: &[&str], property: &[&str]| {
+        parse_text(&text, &overrides(set, property, None))
+            .expect_err("refused")
+            .render(false)
+    };
+    let found = shown(
+        &["workload.duration=20", "workload.rat=5/s", "nonsense"],
+        &["acks=1", "lingerms=5"],
+    );
+    for expected in [
+        "--set workload.duration=20\n  |                         ^^ expected text such as \"10s\", found the number 20",
+        "--set workload.rat=5/s\n  |       ^^^^^^^^^^^^ did you mean `rate`?",
+        "--set nonsense\n  | ^^^^^^^^^^^^^^ expected KEY=VALUE",
+        "-X acks=1\n  |         ^ ",
+        "-X lingerms=5\n  |    ^^^^^^^^ ",
+        "--> command line:1:25",
+        "5 errors in 1 scenario file",
+    ] {
+        assert!(found.contains(expected), "{expected}\n\n{found}");
+    }
+}
+
+#[test]
+fn a_flag_wins_over_x_and_x_over_the_file_and_each_value_knows_who_set_it() {
+    let text = std::fs::read_to_string(catalogue().join("latency/steady-25k.toml")).expect("readable");
+    let overrides = overrides(
+        &["workload.duration=20s", "workload.rate=30000/s"],
+        &["linger.ms=1"],
+        Some(9),
+    );
+    let scenario = parse_text(&text, &overrides).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    assert_eq!(scenario.seed, 9);
+    assert_eq!(scenario.duration(), Some(Duration::from_secs(20)));
+    assert_eq!(scenario.warmup_rate(), Some(30_000.0));
+    assert_eq!(scenario.template.producer["linger.ms"], "1");
+    let origin = |key: &str| {
+        let value = scenario
+            .values
+            .iter()
+            .find(|value| value.key == key)
+            .unwrap_or_else(|| panic!("{key}"));
+        value.origin.to_string()
+    };
+    assert_eq!(origin("seed"), "--seed 9");
+    assert_eq!(origin("workload.duration"), "--set workload.duration=20s");
+    assert_eq!(origin("producer.linger.ms"), "-X linger.ms=1");
+    assert_eq!(origin("producer.acks"), "line 16");
+    assert_eq!(origin("cluster.nodes"), "default");
+}
+
+#[test]
+fn every_file_of_the_catalogue_has_a_plan() {
+    for scenario in load_catalogue() {
+        let plan = plan::plan(&scenario, "kafka", "the test says so");
+        assert!(
+            plan.records > 0 && plan.disk_bytes > plan.records && plan.timeline.len() >= 2,
+            "{}",
+            scenario.name
+        );
+        assert!(
+            plan.claims.iter().all(|claim| claim.inconclusive.is_none()),
+            "{}",
+            scenario.name
+        );
+        assert!(plan.claims.len() >= 3, "{}", scenario.name);
+        // buffer.memory >= rate x size x outage x 1.5 in every file with an outage.
+        assert!(
+            !plan.notes.iter().any(|note| note.contains("buffer.memory")),
+            "{}: {:?}",
+            scenario.name,
+            plan.notes
+        );
+        let times: Vec<f64> = plan.timeline.iter().filter_map(|step| step.at_s).collect();
+        assert!(times.is_sorted(), "{}: {times:?}", scenario.name);
+    }
+    let text = std::fs::read_to_string(catalogue().join("latency/steady-25k.toml")).expect("readable");
+    let scenario =
+        parse_text(&text, &no_overrides()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    let plan = plan::plan(&scenario, "kafka", "x");
+    assert_eq!((plan.warmup_records, plan.records), (375_000, 1_500_000));
+}
+
+#[test]
+fn on_an_external_cluster_the_brokers_own_cost_cannot_be_proven() {
+    let text = std::fs::read_to_string(catalogue().join("latency/steady-25k.toml")).expect("readable");
+    let text = format!("{text}\nbroker_cpu = [\"value<80%\"]\n");
+    let scenario =
+        parse_text(&text, &no_overrides()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    let voided = |kind| {
+        let plan = plan::plan(&scenario, kind, "x");
+        plan.claims
+            .into_iter()
+            .filter(|c| c.inconclusive.is_some())
+            .map(|c| c.claim)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(voided("external"), ["broker_cpu: value<80%"]);
+    assert!(voided("kafka").is_empty());
+}
+
+#[test]
+fn the_file_of_init_runs_and_names_every_key() {
+    let template = crate::commands::init::TEMPLATE;
+    parse_text(template, &no_overrides()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    let sections = [
+        &grammar::ROOT,
+        &grammar::CLUSTER,
+        &grammar::TOPIC,
+        &grammar::PRODUCER,
+        &grammar::WORKLOAD,
+    ];
+    for section in
+        sections
+            .into_iter()
+            .chain([&grammar::STAGE, &grammar::KEYS, &grammar::FAULT, &grammar::CLAIMS])
+    {
+        for key in section.keys {
+            assert!(template.contains(key.name), "{} of {}", key.name, section.title);
+        }
+    }
+    // What stands behind a # is right as well, but for what belongs to other executors.
+    let others = ["# start-rate", "# stages", "# records"];
+    let lines = template
+        .lines()
+        .filter(|line| !others.iter().any(|other| line.starts_with(other)));
+    let all: String = lines.map(uncommented).collect();
+    let scenario =
+        parse_text(&all, &no_overrides()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    assert_eq!(
+        (
+            scenario.faults.len(),
+            scenario.claims.len(),
+            scenario.steady_state.len()
+        ),
+        (1, 5, 2)
+    );
+}
+
+/// A commented key of the template as a key.
+fn uncommented(line: &str) -> String {
+    let rest = line
+        .strip_prefix("# ")
+        .filter(|rest| rest.starts_with('[') || rest.contains(" = "));
+    format!("{}\n", rest.unwrap_or(line))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands in a file or on the command line: a scenario or frames, never a panic.
+    #[test]
+    fn parsing_never_panics(text in scrambled(), set in "[a-z.]{0,12}=?.{0,12}", seed in any::<Option<u64>>()) {
+        for overrides in [no_overrides(), overrides(&[&set], &[&set], seed)] {
+            match parse_text(&text, &overrides) {
+                Ok(scenario) => {
+                    let plan = plan::plan(&scenario, "kafka", "x");
+                    prop_assert!(!plan.text().is_empty());
+                }
+                Err(errors) => {
+                    prop_assert!(errors.render(false).contains("nothing was started"));
+                    prop_assert!(errors.render(true).contains("nothing was started"));
+                }
+            }
+        }
+    }
+}
+
+/// Text of the catalogue with pieces cut out, doubled and replaced, and text that never was a scenario.
+fn scrambled() -> impl Strategy<Value = String> {
+    let files: Vec<String> = [
+        "quickstart.toml",
+        "load/burst-10x.toml",
+        "load/max.toml",
+        "delivery/leader-kill.toml",
+    ]
+    .into_iter()
+    .map(|file| std::fs::read_to_string(catalogue().join(file)).expect("readable"))
+    .collect();
+    let piece = prop_oneof![
+        Just(String::new()),
+        "[\\[\\]{}=\"'.,# \n]{1,4}",
+        "[0-9a-z\" ./()]{1,8}",
+        "\\PC{0,6}",
+        Just("é\u{0}\t".to_owned()),
+        Just("99999999999999999999".to_owned()),
+        Just("[[fault]]\n".to_owned()),
+    ];
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..40usize, piece), 0..6);
+    let edited = (prop::sample::select(files), edits).prop_map(|(mut text, edits)| {
+        for (at, length, piece) in edits {
+            let floor = |at: usize, text: &str| {
+                (0..=at.min(text.len()))
+                    .rev()
+                    .find(|at| text.is_char_boundary(*at))
+                    .unwrap_or(0)
+            };
+            let start = floor(at.index(text.len() + 1), &text);
+            let end = floor(start + length, &text).max(start);
+            text.replace_range(start..end, &piece);
+        }
+        text
+    });
+    prop_oneof![6 => edited, 1 => "\\PC{0,200}", 1 => "[\\[\\]{}=\"'.,#a-z0-9 \n]{0,200}"]
 }

@@ -58,7 +58,7 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     }
     let rate = number / per_second;
     if rate > MAX_RATE {
-        return Err(format!("more than {} records/s", MAX_RATE));
+        return Err(format!("more than {MAX_RATE} records/s"));
     }
     Ok(rate)
 }

@@ -1,0 +1,22 @@
+//! `steadfast schema`: JSON Schema of scenario files and of verdict.json, draft-07.
+
+use schemars::generate::SchemaSettings;
+use steadfast_verifier::verdict::Verdict;
+
+use crate::cli::SchemaKind;
+use crate::exit::Exit;
+use crate::scenario::schema;
+
+/// Prints one of them.
+pub(crate) fn run(which: SchemaKind) -> Exit {
+    match which {
+        SchemaKind::Scenario => print!("{}", schema::scenario_text()),
+        SchemaKind::Verdict => {
+            let schema = SchemaSettings::draft07()
+                .into_generator()
+                .into_root_schema_for::<Verdict>();
+            println!("{:#}", schema.to_value());
+        }
+    }
+    Exit::Pass
+}
