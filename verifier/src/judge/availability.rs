@@ -58,7 +58,7 @@ impl Availability {
     }
 
     /// All stretches, in order. The last one may reach to `u64::MAX`.
-    pub(super) fn stretches(mut self) -> Vec<Range<u64>> {
+    pub(super) fn stretches(&mut self) -> Vec<Range<u64>> {
         coalesce(&mut self.acked, self.resolution_ns);
         coalesce(&mut self.failed, self.resolution_ns);
         // From the end: what is due before a burst is the earliest of all that is resolved in it or later.
