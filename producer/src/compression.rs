@@ -105,12 +105,7 @@ impl Compressor {
                 Codec::Gzip(Compress::new(level, false))
             }
             Compression::Snappy => Codec::Snappy(Box::new(snap::raw::Encoder::new())),
-            Compression::Lz4 => {
-                let info = FrameInfo::new()
-                    .block_size(BlockSize::Max64KB)
-                    .block_mode(BlockMode::Independent);
-                Codec::Lz4(Box::new(FrameEncoder::with_frame_info(info, Vec::new())))
-            }
+            Compression::Lz4 => Codec::Lz4(Box::new(lz4_encoder())),
             Compression::Zstd => Codec::Zstd(
                 zstd::bulk::Compressor::new(level).map_err(|error| codec_error(compression, &error))?,
             ),
@@ -271,11 +266,21 @@ fn expand_snappy(mut input: &[u8], expected: usize, output: &mut Vec<u8>) -> Res
     Ok(())
 }
 
+fn lz4_encoder() -> FrameEncoder<Vec<u8>> {
+    let info = FrameInfo::new()
+        .block_size(BlockSize::Max64KB)
+        .block_mode(BlockMode::Independent);
+    FrameEncoder::with_frame_info(info, Vec::new())
+}
+
 fn lz4(
     encoder: &mut FrameEncoder<Vec<u8>>,
     input: &[u8],
     output: &mut Vec<u8>,
 ) -> Result<(), CompressionError> {
+    if input.is_empty() {
+        *encoder = lz4_encoder(); // an encoder used before opens no frame for nothing (lz4_flex 0.14)
+    }
     // The encoder owns its writer: lend it the output, take it back whatever happened.
     std::mem::swap(encoder.get_mut(), output);
     let result = encoder
@@ -348,6 +353,23 @@ mod tests {
         for codec in every_codec() {
             let small = compress(codec, -1, &bytes).unwrap();
             assert!(expand(codec, &small, 1000).is_err(), "{}", codec.name());
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_frame_too_also_the_second_time() {
+        for codec in every_codec() {
+            let mut compressor = Compressor::new(codec, -1).unwrap();
+            for input in [&b"something"[..], b"", b"", b"more"] {
+                let mut output = Vec::new();
+                compressor.compress(input, &mut output).unwrap();
+                assert_eq!(
+                    expand(codec, &output, input.len()).unwrap(),
+                    input,
+                    "{}",
+                    codec.name()
+                );
+            }
         }
     }
 
