@@ -35,6 +35,8 @@ mod partition;
 mod requests;
 
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
