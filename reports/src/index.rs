@@ -9,7 +9,7 @@ use crate::folder::{self, ReportError};
 use crate::html::STYLE;
 use crate::number;
 use crate::text::{Limits, plural};
-use crate::view::{Badge, badge, broker, headline_phase, sentence};
+use crate::view::{Badge, badge, broker, delivery, headline_phase, sentence};
 
 /// Runs shown on one page.
 const MAX_RUNS: usize = 500;
@@ -125,7 +125,7 @@ fn run(out_dir: &Path, dir: &Path, verdict: &Result<Verdict, ReportError>) -> Ru
             _ => limits.long(&sentence(verdict)),
         },
         broker: limits.short(&broker(&verdict.broker)),
-        anomalies: number::count(verdict.claims.iter().map(|claim| claim.observed).sum()),
+        anomalies: delivery(verdict).value,
         p50: of(|latency| latency.p50),
         p99: of(|latency| latency.p99),
         p99_9: of(|latency| latency.p99_9),

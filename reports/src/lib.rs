@@ -12,15 +12,15 @@
 //! Every string of the inputs is treated as hostile: `text` makes control characters visible and bounds lengths,
 //! the templates and the chart writer escape the rest.
 
-mod chart; // inline SVG: scales, axes, lines, bands
 mod folder; // reads the three documents of a run folder
+mod text; // strings of strangers, made safe to show
+mod number; // figures with their units
+mod chart; // inline SVG: scales, axes, lines, bands
+mod view; // what the page says, as plain values
 mod html; // report.html
 mod index; // index.html for several runs
-mod junit;
-mod number; // figures with their units
 mod summary; // summary.md
-mod text; // strings of strangers, made safe to show
-mod view; // what the page says, as plain values // junit.xml
+mod junit; // junit.xml
 
 #[cfg(test)]
 mod fixture; // three runs that look like real ones

@@ -1,13 +1,13 @@
 //! What the page says, as plain values: every text is already made visible and bounded (`text`), every figure has
 //! its unit (`number`), every decision is taken. The template only places it.
 
-mod claims; // the judged rows: limit, observed, margin
-mod facts; // records, anomalies, faults, causes, machine, settings
-mod latency; // which phase is shown first, percentiles, tiles
-mod names;
-mod percentile_charts; // latency by percentile
 mod sentence; // the one plain sentence under the verdict
-mod time_charts; // what happened second by second // ids of anomalies and causes in words
+mod claims; // the judged rows: limit, observed, margin
+mod latency; // which phase is shown first, percentiles, tiles
+mod percentile_charts; // latency by percentile
+mod time_charts; // what happened second by second
+mod facts; // records, anomalies, faults, causes, machine, settings
+mod names; // ids of anomalies and causes in words
 
 use steadfast_verifier::verdict::{Broker, Outcome};
 
@@ -17,7 +17,7 @@ use crate::text::Limits;
 
 pub(crate) use claims::{Row, rows};
 pub(crate) use facts::{Anomaly, Cause, Count, Fact, FaultRow, Quiet, SettingRow};
-pub(crate) use latency::{PhaseRow, Tile, headline_phase};
+pub(crate) use latency::{PhaseRow, Tile, delivery, headline_phase};
 pub(crate) use names::anomaly;
 pub(crate) use sentence::sentence;
 

@@ -87,8 +87,8 @@ pub(super) fn tiles(folder: &Folder, phase: &str) -> Vec<Tile> {
     tiles
 }
 
-/// The sum of what the delivery claims found.
-fn delivery(verdict: &Verdict) -> Tile {
+/// The sum of what the delivery claims found; `?` where nothing was found and that proves nothing.
+pub(crate) fn delivery(verdict: &Verdict) -> Tile {
     let found: u64 = verdict.claims.iter().map(|claim| claim.observed).sum();
     let worst = verdict.claims.iter().map(|claim| claim.verdict).max();
     let (value, class) = match worst {
