@@ -1,5 +1,6 @@
 //! Judging a whole run: a million records, with and without keys, from files to verdict. `JUDGE_BENCH_RECORDS=10000000`
-//! judges another number; the greatest memory the process held is printed at the end.
+//! judges another number, `JUDGE_BENCH_KEYS` spreads them over another number of keys; the greatest memory the process
+//! held is printed at the end.
 #![allow(
     clippy::unwrap_used,
     missing_docs,
@@ -31,21 +32,22 @@ const WARMUP_NS: u64 = 15_000_000_000;
 const PARTITIONS: u64 = 6;
 /// Records handed over together, and records of a batch.
 const BATCH: u64 = 8;
-const KEYS: u64 = 100_000;
 
 fn main() {
-    let records = std::env::var("JUDGE_BENCH_RECORDS").map_or(1_000_000, |count| count.parse().unwrap());
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let records = number("JUDGE_BENCH_RECORDS", 1_000_000);
+    let keys = number("JUDGE_BENCH_KEYS", 100_000);
     let mut criterion = Criterion::default()
         .sample_size(10)
         .measurement_time(Duration::from_secs(20))
         .configure_from_args();
     let mut group = criterion.benchmark_group("judge");
     group.throughput(Throughput::Elements(records));
-    for keyed in [false, true] {
+    for keys in [None, Some(keys)] {
         let dir = TempDir::new().unwrap();
-        write_run(dir.path(), records, keyed);
-        let (expectations, environment) = (expectations(keyed), environment());
-        let name = if keyed { "keyed" } else { "keyless" };
+        write_run(dir.path(), records, keys);
+        let (expectations, environment) = (expectations(keys.is_some()), environment());
+        let name = if keys.is_some() { "keyed" } else { "keyless" };
         group.bench_function(BenchmarkId::new(name, records), |bencher| {
             bencher.iter(|| {
                 let judgement = judge(dir.path(), &expectations, &environment).unwrap();
@@ -69,18 +71,18 @@ fn main() {
 }
 
 /// Key and partition of a record: round-robin without keys.
-fn place(index: u64, keyed: bool) -> (Option<u64>, u64) {
-    let key = keyed.then(|| index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
+fn place(index: u64, keys: Option<u64>) -> (Option<u64>, u64) {
+    let key = keys.map(|keys| index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys);
     (key, key.unwrap_or(index) % PARTITIONS)
 }
 
 /// A clean run: handed over in runs of eight, one batch a partition as soon as eight have gathered there, each
 /// acknowledged 300 µs after its last record was handed over.
-fn write_run(dir: &Path, records: u64, keyed: bool) {
+fn write_run(dir: &Path, records: u64, keys: Option<u64>) {
     let (histories, logs) = (dir.join("history"), dir.join("log"));
     fs::create_dir_all(&histories).unwrap();
     fs::create_dir_all(&logs).unwrap();
-    let header = header(records, keyed);
+    let header = header(records, keys);
     let mut history = history::Writer::create(&histories.join("0-0.bin"), &header).unwrap();
     let mut writers: Vec<log::Writer> = (0..PARTITIONS)
         .map(|p| log::Writer::create(&logs, "orders", p as i32).unwrap())
@@ -96,7 +98,7 @@ fn write_run(dir: &Path, records: u64, keyed: bool) {
         history.handed_over(next, &due, handover_ns).unwrap();
         next += run.len() as u64;
         for index in run {
-            gathered[place(index, keyed).1 as usize].push(index);
+            gathered[place(index, keys).1 as usize].push(index);
         }
         for partition in 0..PARTITIONS as usize {
             if gathered[partition].len() as u64 >= BATCH || next == records && !gathered[partition].is_empty()
@@ -113,7 +115,7 @@ fn write_run(dir: &Path, records: u64, keyed: bool) {
                     ))
                     .unwrap();
                 let stands = |(i, &index): (usize, &u64)| {
-                    let (key, _) = place(index, keyed);
+                    let (key, _) = place(index, keys);
                     let sequence = key.map_or(index as u32, |key| {
                         let next = sequences.entry(key).or_default();
                         *next += 1;
@@ -187,7 +189,7 @@ fn batch(base_offset: i64, records: Vec<LogRecord>) -> LogBatch {
     }
 }
 
-fn header(records: u64, keyed: bool) -> Header {
+fn header(records: u64, keys: Option<u64>) -> Header {
     let workload = Workload {
         seed: 1,
         worker: 0,
@@ -196,7 +198,7 @@ fn header(records: u64, keyed: bool) -> Header {
         bootstrap_servers: vec!["127.0.0.1:9092".into()],
         topic: "orders".into(),
         partitions: PARTITIONS as u32,
-        partition: if keyed {
+        partition: if keys.is_some() {
             PartitionChoice::ByKey
         } else {
             PartitionChoice::RoundRobin
@@ -207,11 +209,7 @@ fn header(records: u64, keyed: bool) -> Header {
         duration_ns: (records * GAP_NS).saturating_sub(WARMUP_NS),
         drain_ns: 1_000_000_000,
         record_size: 100,
-        keys: if keyed {
-            Keys::Uniform { count: KEYS }
-        } else {
-            Keys::None
-        },
+        keys: keys.map_or(Keys::None, |count| Keys::Uniform { count }),
         headers: Vec::new(),
         producer: BTreeMap::new(),
         history: PathBuf::from("history/0-0.bin"),

@@ -23,8 +23,18 @@ pub(super) struct Usage {
     pub(super) notes: Vec<String>,
     /// Samples of a process or the machine that lie before the one written before them.
     pub(super) backwards: u64,
-    processes: BTreeMap<(Role, String, u32), Vec<ProcessAt>>,
+    processes: BTreeMap<(Role, String, u32), Process>,
     machine: Vec<MachineAt>,
+    /// When each round of samples began.
+    rounds: Vec<u64>,
+}
+
+/// One process from its first sample to its last.
+#[derive(Debug, Default)]
+struct Process {
+    samples: Vec<ProcessAt>,
+    /// (when, CPU ns so far), with the 0 that it began at where that is known.
+    cpu: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,9 +84,9 @@ impl Usage {
                     cpu_ns,
                     rss_bytes,
                 } => {
-                    let of_process = usage.processes.entry((role, name, pid)).or_default();
-                    usage.backwards += u64::from(of_process.last().is_some_and(|last| last.at_ns > at_ns));
-                    of_process.push(ProcessAt {
+                    let samples = &mut usage.processes.entry((role, name, pid)).or_default().samples;
+                    usage.backwards += u64::from(samples.last().is_some_and(|last| last.at_ns > at_ns));
+                    samples.push(ProcessAt {
                         at_ns,
                         cpu_ns,
                         rss_bytes,
@@ -97,11 +107,18 @@ impl Usage {
                 Sample::Note { text, .. } => usage.notes.push(text),
             }
         }
-        usage
-            .processes
-            .values_mut()
-            .for_each(|samples| samples.sort_by_key(|sample| sample.at_ns));
         usage.machine.sort_by_key(|sample| sample.at_ns);
+        for process in usage.processes.values_mut() {
+            process.samples.sort_by_key(|sample| sample.at_ns);
+        }
+        usage.rounds = rounds(usage.processes.values());
+        for process in usage.processes.values_mut() {
+            let first = process.samples[0].at_ns;
+            let before = usage.rounds.partition_point(|&at| at + ROUND_NS < first);
+            let birth = before.checked_sub(1).map(|i| (usage.rounds[i], 0));
+            let sampled = process.samples.iter().map(|sample| (sample.at_ns, sample.cpu_ns));
+            process.cpu = birth.into_iter().chain(sampled).collect();
+        }
         usage
     }
 
@@ -128,8 +145,8 @@ impl Usage {
     /// Resident memory of a role in a phase; none where nothing was sampled in it.
     pub(super) fn rss(&self, role: Role, phase: &Phase) -> Option<Rss> {
         let inside = |at: &u64| phase.spans.iter().any(|span| span.contains(at));
-        let values: Vec<u64> = self
-            .rounds(role)
+        let rounds = rounds(self.of_role(role));
+        let values: Vec<u64> = rounds
             .into_iter()
             .filter(inside)
             .map(|at| self.rss_bytes(role, at))
@@ -144,14 +161,19 @@ impl Usage {
     /// Share of a phase that the generator thread stood waiting for a core, plus the share of it that the machine
     /// was stolen; none where it could not be read.
     pub(super) fn disturbance(&self, phase: &Phase, cores: u32) -> Option<f64> {
-        let first = self.machine.first()?.at_ns;
-        let last = self.machine.last()?.at_ns;
         let waits: Vec<(u64, u64)> = self
             .machine
             .iter()
-            .map(|at| Some((at.at_ns, at.run_queue_wait_ns?)))
-            .collect::<Option<_>>()?;
+            .filter_map(|at| Some((at.at_ns, at.run_queue_wait_ns?)))
+            .collect();
         let steals: Vec<(u64, u64)> = self.machine.iter().map(|at| (at.at_ns, at.steal_ns)).collect();
+        let (first, last) = (waits.first()?.0, waits.last()?.0);
+        // Unread before the thread began or after it ended says nothing; unread in the middle leaves a hole.
+        let unread = |at: &&MachineAt| at.run_queue_wait_ns.is_none();
+        let hole = |at: &MachineAt| phase.spans.iter().any(|span| span.contains(&at.at_ns));
+        if self.machine.iter().filter(unread).any(hole) {
+            return None;
+        }
         let (mut lost_ns, mut length_ns) = (0.0, 0.0);
         for span in &phase.spans {
             let span = covered(span, first..last)?;
@@ -164,8 +186,7 @@ impl Usage {
 
     /// The samples round by round, times relative to `zero_ns`.
     pub(super) fn points(&self, zero_ns: u64) -> Vec<ResourcePoint> {
-        let rounds = self.rounds_of(|_| true);
-        let pairs = rounds.windows(2).filter(|pair| pair[1] > pair[0]);
+        let pairs = self.rounds.windows(2);
         pairs
             .map(|pair| {
                 let percent =
@@ -183,72 +204,46 @@ impl Usage {
 
     /// From the first to the last sample of a role.
     fn seen(&self, role: Role) -> Option<Range<u64>> {
-        let of_role = || {
-            self.of_role(role)
-                .flat_map(|samples| samples.iter().map(|sample| sample.at_ns))
-        };
-        Some(of_role().min()?..of_role().max()?)
+        let first = self.of_role(role).map(|process| process.samples[0].at_ns).min()?;
+        let last = self
+            .of_role(role)
+            .filter_map(|process| process.samples.last())
+            .map(|at| at.at_ns);
+        Some(first..last.max()?)
     }
 
-    fn of_role(&self, role: Role) -> impl Iterator<Item = &Vec<ProcessAt>> {
-        self.processes
-            .iter()
-            .filter(move |(key, _)| key.0 == role)
-            .map(|(_, samples)| samples)
+    fn of_role(&self, role: Role) -> impl Iterator<Item = &Process> {
+        let of_role = self.processes.iter().filter(move |(key, _)| key.0 == role);
+        of_role.map(|(_, process)| process)
     }
 
     fn cpu_ns(&self, role: Role, span: &Range<u64>) -> f64 {
-        let rounds = self.rounds_of(|_| true);
-        self.of_role(role)
-            .map(|samples| {
-                let mut totals: Vec<(u64, u64)> = samples
-                    .iter()
-                    .map(|sample| (sample.at_ns, sample.cpu_ns))
-                    .collect();
-                let first = totals[0].0;
-                let before = rounds.partition_point(|&at| at + ROUND_NS < first);
-                if before > 0 {
-                    totals.insert(0, (rounds[before - 1], 0));
-                }
-                total(&totals, span.end) - total(&totals, span.start)
-            })
-            .sum()
+        let grown = |process: &Process| total(&process.cpu, span.end) - total(&process.cpu, span.start);
+        self.of_role(role).map(grown).sum()
     }
 
     /// What the processes of a role that live at this moment held when last sampled.
     fn rss_bytes(&self, role: Role, at_ns: u64) -> u64 {
-        let lives = |samples: &&Vec<ProcessAt>| {
-            samples
-                .first()
-                .is_some_and(|first| first.at_ns <= at_ns + ROUND_NS)
-                && samples.last().is_some_and(|last| last.at_ns + ROUND_NS >= at_ns)
-        };
-        let held = |samples: &Vec<ProcessAt>| {
+        let held = |Process { samples, .. }: &Process| {
             let after = samples.partition_point(|sample| sample.at_ns <= at_ns + ROUND_NS);
-            after.checked_sub(1).map_or(0, |i| samples[i].rss_bytes)
+            let lives = samples.last().is_some_and(|last| last.at_ns + ROUND_NS >= at_ns);
+            after
+                .checked_sub(1)
+                .filter(|_| lives)
+                .map_or(0, |i| samples[i].rss_bytes)
         };
-        self.of_role(role).filter(lives).map(held).sum()
+        self.of_role(role).map(held).sum()
     }
+}
 
-    fn rounds(&self, role: Role) -> Vec<u64> {
-        self.rounds_of(|of| of == role)
-    }
-
-    /// When each round of samples began.
-    fn rounds_of(&self, role: impl Fn(Role) -> bool) -> Vec<u64> {
-        let of_roles = self.processes.iter().filter(|(key, _)| role(key.0));
-        let mut times: Vec<u64> = of_roles
-            .flat_map(|(_, samples)| samples.iter().map(|sample| sample.at_ns))
-            .collect();
-        times.sort_unstable();
-        let mut rounds: Vec<u64> = Vec::new();
-        for at in times {
-            if rounds.last().is_none_or(|&round| at > round + ROUND_NS) {
-                rounds.push(at);
-            }
-        }
-        rounds
-    }
+/// When each round of samples of these processes began.
+fn rounds<'a>(processes: impl Iterator<Item = &'a Process>) -> Vec<u64> {
+    let mut times: Vec<u64> = processes
+        .flat_map(|process| process.samples.iter().map(|sample| sample.at_ns))
+        .collect();
+    times.sort_unstable();
+    times.dedup_by(|next, round| *next <= *round + ROUND_NS);
+    times
 }
 
 /// The part of a span that was sampled; none when more than an edge of it was not.
@@ -370,6 +365,19 @@ mod tests {
         assert!((share - 0.07).abs() < 1e-6, "{share}");
         let unread = Usage::of((0..=10).map(|s| machine(s, None)).collect());
         assert_eq!(unread.disturbance(&phase(&[2 * S..4 * S]), 2), None);
+        // The thread is not there yet at the first sample.
+        let late = Usage::of(
+            (0..=10)
+                .map(|s| machine(s, (s > 0).then_some(s * S / 50)))
+                .collect(),
+        );
+        assert!(late.disturbance(&phase(&[2 * S..4 * S]), 2).is_some());
+        let hole = Usage::of(
+            (0..=10)
+                .map(|s| machine(s, (s != 3).then_some(s * S / 50)))
+                .collect(),
+        );
+        assert_eq!(hole.disturbance(&phase(&[2 * S..4 * S]), 2), None);
     }
 
     #[test]
