@@ -16,11 +16,11 @@
 //! due meanwhile, and it leaves in the same request.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
@@ -46,7 +46,8 @@ const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 pub struct Driver {
     sender: Sender,
     epoll: OwnedFd,
-    events: Vec<epoll::Event>,
+    /// What the last sleep ended with: data and flags.
+    events: Vec<(u64, epoll::EventFlags)>,
     /// By link number.
     sockets: Vec<Socket>,
     resolver: Resolver,
@@ -103,8 +104,7 @@ impl Driver {
     ///
     /// [`Fatal::NotReady`] at `deadline_ns` (CLOCK_MONOTONIC), with the last thing that went wrong.
     pub fn ready(&mut self, deadline_ns: u64) -> Result<(), Fatal> {
-        // Refused only by unusual sandboxes; timers are then up to 50 µs late, which costs latency and nothing else.
-        let _ = rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS));
+        self.precise_timers();
         while !self.sender.is_ready() {
             if let Some((topic, code)) = self.sender.refused_topic() {
                 return Err(Fatal::NotReady {
@@ -192,6 +192,22 @@ impl Driver {
         self.sender.wakeup_ns()
     }
 
+    /// Gives the calling thread, which takes the turns, a timer slack of 1 ns.
+    pub(crate) fn precise_timers(&self) {
+        // Refused only by unusual sandboxes; timers are then up to 50 µs late, which costs latency and nothing else.
+        let _ = rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS));
+    }
+
+    /// While set, nothing lingers.
+    pub(crate) fn set_flushing(&mut self, flushing: bool) {
+        self.sender.set_flushing(flushing, monotonic_ns());
+    }
+
+    /// To be called before looking for what another thread left, if it wakes this driver.
+    pub(crate) fn arm(&self) {
+        self.waker.arm();
+    }
+
     pub(crate) fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }
@@ -205,6 +221,8 @@ impl Driver {
         if let Some(fatal) = self.sender.fatal() {
             return Err(fatal.clone());
         }
+        self.waker.arm();
+        self.resolved(now_ns);
         let hurry = patience == Patience::CompletionsFirst && self.sender.has_completions();
         let wakeup_ns = if hurry {
             Some(0)
@@ -214,13 +232,12 @@ impl Driver {
         self.sleep(wakeup_ns.map(|at_ns| at_ns.saturating_sub(now_ns)))?;
         let now_ns = monotonic_ns();
         for i in 0..self.events.len() {
-            let event = self.events[i];
-            let (data, flags) = (event.data, event.flags);
-            match data.u64() {
-                WAKER => self.resolved(now_ns),
-                link => self.socket_ready(link, flags, now_ns),
+            match self.events[i] {
+                (WAKER, _) => self.waker.clear(),
+                (link, flags) => self.socket_ready(link, flags, now_ns),
             }
         }
+        self.resolved(now_ns);
         self.act(now_ns);
         match self.sender.fatal() {
             Some(fatal) => Err(fatal.clone()),
@@ -236,13 +253,20 @@ impl Driver {
             tv_nsec: (ns % NANOS) as _,
         });
         self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(Fatal::System {
-                what: "cannot wait for sockets",
-                reason: error.to_string(),
-            }),
+        let mut buffer = [MaybeUninit::<epoll::Event>::uninit(); EVENTS];
+        match epoll::wait(&self.epoll, &mut buffer, timeout.as_ref()) {
+            Ok((events, _)) => self
+                .events
+                .extend(events.iter().map(|event| (event.data.u64(), event.flags))),
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                return Err(Fatal::System {
+                    what: "cannot wait for sockets",
+                    reason: error.to_string(),
+                });
+            }
         }
+        Ok(())
     }
 
     fn act(&mut self, now_ns: u64) {
@@ -278,7 +302,6 @@ impl Driver {
     }
 
     fn resolved(&mut self, now_ns: u64) {
-        self.waker.clear();
         while let Some(answer) = self.resolver.next() {
             let link = self
                 .sockets

@@ -47,6 +47,10 @@ pub mod reaction;
 // Kafka's variable-length integers.
 pub mod varint;
 
+// For applications: a handle with a thread of its own, and a ticket per record.
+pub mod producer;
+pub mod ticket;
+
 // Counters under the Java client's names.
 pub mod metrics;
 

@@ -25,6 +25,7 @@ pub(crate) struct Resolver {
     answers: Receiver<Resolved>,
     sender: Sender<Resolved>,
     waker: Arc<Waker>,
+    under_way: usize,
 }
 
 impl Resolver {
@@ -34,11 +35,17 @@ impl Resolver {
             answers,
             sender,
             waker,
+            under_way: 0,
         }
     }
 
     /// The addresses at once if `host` is a literal, else `None`: the answer comes by [`next`](Self::next).
-    pub(crate) fn resolve(&self, host: &str, port: u16, ticket: u64) -> io::Result<Option<Vec<SocketAddr>>> {
+    pub(crate) fn resolve(
+        &mut self,
+        host: &str,
+        port: u16,
+        ticket: u64,
+    ) -> io::Result<Option<Vec<SocketAddr>>> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Some(vec![SocketAddr::new(address, port)]));
         }
@@ -54,10 +61,16 @@ impl Resolver {
                     waker.wake();
                 }
             })?;
+        self.under_way += 1;
         Ok(None)
     }
 
-    pub(crate) fn next(&self) -> Option<Resolved> {
-        self.answers.try_recv().ok()
+    pub(crate) fn next(&mut self) -> Option<Resolved> {
+        if self.under_way == 0 {
+            return None;
+        }
+        let answer = self.answers.try_recv().ok()?;
+        self.under_way -= 1;
+        Some(answer)
     }
 }
