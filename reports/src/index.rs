@@ -144,7 +144,7 @@ fn link(out_dir: &Path, dir: &Path) -> Option<String> {
         for byte in part.to_str()?.bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                    address.push(char::from(byte))
+                    address.push(char::from(byte));
                 }
                 _ => address.push_str(&format!("%{byte:02X}")),
             }
