@@ -9,5 +9,8 @@
 pub mod generator; // what each record carries
 mod keys; // ... of it, key and per-key sequence
 mod poisson; // ... of them, the exponential gaps
+mod load; // one load from the first due record to the last outcome
+mod waking; // ... of it, when to wake and when to hand over
+mod live; // ... and what it can tell while it runs
 mod random;
 pub mod schedule; // when each record is due // numbers that follow from (seed, stream, index)
