@@ -10,6 +10,7 @@
 //! The pool is 64 KiB of random bytes (more for larger records), made once: random bytes for each record would cost
 //! more than producing it. No allocation per record: a record is lent from buffers that the next one reuses.
 
+use steadfast_producer::record_batch::Header;
 use steadfast_verifier::stamp::{self, RecordId, STAMP_BYTES};
 use steadfast_verifier::workload::{PartitionChoice, Workload};
 
@@ -71,7 +72,7 @@ pub struct GeneratedRecord<'g> {
     /// Stamp and random bytes.
     pub value: &'g [u8],
     /// Names and values, in order.
-    pub headers: &'g [(&'g [u8], &'g [u8])],
+    pub headers: &'g [Header<'g>],
 }
 
 /// Makes the records of one worker incarnation, in order of their indexes.
@@ -88,7 +89,9 @@ pub struct Generator<'m> {
     key: [u8; KEY_BYTES],
     key_from: usize,
     value: Vec<u8>,
-    headers: Vec<(&'m [u8], &'m [u8])>,
+    headers: Vec<Header<'m>>,
+    /// The same as the stamp wants them.
+    stamped_headers: Vec<(&'m [u8], &'m [u8])>,
     /// Index of the record that `advance` makes next.
     next: u64,
 }
@@ -148,7 +151,8 @@ impl<'m> Generator<'m> {
             key: *b"key-00000000000000000000",
             key_from: KEY_BYTES,
             value: vec![0; workload.record_size as usize],
-            headers: names.map(|name| (name.as_bytes(), [].as_slice())).collect(),
+            headers: names.clone().map(|name| Header { key: name, value: None }).collect(),
+            stamped_headers: names.map(|name| (name.as_bytes(), [].as_slice())).collect(),
             next: first_index,
         })
     }
@@ -163,10 +167,10 @@ impl<'m> Generator<'m> {
         let rest = &mut self.value[STAMP_BYTES..];
         rest.copy_from_slice(self.material.cut(bits, rest.len()));
         for (nth, header) in self.headers.iter_mut().enumerate() {
-            let turned = bits
-                .rotate_left(13 * (nth as u32 + 1))
-                .wrapping_add(nth as u64 / 64);
-            header.1 = self.material.cut(turned, self.material.header_sizes[nth]);
+            let turned = bits.rotate_left(13 * (nth as u32 + 1)).wrapping_add(nth as u64 / 64);
+            let value = self.material.cut(turned, self.material.header_sizes[nth]);
+            header.value = Some(value);
+            self.stamped_headers[nth].1 = value;
         }
         let (key, sequence) = self.keys.choose(i);
         self.key_from = match key {

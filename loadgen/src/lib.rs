@@ -13,4 +13,5 @@ mod load; // one load from the first due record to the last outcome
 mod waking; // ... of it, when to wake and when to hand over
 mod live; // ... and what it can tell while it runs
 mod random;
+pub mod worker; // the process: clocks, history, producer, progress
 pub mod schedule; // when each record is due // numbers that follow from (seed, stream, index)

@@ -113,6 +113,21 @@ impl Load {
         (all_taken && (pending == 0 || self.stopped)) || now_ns >= self.deadline_ns()
     }
 
+    /// True for `unlimited`.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.schedule.is_unlimited()
+    }
+
+    /// Records handed over so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// True after [`Load::stop`].
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// No further record is handed over (SIGTERM, or a producer that failed for good).
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
