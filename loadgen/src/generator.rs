@@ -185,7 +185,7 @@ impl<'m> Generator<'m> {
             sequence,
             &self.material.topic,
             key,
-            &self.headers,
+            &self.stamped_headers,
         );
         self.current()
     }
