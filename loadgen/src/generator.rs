@@ -151,7 +151,13 @@ impl<'m> Generator<'m> {
             key: *b"key-00000000000000000000",
             key_from: KEY_BYTES,
             value: vec![0; workload.record_size as usize],
-            headers: names.clone().map(|name| Header { key: name, value: None }).collect(),
+            headers: names
+                .clone()
+                .map(|name| Header {
+                    key: name,
+                    value: None,
+                })
+                .collect(),
             stamped_headers: names.map(|name| (name.as_bytes(), [].as_slice())).collect(),
             next: first_index,
         })
@@ -167,7 +173,9 @@ impl<'m> Generator<'m> {
         let rest = &mut self.value[STAMP_BYTES..];
         rest.copy_from_slice(self.material.cut(bits, rest.len()));
         for (nth, header) in self.headers.iter_mut().enumerate() {
-            let turned = bits.rotate_left(13 * (nth as u32 + 1)).wrapping_add(nth as u64 / 64);
+            let turned = bits
+                .rotate_left(13 * (nth as u32 + 1))
+                .wrapping_add(nth as u64 / 64);
             let value = self.material.cut(turned, self.material.header_sizes[nth]);
             header.value = Some(value);
             self.stamped_headers[nth].1 = value;

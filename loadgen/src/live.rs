@@ -48,7 +48,9 @@ impl Live {
     /// The outcome of these is known; `acked_ns` where they were acknowledged.
     pub(crate) fn completed(&mut self, indexes: &[u64], acked_ns: Option<u64>) {
         for &index in indexes {
-            let place = index.checked_sub(self.base).and_then(|place| self.due.get_mut(place as usize));
+            let place = index
+                .checked_sub(self.base)
+                .and_then(|place| self.due.get_mut(place as usize));
             let Some(due) = place else { continue };
             let due = std::mem::take(due);
             if let Some(acked) = acked_ns
@@ -65,7 +67,11 @@ impl Live {
 
     /// 99th percentile of the latencies so far, ns; 0 before the first.
     pub(crate) fn p99_ns(&self) -> u64 {
-        if self.latency.is_empty() { 0 } else { self.latency.value_at_quantile(0.99) }
+        if self.latency.is_empty() {
+            0
+        } else {
+            self.latency.value_at_quantile(0.99)
+        }
     }
 }
 
@@ -80,7 +86,11 @@ mod tests {
         live.completed(&[10], Some(900_000_000));
         assert_eq!(live.p99_ns(), 0, "warm-up does not count");
         live.completed(&[12, 11], Some(4_000_000));
-        assert!((1_980_000..2_020_000).contains(&live.p99_ns()), "{}", live.p99_ns());
+        assert!(
+            (1_980_000..2_020_000).contains(&live.p99_ns()),
+            "{}",
+            live.p99_ns()
+        );
         assert!(live.due.is_empty());
         assert_eq!(live.base, 13);
         // A second outcome or an unknown index changes nothing.

@@ -70,7 +70,9 @@ impl Load {
         if self.stopped {
             return None;
         }
-        let first = self.schedule.take_due(now_ns, room.min(RUN_RECORDS), &mut self.intended);
+        let first = self
+            .schedule
+            .take_due(now_ns, room.min(RUN_RECORDS), &mut self.intended);
         if self.intended.is_empty() {
             return None;
         }
@@ -97,7 +99,11 @@ impl Load {
 
     /// When to wake if nothing happens before; a moment already past means at once.
     pub(crate) fn next_wake(&self, has_room: bool) -> u64 {
-        let due = if self.stopped { None } else { self.schedule.next_due() };
+        let due = if self.stopped {
+            None
+        } else {
+            self.schedule.next_due()
+        };
         let due = due.filter(|_| has_room);
         if let (Some(start), true) = (due, self.schedule.is_unlimited()) {
             return start;
@@ -135,10 +141,18 @@ impl Load {
 
     /// The records that were due by now and will never be handed over.
     pub(crate) fn give_up(&mut self, now_ns: u64, had_room: bool) -> Withheld {
-        let mut withheld =
-            Withheld { first_index: 0, count: 0, first_due_ns: 0, last_due_ns: 0, had_room, at_ns: now_ns };
+        let mut withheld = Withheld {
+            first_index: 0,
+            count: 0,
+            first_due_ns: 0,
+            last_due_ns: 0,
+            had_room,
+            at_ns: now_ns,
+        };
         loop {
-            let first = self.schedule.take_due(now_ns, MAX_RECORDS_PER_ENTRY, &mut self.intended);
+            let first = self
+                .schedule
+                .take_due(now_ns, MAX_RECORDS_PER_ENTRY, &mut self.intended);
             let (Some(&first_due), Some(&last_due)) = (self.intended.first(), self.intended.last()) else {
                 return withheld;
             };
@@ -166,7 +180,11 @@ impl Load {
             sent: self.sent,
             acked: self.acked,
             not_written: self.not_written,
-            debt: if self.stopped { 0 } else { self.schedule.debt(now_ns) },
+            debt: if self.stopped {
+                0
+            } else {
+                self.schedule.debt(now_ns)
+            },
             p99_ns: self.live.as_ref().map_or(0, Live::p99_ns),
             generator_tid,
             done: false,
@@ -176,7 +194,11 @@ impl Load {
 
     /// Until when outcomes are waited for.
     fn deadline_ns(&self) -> u64 {
-        let from = if self.schedule.is_unlimited() { self.moved_ns } else { self.schedule.end_ns() };
+        let from = if self.schedule.is_unlimited() {
+            self.moved_ns
+        } else {
+            self.schedule.end_ns()
+        };
         from.saturating_add(self.drain_ns)
     }
 }

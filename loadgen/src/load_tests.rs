@@ -75,17 +75,33 @@ fn run(load: &mut Load, mut producer: Producer, stop_at: Option<u64>) -> Run {
             && let Some((first, intended)) = load.take(now, producer.buffer - producer.held)
         {
             useful = true;
-            handed.extend(intended.iter().zip(first..).map(|(&due, index)| (index, due, now)));
+            handed.extend(
+                intended
+                    .iter()
+                    .zip(first..)
+                    .map(|(&due, index)| (index, due, now)),
+            );
             let indexes: Vec<u64> = (first..).take(intended.len()).collect();
             producer.held += indexes.len();
-            let sent = if producer.outage.contains(&now) { producer.outage.end } else { now };
+            let sent = if producer.outage.contains(&now) {
+                producer.outage.end
+            } else {
+                now
+            };
             producer.promised.push_back((sent + producer.service_ns, indexes));
         }
         wakes_with_nothing += u64::from(!useful);
         if load.is_over(now, producer.held as u64) {
             let withheld = load.give_up(now, producer.held < producer.buffer);
             let last = load.progress(now, 0);
-            return Run { handed, wakes_with_nothing, wakes, ended_ns: now, withheld, last };
+            return Run {
+                handed,
+                wakes_with_nothing,
+                wakes,
+                ended_ns: now,
+                withheld,
+                last,
+            };
         }
         let wake = load.next_wake(producer.held < producer.buffer).max(now);
         let ack = producer.promised.front().map_or(u64::MAX, |(at, _)| *at);
@@ -94,7 +110,13 @@ fn run(load: &mut Load, mut producer: Producer, stop_at: Option<u64>) -> Run {
 }
 
 fn producer(service_ns: u64, buffer: usize) -> Producer {
-    Producer { service_ns, buffer, outage: 0..0, held: 0, promised: VecDeque::new() }
+    Producer {
+        service_ns,
+        buffer,
+        outage: 0..0,
+        held: 0,
+        promised: VecDeque::new(),
+    }
 }
 
 fn load(executor: Executor) -> Load {
@@ -117,9 +139,19 @@ fn every_record_goes_out_within_the_gap_of_its_own_due_time() {
     assert!(run.handed.iter().all(|&(_, due, at)| at - due <= WAKE_GAP_NS));
     assert_eq!(run.wakes_with_nothing, 0);
     assert!(run.wakes < 2 * 2 * SECOND / WAKE_GAP_NS, "{} wakes", run.wakes);
-    assert_eq!((run.last.acked, run.last.debt, run.withheld.count), (50_000, 0, 0));
-    assert!((130_000..=240_000).contains(&run.last.p99_ns), "{}", run.last.p99_ns);
-    assert!(run.ended_ns < START + 2 * SECOND + MS, "it ends with the last outcome");
+    assert_eq!(
+        (run.last.acked, run.last.debt, run.withheld.count),
+        (50_000, 0, 0)
+    );
+    assert!(
+        (130_000..=240_000).contains(&run.last.p99_ns),
+        "{}",
+        run.last.p99_ns
+    );
+    assert!(
+        run.ended_ns < START + 2 * SECOND + MS,
+        "it ends with the last outcome"
+    );
 }
 
 #[test]
@@ -137,11 +169,26 @@ fn at_a_low_rate_it_sleeps_from_record_to_record() {
 fn no_room_is_debt_paid_later_under_the_original_due_time() {
     let mut load = load(Executor::ConstantArrivalRate { rate: 10_000.0 });
     let outage = START + SECOND..START + SECOND + 600 * MS;
-    let run = run(&mut load, Producer { outage: outage.clone(), ..producer(100_000, 500) }, None);
+    let run = run(
+        &mut load,
+        Producer {
+            outage: outage.clone(),
+            ..producer(100_000, 500)
+        },
+        None,
+    );
     assert_complete(&run.handed, 10_000);
-    let late = run.handed.iter().filter(|&&(_, due, at)| at - due > 100 * MS).count();
+    let late = run
+        .handed
+        .iter()
+        .filter(|&&(_, due, at)| at - due > 100 * MS)
+        .count();
     assert!(late > 4_000, "only {late} records waited for room");
-    assert!(run.handed.iter().all(|&(_, due, at)| at - due <= outage.end - outage.start + 100 * MS));
+    assert!(
+        run.handed
+            .iter()
+            .all(|&(_, due, at)| at - due <= outage.end - outage.start + 100 * MS)
+    );
     // The stall is in the percentile: nothing was omitted.
     assert!(run.last.p99_ns > 500 * MS, "{}", run.last.p99_ns);
     assert_eq!(run.withheld.count, 0);
@@ -151,7 +198,14 @@ fn no_room_is_debt_paid_later_under_the_original_due_time() {
 fn what_is_still_due_when_the_wait_is_over_is_written_down() {
     let mut load = load(Executor::ConstantArrivalRate { rate: 10_000.0 });
     let forever = START + SECOND..u64::MAX / 2;
-    let run = run(&mut load, Producer { outage: forever, ..producer(100_000, 500) }, None);
+    let run = run(
+        &mut load,
+        Producer {
+            outage: forever,
+            ..producer(100_000, 500)
+        },
+        None,
+    );
     assert_eq!(run.ended_ns, START + 4 * SECOND, "end of load and drain_ns");
     let sent = run.handed.len() as u64;
     assert_eq!(run.last.sent, sent);
@@ -184,9 +238,15 @@ fn unlimited_fills_the_room_there_is_and_ends_after_its_records() {
 #[test]
 fn unlimited_against_a_dead_broker_ends() {
     let mut load = load(Executor::Unlimited { records: 100_000 });
-    let dead = Producer { outage: 0..u64::MAX / 2, ..producer(MS, 5_500) };
+    let dead = Producer {
+        outage: 0..u64::MAX / 2,
+        ..producer(MS, 5_500)
+    };
     let run = run(&mut load, dead, None);
     assert_eq!(run.handed.len(), 5_500);
-    assert!(run.ended_ns <= START + 3 * SECOND, "drain_ns after the last hand-over");
+    assert!(
+        run.ended_ns <= START + 3 * SECOND,
+        "drain_ns after the last hand-over"
+    );
     assert_eq!((run.withheld.first_index, run.withheld.count), (5_500, 94_500));
 }

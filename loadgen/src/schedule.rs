@@ -280,9 +280,9 @@ fn due_by(segments: &[Segment], total: u64, offset: u64) -> u64 {
     while low < high {
         let middle = low + (high - low) / 2;
         if due_in(segments, &mut 0, middle) <= offset {
-            low = middle + 1
+            low = middle + 1;
         } else {
-            high = middle
+            high = middle;
         }
     }
     low

@@ -32,7 +32,12 @@ pub(crate) struct Waking {
 impl Waking {
     /// Nothing happened yet.
     pub(crate) fn new(wake_gap_ns: u64, handover_gap_ns: u64) -> Waking {
-        Waking { wake_gap_ns, handover_gap_ns, woke_ns: 0, handed_over_ns: 0 }
+        Waking {
+            wake_gap_ns,
+            handover_gap_ns,
+            woke_ns: 0,
+            handed_over_ns: 0,
+        }
     }
 
     /// The thread runs again, whatever woke it. True when what is due is to be handed over now.

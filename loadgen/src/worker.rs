@@ -54,7 +54,9 @@ pub enum WorkerError {
     #[error("the producer's settings: {0}")]
     Settings(String),
     /// The topic is not as the workload says.
-    #[error("topic {topic} has {found} partitions, the workload says {expected}: create the topic anew or mend the workload")]
+    #[error(
+        "topic {topic} has {found} partitions, the workload says {expected}: create the topic anew or mend the workload"
+    )]
     Partitions {
         /// The topic.
         topic: String,
@@ -64,7 +66,9 @@ pub enum WorkerError {
         found: u32,
     },
     /// Give the producer more memory.
-    #[error("buffer.memory holds {free} bytes, one batch needs {needed}: raise buffer.memory or lower batch.size")]
+    #[error(
+        "buffer.memory holds {free} bytes, one batch needs {needed}: raise buffer.memory or lower batch.size"
+    )]
     Buffer {
         /// All there is.
         free: usize,
@@ -72,7 +76,9 @@ pub enum WorkerError {
         needed: usize,
     },
     /// The folder is missing, the file is there already, or the disk is full.
-    #[error("cannot write the history {path}: {source}; it needs an existing folder with room, and a new name")]
+    #[error(
+        "cannot write the history {path}: {source}; it needs an existing folder with room, and a new name"
+    )]
     History {
         /// The file.
         path: PathBuf,
@@ -111,13 +117,25 @@ pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> 
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(WorkerError::Signal)?;
     }
-    let history_error = |source| WorkerError::History { path: workload.history.clone(), source };
+    let history_error = |source| WorkerError::History {
+        path: workload.history.clone(),
+        source,
+    };
     let history = Writer::create(&workload.history, &header(workload)).map_err(history_error)?;
     let charge = config.batch_size.max(generator.max_record_bytes());
     match connect(workload, &config, charge) {
-        Ok((driver, topic)) => {
-            Worker { workload, load, generator, history, driver, topic, charge, held: 0, out }.work(&stop)
+        Ok((driver, topic)) => Worker {
+            workload,
+            load,
+            generator,
+            history,
+            driver,
+            topic,
+            charge,
+            held: 0,
+            out,
         }
+        .work(&stop),
         Err(error) => {
             history.finish().map_err(history_error)?;
             Err(error)
@@ -131,10 +149,14 @@ fn settings(workload: &Workload) -> Result<ProducerConfig, WorkerError> {
     properties.insert("bootstrap.servers".into(), workload.bootstrap_servers.join(","));
     if workload.partition == PartitionChoice::Sticky && workload.keys != Keys::None {
         // A sticky choice that keys overrule would be none.
-        properties.entry("partitioner.ignore.keys".into()).or_insert("true".into());
+        properties
+            .entry("partitioner.ignore.keys".into())
+            .or_insert("true".into());
     }
     ProducerConfig::from_properties(&properties).map_err(|errors| {
-        let lines = errors.iter().map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
+        let lines = errors
+            .iter()
+            .map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
         WorkerError::Settings(lines.collect::<Vec<_>>().join(" · "))
     })
 }
@@ -157,13 +179,19 @@ fn connect(
     charge: usize,
 ) -> Result<(Driver, TopicHandle), WorkerError> {
     let servers = workload.bootstrap_servers.join(",");
-    let not_ready = |source| WorkerError::NotReady { servers: servers.clone(), source };
+    let not_ready = |source| WorkerError::NotReady {
+        servers: servers.clone(),
+        source,
+    };
     let mut driver = Driver::new(config).map_err(not_ready)?;
     let topic = driver.topic(&workload.topic);
     let bound = monotonic_ns().saturating_add(READY_BOUND_NS);
     driver.ready(bound.max(workload.start_ns)).map_err(not_ready)?;
     if driver.free_bytes() < charge {
-        return Err(WorkerError::Buffer { free: driver.free_bytes(), needed: charge });
+        return Err(WorkerError::Buffer {
+            free: driver.free_bytes(),
+            needed: charge,
+        });
     }
     match driver.partition_count(topic) {
         Some(found) if found != workload.partitions => Err(WorkerError::Partitions {
@@ -192,7 +220,9 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn work(mut self, stop: &AtomicBool) -> Result<(), WorkerError> {
         let late_ns = monotonic_ns().saturating_sub(self.workload.start_ns);
-        let note = (late_ns > 0).then(|| format!("ready {} ms after the start of the load", late_ns / 1_000_000));
+        let note =
+            (late_ns > 0).then(|| format!("ready {} ms after the start of the load", late_ns / 1_000_000));
+        self.load.progress_due(monotonic_ns());
         let mut result = report(&mut self.load, self.out, false, note);
         while result.is_ok() {
             let now_ns = monotonic_ns();
@@ -200,7 +230,11 @@ impl Worker<'_> {
                 self.load.stop();
             }
             result = self.wake(now_ns);
-            if result.is_err() || self.load.is_over(now_ns, self.driver.pending() + self.held as u64) {
+            if result.is_err()
+                || self
+                    .load
+                    .is_over(now_ns, self.driver.pending() + self.held as u64)
+            {
                 break;
             }
             let wake_ns = self.load.next_wake(self.held == 0);
@@ -215,7 +249,11 @@ impl Worker<'_> {
         if self.load.woke(now_ns) {
             self.hand_over(now_ns)?;
         }
-        if self.load.progress_due(now_ns) { report(&mut self.load, self.out, false, None) } else { Ok(()) }
+        if self.load.progress_due(now_ns) {
+            report(&mut self.load, self.out, false, None)
+        } else {
+            Ok(())
+        }
     }
 
     /// Gives the producer what is due, as far as it has room.
@@ -234,7 +272,9 @@ impl Worker<'_> {
             // As many as are sure to fit. A batch that is open may have room when no new one has: so try one.
             self.driver.free_bytes() / self.charge
         };
-        let Some((first, intended_ns)) = self.load.take(now_ns, room.max(1)) else { return Ok(()) };
+        let Some((first, intended_ns)) = self.load.take(now_ns, room.max(1)) else {
+            return Ok(());
+        };
         self.held = intended_ns.len();
         let written = self.history.handed_over(first, intended_ns, now_ns);
         written.map_err(|source| self.history_error(source))?;
@@ -244,7 +284,11 @@ impl Worker<'_> {
     /// Appends the records held, until one finds no room. `fresh`: the generator has yet to make the first of them.
     fn append(&mut self, mut fresh: bool, now_ns: u64, timestamp_ms: i64) -> Result<(), WorkerError> {
         while self.held > 0 {
-            let made = if fresh { self.generator.advance() } else { self.generator.current() };
+            let made = if fresh {
+                self.generator.advance()
+            } else {
+                self.generator.current()
+            };
             fresh = true;
             let record = Record {
                 topic: self.topic,
@@ -280,9 +324,13 @@ impl Worker<'_> {
                 base_sequence: completion.base_sequence,
                 transaction: 0,
             };
-            self.load.completed(completed.indexes, completed.outcome, completed.ack_ns);
+            self.load
+                .completed(completed.indexes, completed.outcome, completed.ack_ns);
             let written = self.history.completed(&completed);
-            written.map_err(|source| WorkerError::History { path: self.workload.history.clone(), source })?;
+            written.map_err(|source| WorkerError::History {
+                path: self.workload.history.clone(),
+                source,
+            })?;
         }
         Ok(())
     }
@@ -320,8 +368,15 @@ impl Worker<'_> {
         }
         let alive = !matches!(result, Err(WorkerError::Producer(_)));
         let had_room = alive && self.held == 0 && self.driver.free_bytes() >= self.charge;
-        let patience = if self.driver.pending() > 0 && self.load.is_stopped() { STOP_BOUND_NS } else { 0 };
-        let closed = self.driver.close(now_ns.saturating_add(patience)).map_err(WorkerError::Producer);
+        let patience = if self.driver.pending() > 0 && self.load.is_stopped() {
+            STOP_BOUND_NS
+        } else {
+            0
+        };
+        let closed = self
+            .driver
+            .close(now_ns.saturating_add(patience))
+            .map_err(WorkerError::Producer);
         self.book()?;
         let next = self.workload.first_index + self.load.sent();
         let held: Vec<u64> = (next - self.held as u64..next).collect();
@@ -330,16 +385,25 @@ impl Worker<'_> {
         let result = result.and(closed);
         let mut note = result.as_ref().err().map(ToString::to_string);
         if withheld.count > 0 && note.is_none() {
-            note = Some(format!("{} records were due and never handed over", withheld.count));
+            note = Some(format!(
+                "{} records were due and never handed over",
+                withheld.count
+            ));
         }
-        let history_error = |source| WorkerError::History { path: self.workload.history.clone(), source };
+        let history_error = |source| WorkerError::History {
+            path: self.workload.history.clone(),
+            source,
+        };
         self.history.withheld(&withheld).map_err(history_error)?;
         self.history.finish().map_err(history_error)?;
         result.and(report(&mut self.load, self.out, true, note))
     }
 
     fn history_error(&self, source: io::Error) -> WorkerError {
-        WorkerError::History { path: self.workload.history.clone(), source }
+        WorkerError::History {
+            path: self.workload.history.clone(),
+            source,
+        }
     }
 }
 
@@ -348,9 +412,13 @@ fn report(load: &mut Load, out: &mut dyn Write, done: bool, note: Option<String>
     let tid = rustix::thread::gettid().as_raw_nonzero().get();
     let mut progress = load.progress(monotonic_ns(), tid.unsigned_abs());
     (progress.done, progress.note) = (done, note);
-    let mut line = serde_json::to_vec(&progress).map_err(io::Error::from).map_err(WorkerError::Output)?;
+    let mut line = serde_json::to_vec(&progress)
+        .map_err(io::Error::from)
+        .map_err(WorkerError::Output)?;
     line.push(b'\n');
-    out.write_all(&line).and_then(|()| out.flush()).map_err(WorkerError::Output)
+    out.write_all(&line)
+        .and_then(|()| out.flush())
+        .map_err(WorkerError::Output)
 }
 
 fn outcome(outcome: record::Outcome) -> Outcome {

@@ -43,10 +43,26 @@ fn mistakes_are_told_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let order = workload(folder.path().join("0-0.bin"), "127.0.0.1:1");
     let no_rate = Executor::ConstantArrivalRate { rate: 0.0 };
-    assert!(matches!(refused(&Workload { executor: no_rate, ..order.clone() }), WorkerError::Schedule(_)));
-    assert!(matches!(refused(&Workload { record_size: 3, ..order.clone() }), WorkerError::Generator(_)));
+    assert!(matches!(
+        refused(&Workload {
+            executor: no_rate,
+            ..order.clone()
+        }),
+        WorkerError::Schedule(_)
+    ));
+    assert!(matches!(
+        refused(&Workload {
+            record_size: 3,
+            ..order.clone()
+        }),
+        WorkerError::Generator(_)
+    ));
     let producer = BTreeMap::from([("acks".to_owned(), "1".to_owned())]);
-    let settings = refused(&Workload { producer, ..order.clone() }).to_string();
+    let settings = refused(&Workload {
+        producer,
+        ..order.clone()
+    })
+    .to_string();
     assert!(settings.contains("acks"), "{settings}");
     assert!(!order.history.exists());
 }
@@ -66,7 +82,11 @@ fn a_history_is_never_overwritten_and_needs_its_folder() {
 fn no_cluster_is_told_in_time_and_leaves_an_empty_history() {
     let folder = tempfile::tempdir().unwrap();
     // A port that was free a moment ago: nobody listens.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let order = workload(folder.path().join("0-0.bin"), &format!("127.0.0.1:{port}"));
     let error = refused(&order);
     assert!(matches!(error, WorkerError::NotReady { .. }), "{error}");
