@@ -15,6 +15,7 @@ mod batch; // record batches, as bytes
 mod decompress; // codecs behind a cap
 mod partition; // from fetched bytes to log/
 mod cluster; // leaders, offsets, patience
+mod settle; // is this the end?
 
 use std::fs;
 use std::io;
@@ -29,6 +30,7 @@ use steadfast_wire::kafka_protocol::protocol::StrBytes;
 use crate::seal::{PartitionSeal, Seal};
 use cluster::{Cluster, Ends, Trouble, retriable};
 use partition::{PartitionLog, Stuck};
+use settle::{Settled, settled};
 
 pub use decompress::MAX_DECOMPRESSED_BYTES;
 
@@ -140,53 +142,32 @@ impl Reading<'_> {
                     return Err(trouble.into());
                 }
             };
-            let why_not = self.why_not_settled(&before)?;
-            let Some(why_not) = why_not else { return Ok(()) };
+            let why_not = match settled(self.topic, &before, &self.ends) {
+                Settled::Yes => {
+                    self.logs
+                        .iter_mut()
+                        .for_each(|partition| partition.open_transactions = 0);
+                    return Ok(());
+                }
+                Settled::Never(why) => return Err(Stop::NotSealed(why)),
+                Settled::Grows(why) => why,
+                Settled::OpenTransaction(why) => {
+                    self.count_open_transactions()?;
+                    why
+                }
+            };
             if !in_time || self.cluster.expired() {
                 return Err(Stop::NotSealed(why_not));
             }
         }
     }
 
-    /// Why this is not the end yet, if it is not; an error if it never will be.
-    fn why_not_settled(&mut self, before: &[Ends]) -> Result<Option<String>, Stop> {
-        let numbers = |ends: &[Ends]| ends.iter().map(|ends| ends.partition).collect::<Vec<_>>();
-        if numbers(before) != numbers(&self.ends) {
-            return Err(Stop::NotSealed(format!(
-                "the partitions of {} changed while they were read",
-                self.topic
-            )));
-        }
-        for (before, now) in before.iter().zip(&self.ends) {
-            let name = format!("{}-{}", self.topic, now.partition);
-            if now.end < before.end {
-                let what = format!(
-                    "the end of {name} went back from offset {} to {}",
-                    before.end, now.end
-                );
-                return Err(Stop::NotSealed(what));
-            }
-            if now.end > before.end {
-                return Ok(Some(format!(
-                    "{name} still grows: {} after {}",
-                    now.end, before.end
-                )));
-            }
-        }
-        let Some(blocked) = self.ends.iter().find(|ends| ends.last_stable < ends.end).copied() else {
-            self.logs
-                .iter_mut()
-                .for_each(|partition| partition.open_transactions = 0);
-            return Ok(None);
-        };
+    fn count_open_transactions(&mut self) -> Result<(), Stop> {
         let open = self.cluster.persist(Cluster::open_transactions)?;
         for partition in &mut self.logs {
             partition.open_transactions = open.get(&partition.number).copied().unwrap_or(0);
         }
-        Ok(Some(format!(
-            "{}-{} has an open transaction from offset {} on",
-            self.topic, blocked.partition, blocked.last_stable
-        )))
+        Ok(())
     }
 
     /// Fetches from all leaders until every partition is read to the end it had.
@@ -344,5 +325,64 @@ impl From<Trouble> for Fetched {
 impl From<AdminError> for Fetched {
     fn from(error: AdminError) -> Fetched {
         Fetched::Trouble(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Reading a cluster that is not there ends at the deadline, in a seal that says so.
+    fn unsealed(bootstrap: &str) -> String {
+        let dir = TempDir::new().unwrap();
+        let wait = Duration::from_millis(300);
+        let seal = seal_and_read(
+            &[bootstrap.to_owned()],
+            "orders",
+            dir.path(),
+            wait,
+            &mut |_, _| {},
+        )
+        .unwrap();
+        assert_eq!(Seal::read(dir.path()).unwrap(), seal);
+        assert!(!seal.sealed && seal.partitions.is_empty());
+        seal.reason.unwrap()
+    }
+
+    #[test]
+    fn nobody_there_is_not_sealed() {
+        let addr = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .to_string();
+        assert!(unsealed(&addr).contains("cannot connect"));
+    }
+
+    #[test]
+    fn silence_is_not_sealed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(unsealed(&listener.local_addr().unwrap().to_string()).contains("no answer"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_an_error() {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("log"), b"in the way").unwrap();
+        let wait = Duration::from_millis(300);
+        assert!(
+            seal_and_read(
+                &["127.0.0.1:1".into()],
+                "orders",
+                dir.path(),
+                wait,
+                &mut |_, _| {}
+            )
+            .is_err()
+        );
     }
 }

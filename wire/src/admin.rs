@@ -8,20 +8,21 @@ use std::collections::BTreeMap;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
-use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
-use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     ApiKey, BrokerId, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeProducersRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
-    ListOffsetsRequest, MetadataRequest, TopicName,
+    DescribeProducersRequest, ElectLeadersRequest, ListOffsetsRequest, MetadataRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
 use crate::connection::{Connection, Disposition, WireError};
+
+mod configs; // settings of topics and brokers
+
+pub use configs::{Config, Resource, alter_config, describe_configs};
 
 /// How long a broker may take over creating or deleting a topic or electing leaders.
 const ADMIN_TIMEOUT_MS: i32 = 15_000;
@@ -361,83 +362,6 @@ pub fn describe_cluster(connection: &mut Connection) -> Result<Metadata, AdminEr
         brokers,
         topics: Vec::new(),
     })
-}
-
-/// Whose settings are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resource<'a> {
-    /// A topic's.
-    Topic(&'a str),
-    /// A broker's, by id; ask that broker itself.
-    Broker(i32),
-}
-
-impl Resource<'_> {
-    fn parts(self) -> (i8, StrBytes) {
-        match self {
-            Resource::Topic(name) => (2, text(name)),
-            Resource::Broker(id) => (4, StrBytes::from_string(id.to_string())),
-        }
-    }
-}
-
-/// One setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Kafka's name.
-    pub name: String,
-    /// None for secrets and for settings without a value.
-    pub value: Option<String>,
-    /// True when nobody set it.
-    pub is_default: bool,
-}
-
-/// All settings of a topic or broker.
-pub fn describe_configs(
-    connection: &mut Connection,
-    resource: Resource<'_>,
-) -> Result<Vec<Config>, AdminError> {
-    let (kind, name) = resource.parts();
-    let wanted = DescribeConfigsResource::default()
-        .with_resource_type(kind)
-        .with_resource_name(name)
-        .with_configuration_keys(None);
-    let response = connection.request(&DescribeConfigsRequest::default().with_resources(vec![wanted]))?;
-    let what = format!("describe configs of {resource:?}");
-    let result = only(connection, &what, response.results)?;
-    check(&what, result.error_code, result.error_message.as_deref())?;
-    // Source 5: DEFAULT_CONFIG.
-    let config =
-        |found: kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult| Config {
-            name: found.name.to_string(),
-            value: found.value.map(|value| value.to_string()),
-            is_default: found.config_source == 5,
-        };
-    Ok(result.configs.into_iter().map(config).collect())
-}
-
-/// Sets one setting of a topic or broker, or (with none) takes it back to its default.
-pub fn alter_config(
-    connection: &mut Connection,
-    resource: Resource<'_>,
-    name: &str,
-    value: Option<&str>,
-) -> Result<(), AdminError> {
-    let (kind, resource_name) = resource.parts();
-    // Operation 0: SET, 1: DELETE.
-    let config = AlterableConfig::default()
-        .with_name(text(name))
-        .with_config_operation(i8::from(value.is_none()))
-        .with_value(value.map(text));
-    let wanted = AlterConfigsResource::default()
-        .with_resource_type(kind)
-        .with_resource_name(resource_name)
-        .with_configs(vec![config]);
-    let response =
-        connection.request(&IncrementalAlterConfigsRequest::default().with_resources(vec![wanted]))?;
-    let what = format!("set {name} of {resource:?}");
-    let result = only(connection, &what, response.responses)?;
-    check(&what, result.error_code, result.error_message.as_deref())
 }
 
 /// Makes the preferred replica the leader of these partitions again (KIP-460). A partition that has it already is

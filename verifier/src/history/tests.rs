@@ -188,6 +188,60 @@ fn a_killed_writer_leaves_all_it_wrote() {
     assert_eq!(read(&path).unwrap(), (entries, false));
 }
 
+/// Called by itself with the variable set, this test is the process that is killed.
+#[test]
+fn a_real_sigkill_loses_nothing() {
+    const CHILD: &str = "STEADFAST_TEST_HISTORY";
+    if let Some(path) = std::env::var_os(CHILD) {
+        let mut writer = Writer::create(&PathBuf::from(path), &header()).unwrap();
+        for i in 0.. {
+            writer.handed_over(i, &[i], i).unwrap();
+            println!("{i}");
+        }
+    }
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("3-1.bin");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "history::tests::a_real_sigkill_loses_nothing",
+            "--nocapture",
+        ])
+        .env(CHILD, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let mut numbers = lines.filter_map(|line| line.parse::<usize>().ok());
+    let seen = numbers.find(|&number| number >= 20_000);
+    child.kill().unwrap();
+    // What it had said before it died, it had written before.
+    let said = numbers.last().or(seen).expect("the child died by itself");
+    child.wait().unwrap();
+    let (entries, ended) = read(&path).unwrap();
+    assert!(!ended);
+    assert!(
+        entries.len() > said,
+        "{} entries, but it had come to {said}",
+        entries.len()
+    );
+    for (i, entry) in entries.iter().enumerate() {
+        let i = i as u64;
+        assert_eq!(
+            *entry,
+            Owned::HandedOver {
+                first_index: i,
+                intended_ns: vec![i],
+                handover_ns: i
+            }
+        );
+    }
+}
+
 #[test]
 fn grows_over_chunks() {
     let dir = TempDir::new().unwrap();
@@ -335,7 +389,7 @@ fn damage_before_the_tail_is_an_error() {
 fn any_changed_or_missing_byte_of_a_finished_history_is_an_error() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("3-1.bin");
-    write(&path, &sample(5)).finish().unwrap();
+    write(&path, &sample(2)).finish().unwrap();
     let mut bytes = fs::read(&path).unwrap();
     for at in 0..bytes.len() {
         for flip in [0x01, 0xff, bytes[at]].into_iter().filter(|&flip| flip != 0) {
