@@ -189,6 +189,41 @@ impl Cluster {
         found.ok_or_else(|| ChaosError::admin(what(), "it has none"))
     }
 
+    /// Ids of all brokers that we run.
+    pub fn broker_ids(&self) -> Vec<u32> {
+        self.brokers().map(|node| node.plan.id).collect()
+    }
+
+    /// Some partition of a topic of the run that this broker leads now: its election shows that the broker was hit.
+    /// None when it leads none.
+    pub(crate) fn led_by(&self, broker: u32) -> Result<Option<(String, u32, Leader)>, ChaosError> {
+        self.node(broker)?;
+        let what = || format!("find what broker-{broker} leads");
+        let view = self
+            .view(None)
+            .map_err(|reason| ChaosError::admin(what(), reason))?;
+        let topics = view.topics.iter().filter(|topic| !topic.name.starts_with("__"));
+        let mut all = topics.flat_map(|topic| topic.partitions.iter().map(move |state| (topic, state)));
+        let led = all.find(|(_, state)| u32::try_from(state.leader) == Ok(broker));
+        Ok(led.and_then(|(topic, state)| {
+            let partition = u32::try_from(state.partition).ok()?;
+            Some((
+                topic.name.clone(),
+                partition,
+                Leader {
+                    broker,
+                    epoch: state.leader_epoch,
+                },
+            ))
+        }))
+    }
+
+    /// Whether a broker answers a Metadata request on its ADMIN listener within the bound; the reason when it does not.
+    pub(crate) fn answers(&self, broker: u32, bound: Duration) -> Result<(), String> {
+        let node = self.node(broker).map_err(|error| error.to_string())?;
+        admin::probe(&node.admin_server(), bound)
+    }
+
     /// Waits until a broker is unfenced and in the ISR of every partition that it has a replica of.
     pub fn wait_until_in_sync(&self, broker: u32, bound: Duration) -> Result<(), ChaosError> {
         let name = format!("broker-{broker}");
@@ -259,9 +294,11 @@ impl Cluster {
         for node in &self.nodes {
             node.ask_to_stop();
         }
+        // The last of a quorum cannot shut down in good order, since nobody is left to agree: it waits until killed.
+        let deadline = Deadline::after(STOP_GRACE);
         for node in &self.nodes {
             // What does not end here ends with the node's drop, and else stands in the journal.
-            let _ended_already = node.stop(STOP_GRACE);
+            let _ended_already = node.stop(deadline.left());
         }
         *self.data() = None;
     }
@@ -367,11 +404,11 @@ impl Cluster {
         let mut found = Vec::new();
         if let Some(first) = self.brokers().next().filter(|_| !spec.properties.is_empty()) {
             let told = admin::broker_settings(server, first.plan.id).map_err(ask)?;
-            found.extend(settings::scenario_settings("broker", &spec.properties, &told)?);
+            found.extend(settings::scenario_settings("broker", &spec.properties, &told));
         }
         for topic in spec.topics.iter().filter(|topic| !topic.configs.is_empty()) {
             let told = admin::topic_settings(server, &topic.name).map_err(ask)?;
-            found.extend(settings::scenario_settings("topic", &topic.configs, &told)?);
+            found.extend(settings::scenario_settings("topic", &topic.configs, &told));
         }
         Ok(found)
     }

@@ -121,6 +121,9 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
         steps.push(Step::LeftAlone { runner: *pid });
         return Ok(());
     }
+    if same_boot && *pid == std::process::id() {
+        return Ok(());
+    }
     if same_boot && procstat::is_alive(*pid, *start_time) {
         steps.push(Step::LeftAlone { runner: *pid });
         return Ok(());

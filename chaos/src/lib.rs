@@ -9,6 +9,7 @@ pub mod error;
 pub mod fault;
 pub mod heal;
 pub mod journal;
+pub mod nemesis;
 pub mod process;
 pub mod procstat;
 pub mod sample;

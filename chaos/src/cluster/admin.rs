@@ -30,11 +30,9 @@ pub struct Leader {
     pub epoch: i32,
 }
 
-/// A broker or topic setting and where its value comes from.
+/// A broker or topic setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Configured {
-    /// None where Kafka has no value, or hides a secret.
-    pub(crate) value: Option<String>,
     /// Kafka's built-in default, under the name it has it by (a synonym may hold it).
     pub(crate) default: Option<(String, String)>,
 }
@@ -54,6 +52,11 @@ pub(crate) fn view(servers: &[String], topic: Option<&str>) -> Result<Metadata, 
         }
     }
     Err(last)
+}
+
+/// Whether a server answers at all within the bound.
+pub(crate) fn probe(server: &str, bound: Duration) -> Result<(), String> {
+    connect(server, bound).map(drop)
 }
 
 /// Creates topics. That one exists already is an error. Never repeated at another server: the first may have created
@@ -113,8 +116,7 @@ fn describe(server: &str, resource_type: i8, name: &str) -> Result<BTreeMap<Stri
                     synonym.value.as_ref().map_or("none".into(), ToString::to_string),
                 )
             });
-            let value = config.value.as_ref().map(ToString::to_string);
-            settings.insert(config.name.to_string(), Configured { value, default });
+            settings.insert(config.name.to_string(), Configured { default });
         }
     }
     Ok(settings)

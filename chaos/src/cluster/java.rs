@@ -124,7 +124,7 @@ impl Heap {
             },
             (2.., 6144..) => Heap {
                 total: 512,
-                young: None,
+                young: Some(256),
             },
             _ => Heap {
                 total: 384,

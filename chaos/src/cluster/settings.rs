@@ -183,38 +183,28 @@ pub(crate) fn house_settings(brokers: u32, properties: &BTreeMap<String, String>
 }
 
 /// What a scenario sets, beside Kafka's default as the broker itself tells it; what equals the default is left out.
-/// A name that the broker does not know is refused: Kafka would silently ignore it.
 pub(crate) fn scenario_settings(
     scope: &str,
     wish: &BTreeMap<String, String>,
     told: &BTreeMap<String, Configured>,
-) -> Result<Vec<Setting>, ChaosError> {
-    let mut settings = Vec::new();
-    for (name, value) in wish {
-        let Some(known) = told.get(name) else {
-            return Err(ChaosError::Refused {
-                what: format!("this Kafka knows no {scope} setting named {name}"),
-                mend: format!("look its name up in Kafka's documentation of {scope} settings"),
-            });
-        };
-        let default = match &known.default {
-            Some((synonym, value)) if synonym == name => value.clone(),
-            // A topic's default stands under the broker's name for it, a time in ms under its name in hours.
-            Some((synonym, value)) => format!("{value} ({synonym})"),
-            None => "none".into(),
-        };
-        if *value != default {
-            let reason = "set by the scenario".into();
-            settings.push(Setting {
-                scope: scope.into(),
-                name: name.clone(),
-                value: value.clone(),
-                default,
-                reason,
-            });
-        }
-    }
-    Ok(settings)
+) -> Vec<Setting> {
+    let default_of = |name: &String| match told.get(name).and_then(|known| known.default.as_ref()) {
+        Some((synonym, value)) if synonym == name => value.clone(),
+        // A topic's default stands under the broker's name for it, a time in ms under its name in hours.
+        Some((synonym, value)) => format!("{value} ({synonym})"),
+        None => "none".into(),
+    };
+    let setting = |(name, value): (&String, &String)| Setting {
+        scope: scope.into(),
+        name: name.clone(),
+        value: value.clone(),
+        default: default_of(name),
+        reason: "set by the scenario".into(),
+    };
+    wish.iter()
+        .map(setting)
+        .filter(|setting| setting.value != setting.default)
+        .collect()
 }
 
 /// The whole file of one node.
@@ -358,6 +348,40 @@ mod tests {
         assert!(
             names.contains(&"transaction.state.log.min.isr".to_owned()),
             "{names:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_scenario_sets_stands_beside_kafkas_default() {
+        let default = |name: &str, value: &str| Configured {
+            default: Some((name.into(), value.into())),
+        };
+        let told = BTreeMap::from([
+            (
+                "min.insync.replicas".to_owned(),
+                default("min.insync.replicas", "1"),
+            ),
+            ("retention.ms".to_owned(), default("log.retention.hours", "168")),
+            ("cleanup.policy".to_owned(), default("cleanup.policy", "delete")),
+        ]);
+        let wish = properties(&[
+            ("cleanup.policy", "delete"),
+            ("min.insync.replicas", "2"),
+            ("my.plugin", "x"),
+            ("retention.ms", "-1"),
+        ]);
+        let found: Vec<(String, String)> = scenario_settings("topic", &wish, &told)
+            .into_iter()
+            .map(|setting| (setting.name, setting.default))
+            .collect();
+        let expected = [
+            ("min.insync.replicas", "1"),
+            ("my.plugin", "none"),
+            ("retention.ms", "168 (log.retention.hours)"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(name, default)| (name.to_owned(), default.to_owned()))
         );
     }
 

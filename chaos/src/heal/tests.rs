@@ -121,8 +121,10 @@ fn a_reused_pid_is_spared() {
 fn a_live_runners_children_are_left_alone() {
     let home = tempfile::tempdir().unwrap();
     let mut child = Leftover::start("1-1-0");
-    let own = std::process::id();
-    let runner = (own, procstat::stat(own).unwrap().start_time);
+    // Somebody who lives, and is not this process, whose own journal would be passed over in silence.
+    let lives = Leftover::start("another-journal");
+    let own = lives.0.id();
+    let runner = (own, lives.start_time());
     let entries = [Entry::Child {
         name: "a".into(),
         pid: child.0.id(),

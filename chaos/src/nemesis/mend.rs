@@ -1,0 +1,56 @@
+//! The guard of a hurt broker: mends it when told to, and when dropped on the way out of an error, a cancel or a panic.
+
+use crate::cluster::Cluster;
+use crate::error::ChaosError;
+
+/// What was done to a broker and is to be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hurt {
+    /// Its process is gone.
+    Down,
+    /// Its process is stopped.
+    Paused,
+}
+
+/// Made *before* the hurt, so that no moment is unguarded.
+#[derive(Debug)]
+pub(super) struct Mend<'a> {
+    cluster: &'a Cluster,
+    broker: u32,
+    hurt: Hurt,
+    done: bool,
+}
+
+impl<'a> Mend<'a> {
+    pub(super) fn new(cluster: &'a Cluster, broker: u32, hurt: Hurt) -> Mend<'a> {
+        Mend {
+            cluster,
+            broker,
+            hurt,
+            done: false,
+        }
+    }
+
+    /// Undoes the hurt. Being in sync again takes longer and is waited for elsewhere.
+    pub(super) fn mend(mut self) -> Result<(), ChaosError> {
+        self.done = true;
+        self.undo()
+    }
+
+    fn undo(&self) -> Result<(), ChaosError> {
+        match self.hurt {
+            Hurt::Down if self.cluster.pid(self.broker).is_some() => Ok(()),
+            Hurt::Down => self.cluster.start_again(self.broker).map(drop),
+            Hurt::Paused => self.cluster.resume(self.broker),
+        }
+    }
+}
+
+impl Drop for Mend<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            // The error that led here is what the log tells; a second one changes nothing.
+            let _second = self.undo();
+        }
+    }
+}
