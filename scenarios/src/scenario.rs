@@ -6,25 +6,37 @@
 //! ```
 //! Nothing is started before every file of a command line has passed here.
 
-mod cluster; // [cluster]
+// What may stand in a file, and how mistakes are shown.
 pub(crate) mod diagnostics; // frames as rustc draws them
-mod fault; // [[fault]]
 mod grammar; // the grammar as data
-mod origin; // where each value came from
+
+// From bytes to tables.
+mod notes; // what was found wrong
+mod overrides; // --set, -X and --seed, written into the text
+mod reader; // tables read by the grammar
+mod source; // the text of a file
+mod units; // `25000/s`, `100 B`, `250us`
+mod words; // how frames speak of values
+
+// From tables to types.
+mod cluster; // [cluster]
+mod fault; // [[fault]]
 mod phases; // which phases a run has
-pub(crate) mod plan; // what a run would do
 mod producer; // [producer]
 mod properties; // Kafka's own names of broker and topic settings
-mod reader; // tables read by the grammar
-pub(crate) mod schema; // JSON Schema for editors
-mod source; // text, and the overrides in it
 mod thresholds; // [claims], [thresholds], [steady-state]
-mod units; // `25000/s`, `100 B`, `250us`
-mod workload; // [workload] // JSON Schema for editors
+mod workload; // [workload]
+
+// What is made of a scenario beside a run.
+mod origin; // where each value came from
+pub(crate) mod plan; // what a run would do
+pub(crate) mod schema; // JSON Schema for editors
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use steadfast_chaos::cluster::ClusterSpec;
+use steadfast_chaos::fault::{Action, PlannedFault};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Threshold};
 use steadfast_verifier::verdict::Broker;
@@ -34,13 +46,13 @@ use toml::de::DeTable;
 
 use crate::cli::Overrides;
 use crate::scenario::diagnostics::{Diagnostics, Problem};
+use crate::scenario::notes::Notes;
 use crate::scenario::phases::Phases;
-use crate::scenario::reader::{Notes, Table};
+use crate::scenario::reader::Table;
 use crate::scenario::source::Source;
 
 pub(crate) use crate::scenario::cluster::ClusterWish;
-pub(crate) use crate::scenario::fault::{Action, FaultWish, HEAL, Target};
-pub(crate) use crate::scenario::origin::Value;
+use crate::scenario::origin::Value;
 
 /// Most files of one command line.
 const MAX_FILES: usize = 1_000;
@@ -67,7 +79,7 @@ pub(crate) struct Scenario {
     /// The topic that is written and judged.
     pub topic: String,
     /// Faults in the order of their begin.
-    pub faults: Vec<FaultWish>,
+    pub faults: Vec<PlannedFault>,
     /// Claims on the log.
     pub claims: Vec<Claim>,
     /// Limits on what is measured.
@@ -89,6 +101,18 @@ impl Scenario {
             start_ns,
             history: folder.join("history/0-0.bin"),
             ..self.template.clone()
+        }
+    }
+
+    /// The cluster to start.
+    pub(crate) fn cluster_spec(&self) -> ClusterSpec {
+        ClusterSpec {
+            nodes: self.cluster.nodes,
+            controllers: self.cluster.controllers,
+            version: self.cluster.version.clone(),
+            properties: self.cluster.properties.clone(),
+            topics: self.cluster.topics.clone(),
+            proxied: self.cluster.proxied,
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde::Serialize;
+use steadfast_chaos::cluster::kafka;
 
 use crate::exit::Exit;
 
@@ -158,16 +159,12 @@ fn maven(jars_are_here: bool) -> Check {
 }
 
 fn kafka_jars() -> Check {
-    let home = std::env::var_os("KAFKA_HOME").filter(|home| !home.is_empty());
-    let libs = home
-        .map(|home| Path::new(&home).join("libs"))
-        .filter(|libs| libs.is_dir());
-    let cached = cache_directory()
-        .map(|cache| cache.join("kafka-4.1.0"))
-        .filter(|jars| jars.join(".complete").is_file());
-    let (state, found) = match libs.or(cached) {
-        Some(jars) => (State::Ok, jars.display().to_string()),
-        None => (State::Missing, "neither KAFKA_HOME nor fetched jars".to_owned()),
+    let (state, found) = match kafka::locate("") {
+        Ok(home) => (
+            State::Ok,
+            format!("{} from {} ({})", home.version, home.origin, home.jars.display()),
+        ),
+        Err(error) => (State::Missing, error.to_string()),
     };
     Check {
         name: "kafka jars",

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use steadfast_chaos::cluster::kafka;
+
 use crate::cli::{BrokerKind, PlanArgs};
 use crate::exit::Exit;
 use crate::scenario::{self, Scenario, plan};
@@ -49,7 +51,13 @@ fn kind(flag: Option<BrokerKind>, scenario: &Scenario) -> (&'static str, &'stati
         (Some(BrokerKind::Kafka), _) => ("kafka", "--broker says so"),
         (Some(BrokerKind::External), _) => ("external", "--broker says so"),
         (None, Some(kind)) => (kind, "the file says so"),
-        (None, None) => ("kafka", "nothing else is named"),
+        (None, None) if kafka::available(&scenario.cluster.version).is_some() => {
+            ("kafka", "its jars are here")
+        }
+        (None, None) => (
+            "kafka",
+            "nothing else is named; its jars are not here: --broker kafka fetches them",
+        ),
     }
 }
 

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use steadfast_chaos::cluster::TopicSpec;
+use steadfast_chaos::cluster::kafka::PINNED;
 use toml::Spanned;
 
 use crate::scenario::diagnostics::Problem;
 use crate::scenario::grammar::Properties;
+use crate::scenario::notes::Notes;
 use crate::scenario::properties;
-use crate::scenario::reader::{Notes, Property, Table, list};
-
-/// Versions of Apache Kafka whose jars are pinned.
-pub(crate) const VERSIONS: &[&str] = &["4.1.0"];
+use crate::scenario::properties::Property;
+use crate::scenario::reader::Table;
+use crate::scenario::words::list;
 
 /// The cluster that a scenario asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,34 +29,20 @@ pub(crate) struct ClusterWish {
     /// Broker settings under Kafka's names.
     pub properties: BTreeMap<String, String>,
     /// Topics to create, by name.
-    pub topics: Vec<TopicWish>,
+    pub topics: Vec<TopicSpec>,
     /// Whether a proxy stands in front of every broker (a network fault is planned).
     pub proxied: bool,
 }
 
-/// A topic to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TopicWish {
-    /// Name.
-    pub name: String,
-    /// Partitions.
-    pub partitions: u32,
-    /// Copies of each.
-    pub replication_factor: u32,
-    /// Topic settings under Kafka's names.
-    pub configs: BTreeMap<String, String>,
-}
-
-impl TopicWish {
-    /// Replicas that must have a record before it is acknowledged.
-    pub(crate) fn min_insync(&self, broker: &BTreeMap<String, String>) -> u32 {
-        let name = "min.insync.replicas";
-        self.configs
-            .get(name)
-            .or(broker.get(name))
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(1)
-    }
+/// Replicas that must have a record before it is acknowledged.
+pub(crate) fn min_insync(topic: &TopicSpec, broker: &BTreeMap<String, String>) -> u32 {
+    let name = "min.insync.replicas";
+    topic
+        .configs
+        .get(name)
+        .or(broker.get(name))
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1)
 }
 
 /// Reads `[cluster]`.
@@ -108,10 +96,11 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
 }
 
 fn pinned(version: &Spanned<String>, notes: &Notes<'_>) -> bool {
-    let known = VERSIONS.contains(&version.get_ref().as_str());
+    let versions: Vec<&str> = PINNED.iter().map(|row| row.version).collect();
+    let known = versions.contains(&version.get_ref().as_str());
     if !known {
         let title = format!("Kafka {} is not among the pinned versions", version.get_ref());
-        let problem = Problem::at(version.span(), &title, &format!("expected {}", list(VERSIONS)));
+        let problem = Problem::at(version.span(), &title, &format!("expected {}", list(&versions)));
         notes.push(problem.note("another version can be run as `--broker external`, or from KAFKA_HOME"));
     }
     known
@@ -123,7 +112,7 @@ fn read_topic(
     nodes: Option<&(u64, Range<usize>)>,
     broker: &BTreeMap<String, Property>,
     notes: &Notes<'_>,
-) -> Option<TopicWish> {
+) -> Option<TopicSpec> {
     if let Some(why) = bad_topic_name(name.get_ref()) {
         notes.push(Problem::at(
             name.span(),
@@ -172,7 +161,7 @@ fn read_topic(
             problem
         });
     }
-    Some(TopicWish {
+    Some(TopicSpec {
         name: name.get_ref().clone(),
         partitions: u32::try_from(*partitions.get_ref()).ok()?,
         replication_factor: u32::try_from(*factor.get_ref()).ok()?,

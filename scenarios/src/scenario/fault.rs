@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use steadfast_chaos::fault::{Action, PlannedFault, Target};
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
 use crate::scenario::diagnostics::{Problem, nearest};
-use crate::scenario::reader::{Notes, Table};
+use crate::scenario::notes::Notes;
+use crate::scenario::reader::Table;
 use crate::scenario::units::show_duration;
 
 /// How long `heal:<name>` lasts after a fault's end.
@@ -14,88 +16,19 @@ pub(crate) const HEAL: Duration = Duration::from_secs(10);
 /// Most faults of a scenario.
 pub(crate) const MAX_FAULTS: usize = 100;
 
-/// A fault with its place in time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FaultWish {
-    /// Names the phases `fault:<name>` and `heal:<name>`.
-    pub name: String,
-    /// Begin, from the end of warm-up.
-    pub at: Duration,
-    /// How long; none = it ends when its action is done.
-    pub hold: Option<Duration>,
-    /// What is done.
-    pub action: Action,
-    /// To whom.
-    pub target: Target,
-}
-
-/// What is done to a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// SIGKILL, and started again afterwards.
-    Kill,
-    /// SIGSTOP, and SIGCONT afterwards.
-    Pause,
-    /// A clean stop (SIGTERM), and started again.
-    Restart,
-    /// Silence both ways between client and broker.
-    Partition,
-}
-
-/// Whom a fault meets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The broker that leads this partition when the fault begins.
-    Leader {
-        /// Topic.
-        topic: String,
-        /// Partition.
-        partition: u32,
-    },
-    /// This broker, counted from 1.
-    Broker(u32),
-    /// Each broker after the other (rolling).
-    EveryBroker,
-    /// The connections of the client to one broker.
-    Link(Box<Target>),
-}
-
-impl Action {
-    fn from_word(word: &str) -> Option<Action> {
-        match word {
-            "kill" => Some(Action::Kill),
-            "pause" => Some(Action::Pause),
-            "restart" => Some(Action::Restart),
-            "partition" => Some(Action::Partition),
-            _ => None,
-        }
-    }
-
-    /// The word of the grammar.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Action::Kill => "kill",
-            Action::Pause => "pause",
-            Action::Restart => "restart",
-            Action::Partition => "partition",
-        }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Target::Leader { topic, partition } => write!(f, "leader({topic}-{partition})"),
-            Target::Broker(n) => write!(f, "broker-{n}"),
-            Target::EveryBroker => write!(f, "every-broker"),
-            Target::Link(broker) => write!(f, "link(client, {broker})"),
-        }
-    }
+fn action_of(word: &str) -> Option<Action> {
+    [Action::Kill, Action::Pause, Action::Restart, Action::Partition]
+        .into_iter()
+        .find(|action| action.word() == word)
 }
 
 /// Reads the faults; `cluster` is none when it could not be read.
-pub(crate) fn read(tables: &[Table<'_>], cluster: Option<&ClusterWish>, notes: &Notes<'_>) -> Vec<FaultWish> {
-    let mut faults: Vec<(Spanned<String>, FaultWish)> = Vec::new();
+pub(crate) fn read(
+    tables: &[Table<'_>],
+    cluster: Option<&ClusterWish>,
+    notes: &Notes<'_>,
+) -> Vec<PlannedFault> {
+    let mut faults: Vec<(Spanned<String>, PlannedFault)> = Vec::new();
     if let Some(table) = tables.get(MAX_FAULTS) {
         notes.push(Problem::at(
             table.span.clone(),
@@ -119,7 +52,7 @@ pub(crate) fn read(tables: &[Table<'_>], cluster: Option<&ClusterWish>, notes: &
             faults.push((name, fault));
         }
     }
-    let mut faults: Vec<FaultWish> = faults.into_iter().map(|(_, fault)| fault).collect();
+    let mut faults: Vec<PlannedFault> = faults.into_iter().map(|(_, fault)| fault).collect();
     faults.sort_by_key(|fault| fault.at);
     faults
 }
@@ -128,13 +61,13 @@ fn read_one(
     table: &Table<'_>,
     cluster: Option<&ClusterWish>,
     notes: &Notes<'_>,
-) -> Option<(Spanned<String>, FaultWish)> {
+) -> Option<(Spanned<String>, PlannedFault)> {
     let name = table.text("name").filter(|name| plain_name(name, notes));
     let at = table.duration("at");
     let hold = table.duration("for");
     let action = table
         .word("action")
-        .and_then(|word| Some(Spanned::new(word.span(), Action::from_word(word.get_ref())?)));
+        .and_then(|word| Some(Spanned::new(word.span(), action_of(word.get_ref())?)));
     let target = table
         .text("target")
         .and_then(|text| read_target(&text, cluster, notes));
@@ -165,7 +98,7 @@ fn read_one(
         );
         notes.push(problem.note("leave `kind` out, so that --broker may choose `kafka`"));
     }
-    let fault = FaultWish {
+    let fault = PlannedFault {
         name: name.as_ref()?.get_ref().clone(),
         at: at?.into_inner(),
         hold: hold.map(Spanned::into_inner),

@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
+use steadfast_chaos::fault::{PlannedFault, Target};
 use toml::Spanned;
 
 use crate::scenario::diagnostics::{Problem, nearest};
-use crate::scenario::fault::{FaultWish, HEAL, Target};
+use crate::scenario::fault::HEAL;
 
 /// What decides which phases a run has.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,7 @@ pub(crate) struct Phases<'a> {
     /// Length of the load after it; none when it cannot be known (`unlimited`).
     pub duration: Option<Duration>,
     /// Faults in the order of their begin.
-    pub faults: &'a [FaultWish],
+    pub faults: &'a [PlannedFault],
 }
 
 /// Why a phase can hold no record.
@@ -110,7 +111,7 @@ impl Phases<'_> {
         }
     }
 
-    fn named(&self, name: &str) -> Result<&FaultWish, Option<&str>> {
+    fn named(&self, name: &str) -> Result<&PlannedFault, Option<&str>> {
         let names = || self.faults.iter().map(|fault| fault.name.as_str());
         self.faults
             .iter()
@@ -135,7 +136,7 @@ impl Phases<'_> {
 }
 
 /// When a fault ends, as far as the file says.
-pub(crate) fn end(fault: &FaultWish) -> Option<Duration> {
+pub(crate) fn end(fault: &PlannedFault) -> Option<Duration> {
     match (&fault.target, fault.hold) {
         (Target::EveryBroker, _) | (_, None) => None,
         (_, Some(hold)) => Some(fault.at.saturating_add(hold)),
@@ -170,11 +171,11 @@ pub(crate) fn problem_of(empty: &Empty, key: &Spanned<String>) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::fault::Action;
+    use steadfast_chaos::fault::Action;
 
     #[test]
     fn a_phase_is_empty_only_where_the_file_proves_it() {
-        let fault = |at, hold, target| FaultWish {
+        let fault = |at, hold, target| PlannedFault {
             name: "kill".into(),
             at: Duration::from_secs(at),
             hold: Some(Duration::from_secs(hold)),
@@ -182,7 +183,7 @@ mod tests {
             target,
         };
         let seconds = |n| Some(Duration::from_secs(n));
-        let check = |faults: &[FaultWish], duration, phase: &str| {
+        let check = |faults: &[PlannedFault], duration, phase: &str| {
             Phases {
                 warmup: Duration::ZERO,
                 duration,

@@ -4,14 +4,18 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
+use steadfast_chaos::fault::{Action, Target};
 use steadfast_verifier::expectations::{ClaimId, Metric, Threshold};
 use steadfast_verifier::workload::{Executor, Keys};
 
+use crate::scenario::Scenario;
+use crate::scenario::cluster::min_insync;
+use crate::scenario::fault::HEAL;
+use crate::scenario::origin::Value;
 use crate::scenario::phases::end;
 use crate::scenario::thresholds::METRICS;
 use crate::scenario::units::{show_count, show_duration, show_rate, show_size};
 use crate::scenario::workload::{expected_records, peak_rate};
-use crate::scenario::{Action, HEAL, Scenario, Target, Value};
 
 /// What judging keeps for each record: the verifier's own bound.
 const JUDGE_BYTES: f64 = 48.0;
@@ -148,7 +152,7 @@ fn cluster_lines(scenario: &Scenario) -> Vec<String> {
             topic.name,
             topic.partitions,
             topic.replication_factor,
-            topic.min_insync(&cluster.properties),
+            min_insync(topic, &cluster.properties),
         ));
     }
     lines

@@ -9,7 +9,9 @@ use steadfast_verifier::environment::Setting;
 use toml::Spanned;
 
 use crate::scenario::diagnostics::Problem;
-use crate::scenario::reader::{Notes, Property, Table};
+use crate::scenario::notes::Notes;
+use crate::scenario::properties::Property;
+use crate::scenario::reader::Table;
 use crate::scenario::workload::Load;
 
 /// What a record may need beside its value and headers: batch header, lengths, key.

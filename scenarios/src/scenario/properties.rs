@@ -2,10 +2,15 @@
 //! and not in the log of a broker that did not start. (The producer checks its settings itself.)
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::DeValue;
 
 use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::grammar::Properties;
-use crate::scenario::reader::{Notes, Property};
+use crate::scenario::notes::Notes;
+use crate::scenario::words::describe;
 
 const BROKER: &str = include_str!("properties/broker.txt");
 const TOPIC: &str = include_str!("properties/topic.txt");
@@ -109,6 +114,82 @@ pub(crate) fn unknown<'a>(
         ),
         None => problem,
     }
+}
+
+/// A Kafka setting as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Property {
+    /// The value as text.
+    pub value: String,
+    /// Where the value stands.
+    pub span: Range<usize>,
+    /// Where the name stands, dots and all.
+    pub name_span: Range<usize>,
+}
+
+/// Joins nested tables into dotted names, values into text; a name that comes twice is noted.
+pub(crate) fn flatten(
+    name: &str,
+    name_span: Range<usize>,
+    value: &Spanned<DeValue<'_>>,
+    notes: &Notes<'_>,
+    found: &mut BTreeMap<String, Property>,
+) {
+    let text = match value.get_ref() {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| number.as_str().to_owned(), |n| n.to_string()),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Table(entries) => {
+            for (key, value) in entries {
+                flatten(
+                    &format!("{name}.{}", key.get_ref()),
+                    key.span(),
+                    value,
+                    notes,
+                    found,
+                );
+            }
+            return;
+        }
+        other => {
+            let label = format!("expected text, a number or true/false, found {}", describe(other));
+            return notes.push(Problem::at(
+                value.span(),
+                &format!("wrong type for `{name}`"),
+                &label,
+            ));
+        }
+    };
+    let name_span = dotted(notes.text, name_span);
+    if let Some(earlier) = found.get(name) {
+        let problem = Problem::at(
+            name_span,
+            &format!("`{name}` is set twice"),
+            "the second time here",
+        );
+        return notes.push(problem.context(earlier.name_span.clone(), "the first time here"));
+    }
+    found.insert(
+        name.to_owned(),
+        Property {
+            value: text,
+            span: value.span(),
+            name_span,
+        },
+    );
+}
+
+/// Widens the last segment of a dotted key to the whole of it.
+fn dotted(text: &str, span: Range<usize>) -> Range<usize> {
+    let before = &text[..span.start];
+    let part = |c: char| c.is_ascii_alphanumeric() || "._-\"'".contains(c);
+    let start = before
+        .rfind(|c: char| !part(c))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+    start..span.end
 }
 
 fn mismatch(kind: &str, value: &str) -> Option<&'static str> {

@@ -12,9 +12,11 @@ use steadfast_verifier::workload::{Executor, Keys, PartitionChoice, Workload};
 use toml::Spanned;
 
 use crate::scenario::diagnostics::{Problem, nearest};
+use crate::scenario::notes::Notes;
 use crate::scenario::phases::{Phases, problem_of};
-use crate::scenario::reader::{Notes, Table, list, texts};
+use crate::scenario::reader::Table;
 use crate::scenario::units;
+use crate::scenario::words::{list, texts};
 use crate::scenario::workload::{Load, peak_rate};
 
 /// The closed list: name, metric, statistics, unit of the limit.

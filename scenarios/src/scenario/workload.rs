@@ -10,8 +10,10 @@ use toml::Spanned;
 use crate::scenario::cluster::ClusterWish;
 use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::grammar::MIN_RECORD_SIZE;
-use crate::scenario::reader::{Notes, Table, list};
+use crate::scenario::notes::Notes;
+use crate::scenario::reader::Table;
 use crate::scenario::units::{MAX_DURATION, show_duration};
+use crate::scenario::words::list;
 
 /// Largest value; brokers refuse far smaller ones unless they are told otherwise.
 pub(crate) const MAX_RECORD_SIZE: u64 = 64 << 20;
