@@ -129,7 +129,7 @@ pub struct ThresholdVerdict {
 /// A reason why something is neither shown nor refuted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inconclusive {
-    /// `H1` to `H6`, or `check` for a check that broke.
+    /// `H1` to `H6`, `steady-state` for probes that did not hold, or `check` for a check that broke.
     pub id: String,
     /// Phase, where it belongs to one.
     pub phase: Option<String>,

@@ -225,6 +225,7 @@ impl Account {
             first_stretch: books.tables.stretches.len(),
         };
         let mut ended = false;
+        let restarted = header.incarnation > 0;
         while let Some(entry) = reader.next_entry()? {
             match entry {
                 Entry::HandedOver {
@@ -243,7 +244,8 @@ impl Account {
                 Entry::End => ended = true,
             }
         }
-        if ended {
+        // What a worker that was started again still owed, its workload alone does not tell.
+        if ended && !restarted {
             self.note_unsaid(&file, header);
         }
         Ok(())
