@@ -41,8 +41,18 @@ pub(crate) const METRICS: &[(&str, Metric, &[&str], Unit)] = &[
         &["value"],
         Unit::Duration,
     ),
-    ("client_rss", Metric::ClientRss, &["max"], Unit::Size),
-    ("broker_rss", Metric::BrokerRss, &["max"], Unit::Size),
+    (
+        "client_rss",
+        Metric::ClientRss,
+        &["max", "avg", "min"],
+        Unit::Size,
+    ),
+    (
+        "broker_rss",
+        Metric::BrokerRss,
+        &["max", "avg", "min"],
+        Unit::Size,
+    ),
 ];
 
 const LATENCY: &[&str] = &["p(N)", "avg", "min", "max"];
