@@ -22,6 +22,7 @@
 //! `durability.rs`.
 
 mod answers;
+mod append;
 mod backoff;
 mod control;
 mod drain;
@@ -51,17 +52,16 @@ use self::identity::Identity;
 pub use self::link::LinkId;
 use self::link::{Address, Link};
 use self::outcomes::Outcomes;
-use self::partition::{Context, NO_NODE, Partition};
+use self::partition::{Context, Partition};
 use self::settings::Settings;
 use crate::accumulator::Memory;
 use crate::compression::Compressor;
 use crate::config::ProducerConfig;
-use crate::error::{AppendError, Fatal};
+use crate::error::Fatal;
 use crate::metrics::Metrics;
-use crate::partitioner::{StickyPartition, partition_for_key};
+use crate::partitioner::StickyPartition;
 use crate::produce_request::TopicId;
-use crate::record::{Completion, Record, TopicHandle};
-use crate::record_batch::{BatchBuilder, Header, NoRoom};
+use crate::record::{Completion, TopicHandle};
 
 /// What the shell is to do next.
 #[derive(Debug)]
@@ -209,73 +209,6 @@ impl Sender {
         TopicHandle(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    /// Takes a record: encodes it into its partition's batch, and remembers `token` for its completion. An error
-    /// means that nothing was kept; [`AppendError::is_retriable`] tells whether to try again after a turn.
-    pub fn append(&mut self, record: &Record<'_>, token: u64, now_ns: u64) -> Result<(), AppendError> {
-        if self.closed || self.fatal.is_some() {
-            return Err(AppendError::Closed);
-        }
-        let number = self.choose_partition(record)?;
-        let partition = &mut self.partitions[number as usize];
-        if let Some(code) = partition.stopped() {
-            return Err(AppendError::PartitionStopped { code });
-        }
-        let mut full = false;
-        if let Some(open) = &mut partition.open {
-            match open
-                .builder
-                .append(record.timestamp_ms, record.key, record.value, record.headers)
-            {
-                Ok(()) => {
-                    open.tokens.push(token);
-                    self.outcomes.appended();
-                    return Ok(());
-                }
-                Err(NoRoom::TooLarge) => return Err(self.too_large(record, usize::MAX)),
-                Err(NoRoom::Full) => full = true,
-            }
-        }
-        let bound = size_bound(record);
-        let limit = self.record_limit(record.topic);
-        if bound > limit {
-            let exact = BatchBuilder::new(Vec::new(), 0).size_with(
-                record.timestamp_ms,
-                record.key,
-                record.value,
-                record.headers,
-            );
-            if exact > limit {
-                return Err(self.too_large(record, exact));
-            }
-        }
-        if full {
-            let partition = &mut self.partitions[number as usize];
-            partition.closed.extend(partition.open.take());
-            self.enqueue(number, now_ns);
-        }
-        let Some(mut open) = self.memory.open(bound, now_ns) else {
-            self.metrics.buffer_exhausted_total += 1;
-            self.hurry = true;
-            self.make_all_due(now_ns);
-            return Err(AppendError::BufferFull);
-        };
-        let appended = open
-            .builder
-            .append(record.timestamp_ms, record.key, record.value, record.headers);
-        if appended.is_err() {
-            self.memory.release(open.builder.into_buffer(), open.charged);
-            return Err(self.too_large(record, usize::MAX));
-        }
-        open.tokens.push(token);
-        self.partitions[number as usize].open = Some(open);
-        self.outcomes.appended();
-        self.next_expiry_ns = self
-            .next_expiry_ns
-            .min(now_ns.saturating_add(self.settings.delivery_timeout_ns));
-        self.enqueue(number, now_ns);
-        Ok(())
-    }
-
     /// Lets time pass and does what may be done now: sends, connects, gives up what waited too long. Call it after
     /// events and appends, and at the latest at [`wakeup_ns`](Self::wakeup_ns); then carry out the actions.
     pub fn advance(&mut self, now_ns: u64) {
@@ -363,6 +296,7 @@ impl Sender {
         let mut metrics = self.metrics;
         metrics.buffer_available_bytes = self.memory.available() as u64;
         metrics.buffer_total_bytes = self.settings.buffer_memory as u64;
+        metrics.record_error_total = self.outcomes.errors();
         metrics
     }
 
@@ -445,88 +379,6 @@ impl Sender {
         self.next_expiry_ns = oldest_ns.saturating_add(timeout_ns);
     }
 
-    fn choose_partition(&mut self, record: &Record<'_>) -> Result<u32, AppendError> {
-        let topic = self
-            .topics
-            .get_mut(record.topic.index())
-            .ok_or(AppendError::Closed)?;
-        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-        if count == 0 {
-            return Err(AppendError::MetadataPending);
-        }
-        let index = match (record.partition, record.key) {
-            (Some(partition), _) => partition,
-            (None, Some(key)) if !self.settings.ignore_keys => partition_for_key(key, count),
-            _ => self.sticky_partition(record)?,
-        };
-        let place = usize::try_from(index).ok();
-        let number = place.and_then(|place| self.topics[record.topic.index()].partitions.get(place));
-        number.copied().ok_or(AppendError::NoSuchPartition {
-            partition: index,
-            partitions: count,
-        })
-    }
-
-    /// KIP-794: stays with a partition for `batch.size` bytes, and leaves at the end of a batch.
-    fn sticky_partition(&mut self, record: &Record<'_>) -> Result<i32, AppendError> {
-        let bytes = size_bound(record);
-        let topic = &mut self.topics[record.topic.index()];
-        let open = topic
-            .sticky
-            .current()
-            .and_then(|current| topic.partitions.get(usize::try_from(current).ok()?));
-        let batch_ended = open.is_none_or(|&number| self.partitions[number as usize].open.is_none());
-        topic.sticky.appended(0, batch_ended);
-        let current = match topic.sticky.current() {
-            Some(current) => Some(current),
-            None => {
-                let usable = |number: &&u32| {
-                    let partition = &self.partitions[**number as usize];
-                    partition.leader != NO_NODE && partition.stopped().is_none()
-                };
-                let mut chosen: Vec<&u32> = topic.partitions.iter().filter(usable).collect();
-                if chosen.is_empty() {
-                    chosen = topic.partitions.iter().collect();
-                }
-                let partitions = chosen.iter().map(|&&number| &self.partitions[number as usize]);
-                let (indexes, queued): (Vec<i32>, Vec<u32>) = partitions
-                    .map(|p| (p.index, u32::try_from(p.closed.len()).unwrap_or(u32::MAX)))
-                    .unzip();
-                let queued = if self.settings.adaptive_partitioning {
-                    queued
-                } else {
-                    Vec::new()
-                };
-                topic
-                    .sticky
-                    .choose(&indexes, &queued, (self.rng.next() >> 32) as u32)
-            }
-        };
-        topic.sticky.appended(bytes, false);
-        current.ok_or(AppendError::MetadataPending)
-    }
-
-    fn record_limit(&self, topic: TopicHandle) -> usize {
-        let topic_limit = self
-            .topics
-            .get(topic.index())
-            .map_or(usize::MAX, |topic| topic.max_message_bytes);
-        // A codec may make it fit: then only the broker can tell.
-        let compresses = self.settings.compression != crate::compression::Compression::None;
-        if compresses {
-            self.settings.max_request_size
-        } else {
-            self.settings.max_request_size.min(topic_limit)
-        }
-    }
-
-    fn too_large(&self, record: &Record<'_>, size: usize) -> AppendError {
-        AppendError::TooLarge {
-            size,
-            limit: self.record_limit(record.topic),
-        }
-    }
-
     /// Puts a partition into its leader's ready queue, if it has something to send.
     fn enqueue(&mut self, number: u32, now_ns: u64) {
         let partition = &mut self.partitions[number as usize];
@@ -563,15 +415,4 @@ impl Sender {
             link.due_ns = link.due_ns.min(now_ns);
         }
     }
-}
-
-/// An upper bound of what a record takes in a batch of its own.
-fn size_bound(record: &Record<'_>) -> usize {
-    /// Batch header, then length, attributes, timestamp and offset deltas, lengths of key and value, header count.
-    const FIXED: usize = 61 + 5 + 1 + 10 + 5 + 5 + 5 + 5;
-    let of_header = |header: &Header<'_>| 10 + header.key.len() + header.value.map_or(0, <[u8]>::len);
-    FIXED
-        + record.key.map_or(0, <[u8]>::len)
-        + record.value.map_or(0, <[u8]>::len)
-        + record.headers.iter().map(of_header).sum::<usize>()
 }

@@ -149,7 +149,9 @@ impl Sender {
             memory: &mut self.memory,
             now_ns,
         };
+        let went_on = partition.stopped().is_none();
         partition.answered(sequence, verdict, code, &mut cx);
+        self.metrics.partitions_stopped_total += u64::from(went_on && partition.stopped().is_some());
         self.after_event(number, attempts, now_ns);
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Outcomes {
     /// The one that the caller looks at.
     lent: Option<Done>,
     pending: u64,
+    /// Records that ended otherwise than acked.
+    errors: u64,
 }
 
 impl Outcomes {
@@ -38,6 +40,11 @@ impl Outcomes {
         self.pending
     }
 
+    /// Records that ended NOT_WRITTEN or UNKNOWN.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -48,7 +55,13 @@ impl Outcomes {
             "a record got two outcomes"
         );
         self.pending = self.pending.saturating_sub(done.tokens.len() as u64);
-        self.waiting.push_back(done);
+        if done.outcome != Outcome::Acked {
+            self.errors += done.tokens.len() as u64;
+        }
+        // A batch whose records were reported before has nothing more to tell.
+        if !done.tokens.is_empty() {
+            self.waiting.push_back(done);
+        }
     }
 
     /// Ends the loan of the last completion; its tokens come back for reuse.

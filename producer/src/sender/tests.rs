@@ -1,16 +1,21 @@
 //! The core driven by events alone, in virtual time: no socket, no clock, no runtime.
 
+mod answers;
+mod log;
 mod properties;
 mod rules;
 mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::script::{Script, TOPIC};
+use self::script::Script;
 use super::Sender;
 use crate::config::ProducerConfig;
 use crate::error::AppendError;
 use crate::record::{Outcome, Record, TopicHandle};
+
+/// The topic of all tests.
+const TOPIC: &str = "orders";
 
 /// A core with these settings, connected to nothing yet.
 fn sender(properties: &[(&str, String)], seed: u64) -> Sender {

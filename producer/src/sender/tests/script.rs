@@ -3,29 +3,23 @@
 //! It keeps what the contract says of a broker: one log per partition, the last five batches of each producer (one
 //! after a restart, M5), any first sequence accepted where the producer is not known (M8), appends only in sequence.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::describe_configs_response::{
-    DescribeConfigsResourceResult, DescribeConfigsResult,
-};
-use kafka_protocol::messages::metadata_response::{
-    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-};
-use kafka_protocol::messages::produce_request::TopicProduceData;
+use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
-use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
-use kafka_protocol::records::RecordBatchDecoder;
+use kafka_protocol::messages::{
+    ApiKey, ApiVersionsResponse, InitProducerIdResponse, ProduceRequest, ProduceResponse, RequestHeader,
+};
+use kafka_protocol::protocol::{Decodable, StrBytes};
 
+use super::answers::{self, encode};
+use super::log::{Log, stamp};
 use crate::record::Outcome;
 use crate::sender::{Action, Frame, LinkId, Sender};
 
 pub(super) const MS: u64 = 1_000_000;
-pub(super) const TOPIC: &str = "orders";
 /// How long a broker takes for a request.
 const SERVICE_NS: u64 = 100_000;
 
@@ -67,23 +61,20 @@ pub(super) enum Fault {
     Garbage,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) base_offset: i64,
-    pub(super) producer_id: i64,
-    pub(super) epoch: i16,
-    pub(super) base_sequence: i32,
-    pub(super) ids: Vec<u64>,
-    committed: bool,
+/// A Produce request that reached a broker.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Seen {
+    pub(super) at_ns: u64,
+    pub(super) node: i32,
+    /// Partition and base sequence of each batch.
+    pub(super) batches: Vec<(i32, i32)>,
 }
 
-#[derive(Debug, Default, Clone)]
-pub(super) struct Log {
-    pub(super) entries: Vec<Entry>,
-    pub(super) leader: i32,
-    pub(super) epoch: i32,
-    /// Batches remembered per producer: how many of its newest entries.
-    remembered: usize,
+/// A request that the broker works on although its connection is gone.
+struct Late {
+    at_ns: u64,
+    node: i32,
+    batches: Vec<(usize, Bytes)>,
 }
 
 struct Wire {
@@ -100,26 +91,26 @@ pub(super) struct Script {
     pub(super) faults: VecDeque<Fault>,
     pub(super) outcomes: BTreeMap<u64, (Outcome, i64, i32, i16)>,
     pub(super) appended: BTreeMap<i32, Vec<u64>>,
-    /// Produce requests that reached a broker: (node, partitions and base sequences).
-    pub(super) requests: Vec<(i32, Vec<(i32, i32)>)>,
+    /// Produce requests that reached a broker.
+    pub(super) requests: Vec<Seen>,
+    /// Metadata says that the topic does not exist, as a broker does that is just starting.
+    pub(super) topic_hidden: bool,
+    /// Answers ApiVersions v3 with UNSUPPORTED_VERSION, as brokers before 2.4 do.
+    pub(super) old: bool,
     pub(super) newest_produce: i16,
     pub(super) topic_id: u128,
     nodes: i32,
     /// Not reachable until then.
     down_until: BTreeMap<i32, u64>,
     wires: BTreeMap<u32, Wire>,
-    late: Vec<(u64, i32, Vec<(usize, Bytes)>)>,
+    late: Vec<Late>,
     next_pid: i64,
     busy_until: BTreeMap<u32, u64>,
 }
 
 impl Script {
     pub(super) fn new(sender: Sender, nodes: i32, partitions: usize) -> Script {
-        let log = |p: usize| Log {
-            leader: p as i32 % nodes,
-            remembered: 5,
-            ..Log::default()
-        };
+        let log = |p: usize| Log::new(p as i32 % nodes);
         Script {
             now_ns: 1_000 * MS,
             sender,
@@ -129,6 +120,8 @@ impl Script {
             appended: BTreeMap::new(),
             requests: Vec::new(),
             newest_produce: 13,
+            topic_hidden: false,
+            old: false,
             topic_id: 7,
             nodes,
             down_until: BTreeMap::new(),
@@ -151,7 +144,7 @@ impl Script {
             let next = [
                 self.sender.wakeup_ns(),
                 self.next_answer_ns(),
-                self.late.iter().map(|late| late.0).min(),
+                self.late.iter().map(|late| late.at_ns).min(),
             ];
             let next_ns = next.into_iter().flatten().min().unwrap_or(u64::MAX);
             same_instant = if next_ns <= self.now_ns {
@@ -245,14 +238,21 @@ impl Script {
         let header = RequestHeader::decode(&mut request, api.request_header_version(version)).unwrap();
         let correlation = header.correlation_id;
         let answer = match api {
-            ApiKey::ApiVersions => encode(correlation, version, &self.api_versions()),
-            ApiKey::Metadata => encode(correlation, version, &self.metadata()),
+            ApiKey::ApiVersions if self.old && version > 0 => {
+                let refused = ApiVersionsResponse::default().with_error_code(35);
+                encode(correlation, 0, &refused)
+            }
+            ApiKey::ApiVersions => encode(correlation, version, &answers::api_versions(self.newest_produce)),
+            ApiKey::Metadata => {
+                let metadata = answers::metadata(&self.logs, self.nodes, self.topic_id, self.topic_hidden);
+                encode(correlation, version, &metadata)
+            }
             ApiKey::InitProducerId => {
                 self.next_pid += 1;
                 let id = InitProducerIdResponse::default().with_producer_id(self.next_pid.into());
                 encode(correlation, version, &id)
             }
-            ApiKey::DescribeConfigs => encode(correlation, version, &self.configs()),
+            ApiKey::DescribeConfigs => encode(correlation, version, &answers::configs()),
             ApiKey::Produce => return self.produce(link, correlation, version, request),
             other => panic!("not asked of a producer: {other:?}"),
         };
@@ -270,43 +270,52 @@ impl Script {
             }
         }
         let stale = version >= 13 && request.topic_data[0].topic_id.as_u128() != self.topic_id;
-        let sequences = batches
+        let seen: Vec<(i32, i32)> = batches
             .iter()
-            .map(|(p, batch)| (*p as i32, stamp(batch).2))
+            .map(|(p, batch)| (*p as i32, stamp(batch).base_sequence))
             .collect();
-        self.requests.push((node, sequences));
+        let partitions: BTreeSet<i32> = seen.iter().map(|(p, _)| *p).collect();
+        assert_eq!(
+            partitions.len(),
+            seen.len(),
+            "A4: one batch per partition and request"
+        );
+        self.requests.push(Seen {
+            at_ns: self.now_ns,
+            node,
+            batches: seen,
+        });
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
-        let mut late = Vec::new();
         match fault {
             Fault::CutBefore => return self.cut(link),
             Fault::Late { ms } => {
-                late = batches;
-                self.late.push((self.now_ns + ms * MS, node, late));
+                let at_ns = self.now_ns + ms * MS;
+                self.late.push(Late { at_ns, node, batches });
                 return self.cut(link);
             }
             Fault::Move { lose_tail } => {
                 for (p, _) in &batches {
-                    self.move_leader(*p, lose_tail);
+                    self.logs[*p].move_leader(self.nodes, lose_tail);
                 }
             }
             _ => {}
         }
-        assert!(late.is_empty());
         let mut answers = Vec::new();
         for (n, (p, batch)) in batches.iter().enumerate() {
             let chosen = |which: usize| which % batches.len() == n;
             let (code, offset) = match fault {
                 _ if stale => (100, -1),
                 Fault::Refuse { which, code } if chosen(which) => (code, -1),
-                Fault::WriteThen { which, code } if chosen(which) => match self.write(node, *p, batch, false)
-                {
-                    (0, _) => (code, -1),
-                    refused => refused,
-                },
-                Fault::Silent | Fault::CutAfter | Fault::Restart { .. } | Fault::Garbage => {
-                    self.write(node, *p, batch, false)
+                Fault::WriteThen { which, code } if chosen(which) => {
+                    match self.logs[*p].write(node, batch, false) {
+                        (0, _) => (code, -1),
+                        refused => refused,
+                    }
                 }
-                _ => self.write(node, *p, batch, true),
+                Fault::Silent | Fault::CutAfter | Fault::Restart { .. } | Fault::Garbage => {
+                    self.logs[*p].write(node, batch, false)
+                }
+                _ => self.logs[*p].write(node, batch, true),
             };
             let mut answer = PartitionProduceResponse::default()
                 .with_index(*p as i32)
@@ -350,98 +359,10 @@ impl Script {
         self.answer(link, frame, SERVICE_NS);
     }
 
-    /// Kafka's ProducerStateManager and UnifiedLog, as far as this producer can tell.
-    fn write(&mut self, node: i32, p: usize, batch: &Bytes, commit: bool) -> (i16, i64) {
-        let log = &mut self.logs[p];
-        if log.leader != node {
-            return (6, -1);
-        }
-        let (producer_id, epoch, base_sequence, count) = stamp(batch);
-        let mut bytes = batch.clone();
-        let records = RecordBatchDecoder::decode(&mut bytes)
-            .expect("a batch that the reference decoder reads")
-            .records;
-        assert!(bytes.is_empty(), "one batch per partition");
-        assert_eq!(records.len(), count as usize);
-        let ids: Vec<u64> = records
-            .iter()
-            .map(|r| u64::from_be_bytes(r.value.as_ref().unwrap()[..8].try_into().unwrap()))
-            .collect();
-
-        let mine: Vec<&Entry> = log
-            .entries
-            .iter()
-            .filter(|e| e.producer_id == producer_id)
-            .collect();
-        if let Some(last) = mine.last().filter(|_| log.remembered > 0) {
-            if epoch < last.epoch {
-                return (47, -1);
-            }
-            if epoch > last.epoch {
-                if base_sequence != 0 {
-                    return (45, -1);
-                }
-            } else {
-                let newest = mine
-                    .iter()
-                    .rev()
-                    .take(log.remembered)
-                    .filter(|e| e.epoch == epoch);
-                let same = |e: &&&Entry| e.base_sequence == base_sequence && e.ids.len() == ids.len();
-                if let Some(duplicate) = newest.into_iter().find(same) {
-                    let offset = duplicate.base_offset;
-                    if commit {
-                        log.entries
-                            .iter_mut()
-                            .filter(|e| e.base_offset <= offset)
-                            .for_each(|e| e.committed = true);
-                    }
-                    return (0, offset);
-                }
-                let next = (last.base_sequence as u32).wrapping_add(last.ids.len() as u32) & 0x7fff_ffff;
-                if base_sequence != next as i32 {
-                    return (45, -1);
-                }
-            }
-        }
-        let base_offset = log
-            .entries
-            .last()
-            .map_or(0, |e| e.base_offset + e.ids.len() as i64);
-        if commit {
-            log.entries.iter_mut().for_each(|e| e.committed = true);
-        }
-        log.remembered = (log.remembered.max(1) + 1).min(5);
-        log.entries.push(Entry {
-            base_offset,
-            producer_id,
-            epoch,
-            base_sequence,
-            ids,
-            committed: commit,
-        });
-        (0, base_offset)
-    }
-
-    fn move_leader(&mut self, p: usize, lose_tail: bool) {
-        let log = &mut self.logs[p];
-        log.leader = (log.leader + 1) % self.nodes;
-        log.epoch += 1;
-        if lose_tail {
-            while log.entries.last().is_some_and(|entry| !entry.committed) {
-                log.entries.pop();
-            }
-        } else {
-            // The new leader has it all, so its high watermark covers it.
-            log.entries.iter_mut().for_each(|entry| entry.committed = true);
-        }
-    }
-
     pub(super) fn restart(&mut self, node: i32, ms: u64) {
         self.down_until.insert(node, self.now_ns + ms * MS);
         for log in self.logs.iter_mut().filter(|log| log.leader == node) {
-            log.remembered = 1; // the snapshot keeps one batch per producer
-            log.entries.iter_mut().for_each(|entry| entry.committed = true);
+            log.restart();
         }
         let links: Vec<u32> = self
             .wires
@@ -517,89 +438,12 @@ impl Script {
         let now_ns = self.now_ns;
         let (due, rest) = std::mem::take(&mut self.late)
             .into_iter()
-            .partition(|late| late.0 <= now_ns);
+            .partition(|late| late.at_ns <= now_ns);
         self.late = rest;
-        let due: Vec<(u64, i32, Vec<(usize, Bytes)>)> = due;
-        for (_, node, batches) in due {
-            for (p, batch) in batches {
-                self.write(node, p, &batch, false);
+        for late in Vec::<Late>::from_iter(due) {
+            for (p, batch) in late.batches {
+                self.logs[p].write(late.node, &batch, false);
             }
         }
     }
-
-    fn api_versions(&self) -> ApiVersionsResponse {
-        let api = |key: ApiKey, min, max| {
-            ApiVersion::default()
-                .with_api_key(key as i16)
-                .with_min_version(min)
-                .with_max_version(max)
-        };
-        ApiVersionsResponse::default().with_api_keys(vec![
-            api(ApiKey::Produce, 3, self.newest_produce),
-            api(ApiKey::Metadata, 0, 13),
-            api(ApiKey::InitProducerId, 0, 5),
-            api(ApiKey::DescribeConfigs, 1, 4),
-        ])
-    }
-
-    fn metadata(&self) -> MetadataResponse {
-        let brokers = (0..self.nodes).map(|node| {
-            MetadataResponseBroker::default()
-                .with_node_id(node.into())
-                .with_host(StrBytes::from_static_str("node"))
-                .with_port(9000 + node)
-        });
-        let partitions = self.logs.iter().enumerate().map(|(p, log)| {
-            let replicas = (0..self.nodes).map(BrokerId::from).collect();
-            MetadataResponsePartition::default()
-                .with_partition_index(p as i32)
-                .with_leader_id(log.leader.into())
-                .with_leader_epoch(log.epoch)
-                .with_replica_nodes(replicas)
-        });
-        // A topic without partitions, as Produce v13 has it, is the shortest way to a UUID.
-        let encoded = [&self.topic_id.to_be_bytes()[..], &[1, 0]].concat();
-        let topic_id = TopicProduceData::decode(&mut &encoded[..], 13).unwrap().topic_id;
-        let topic = MetadataResponseTopic::default()
-            .with_name(Some(TopicName(StrBytes::from_static_str(TOPIC))))
-            .with_topic_id(topic_id)
-            .with_partitions(partitions.collect());
-        MetadataResponse::default()
-            .with_brokers(brokers.collect())
-            .with_topics(vec![topic])
-    }
-
-    fn configs(&self) -> DescribeConfigsResponse {
-        let config = |name, value| {
-            DescribeConfigsResourceResult::default()
-                .with_name(StrBytes::from_static_str(name))
-                .with_value(Some(StrBytes::from_static_str(value)))
-        };
-        let topic = DescribeConfigsResult::default()
-            .with_resource_type(2)
-            .with_resource_name(StrBytes::from_static_str(TOPIC))
-            .with_configs(vec![
-                config("min.insync.replicas", "1"),
-                config("max.message.bytes", "1048588"),
-            ]);
-        DescribeConfigsResponse::default().with_results(vec![topic])
-    }
-}
-
-/// Producer id, epoch, base sequence, record count of a batch.
-fn stamp(batch: &Bytes) -> (i64, i16, i32, i32) {
-    (
-        i64::from_be_bytes(batch[43..51].try_into().unwrap()),
-        i16::from_be_bytes(batch[51..53].try_into().unwrap()),
-        i32::from_be_bytes(batch[53..57].try_into().unwrap()),
-        i32::from_be_bytes(batch[57..61].try_into().unwrap()),
-    )
-}
-
-fn encode<R: Encodable + HeaderVersion>(correlation: i32, version: i16, response: &R) -> Vec<u8> {
-    let mut frame = BytesMut::new();
-    let header = ResponseHeader::default().with_correlation_id(correlation);
-    header.encode(&mut frame, R::header_version(version)).unwrap();
-    response.encode(&mut frame, version).unwrap();
-    frame.to_vec()
 }

@@ -1,0 +1,95 @@
+//! Numbers given anew: behind a gap (A13), in a new epoch (A14), for a topic made again (A5).
+//!
+//! Only batches that are NOT_WRITTEN and off the wire ever get another number (A8).
+
+use std::sync::Arc;
+
+use super::{Context, Fate, Mode, NO_NODE, Partition};
+use crate::record::Outcome;
+use crate::record_batch::SealedBatch;
+use crate::sender::identity::Identity;
+
+/// UNKNOWN_TOPIC_ID.
+const UNKNOWN_TOPIC_ID: i16 = 100;
+
+impl Partition {
+    /// The topic was deleted and made again under another id: nothing of the old one can be resolved any more, and
+    /// the new one has seen none of our numbers (A5).
+    pub(crate) fn topic_replaced(&mut self, cx: &mut Context<'_>) {
+        let mut i = 0;
+        while i < self.unacked.len() {
+            if self.unacked[i].fate == Fate::Unknown || self.unacked[i].on_wire {
+                self.report(i, Outcome::Unknown, UNKNOWN_TOPIC_ID, cx);
+                if let Some(sent) = self.unacked.remove(i) {
+                    self.on_wire -= usize::from(sent.on_wire);
+                    cx.memory.retire(sent.batch, sent.charged);
+                }
+            } else {
+                i += 1;
+            }
+        }
+        let identity = self.identity_of_unacked();
+        self.leader = NO_NODE;
+        self.leader_epoch = -1;
+        if self.stopped().is_none() {
+            self.restart_numbers(identity);
+        }
+    }
+
+    /// A new epoch: numbers start at 0, and what was not written is stamped with it (A14).
+    pub(crate) fn enter_epoch(&mut self, identity: Identity) {
+        debug_assert!(self.may_leave_epoch());
+        if self.stopped().is_none() {
+            self.restart_numbers(Some(identity));
+        }
+    }
+
+    /// The id and epoch that the unacked batches bear.
+    pub(super) fn identity_of_unacked(&self) -> Option<Identity> {
+        let seal = self.unacked.front()?.batch.stamp();
+        Some(Identity {
+            id: seal.producer_id,
+            epoch: seal.producer_epoch,
+        })
+    }
+
+    fn restart_numbers(&mut self, identity: Option<Identity>) {
+        self.gap = None;
+        self.needs_epoch = false;
+        self.head_refused = false;
+        self.alone = true;
+        self.last_ack_ns = None;
+        self.next_sequence = 0;
+        if let Some(identity) = identity {
+            self.number_from(0, identity);
+        }
+        self.mode = if self.unacked.is_empty() {
+            Mode::Flowing
+        } else {
+            Mode::OneByOne
+        };
+    }
+
+    /// Stamps all unacked batches, all NOT_WRITTEN and off the wire, from this sequence on.
+    pub(super) fn number_from(&mut self, sequence: i32, identity: Identity) {
+        self.next_sequence = sequence;
+        for i in 0..self.unacked.len() {
+            let seal = self.stamp(identity);
+            let sent = &mut self.unacked[i];
+            debug_assert!(
+                sent.fate == Fate::NotWritten && !sent.on_wire,
+                "A13: only NOT_WRITTEN batches"
+            );
+            match Arc::get_mut(&mut sent.batch) {
+                Some(batch) => batch.renumber(&seal),
+                None => {
+                    // A frame of a closed connection may still hold the old bytes: leave them to it.
+                    let mut copy = SealedBatch::clone(&sent.batch);
+                    copy.renumber(&seal);
+                    sent.batch = Arc::new(copy);
+                }
+            }
+            self.next_sequence = sent.batch.next_sequence();
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One partition as a broker sees it: Kafka's ProducerStateManager and UnifiedLog, as far as a producer can tell.
+
+use bytes::Bytes;
+use kafka_protocol::records::RecordBatchDecoder;
+
+/// Batches that a broker remembers per producer (M2), and how many of them survive its restart (M5).
+const REMEMBERED: usize = 5;
+const REMEMBERED_AFTER_RESTART: usize = 1;
+
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) base_offset: i64,
+    pub(super) stamp: Stamp,
+    pub(super) ids: Vec<u64>,
+    /// Acknowledged, or followed by what was: never lost with a leader.
+    pub(super) committed: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    pub(super) entries: Vec<Entry>,
+    pub(super) leader: i32,
+    pub(super) epoch: i32,
+    remembered: usize,
+}
+
+/// What a batch says of itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Stamp {
+    pub(super) producer_id: i64,
+    pub(super) epoch: i16,
+    pub(super) base_sequence: i32,
+    pub(super) records: i32,
+}
+
+impl Log {
+    pub(super) fn new(leader: i32) -> Log {
+        Log {
+            entries: Vec::new(),
+            leader,
+            epoch: 0,
+            remembered: REMEMBERED,
+        }
+    }
+
+    /// Error code and base offset for a batch; `commit` = the answer will reach nobody but says success.
+    pub(super) fn write(&mut self, node: i32, batch: &Bytes, commit: bool) -> (i16, i64) {
+        if self.leader != node {
+            return (6, -1);
+        }
+        let stamp = stamp(batch);
+        let ids = ids(batch);
+        assert_eq!(ids.len(), stamp.records as usize);
+        let mine: Vec<&Entry> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.stamp.producer_id == stamp.producer_id)
+            .collect();
+        // A producer that is not known may begin with any sequence (M8).
+        if let Some(last) = mine.last().map(|entry| entry.stamp) {
+            let next = (last.base_sequence as u32).wrapping_add(last.records as u32) & 0x7fff_ffff;
+            let newest = mine.iter().rev().take(self.remembered);
+            let duplicate = newest
+                .into_iter()
+                .find(|entry| entry.stamp == stamp)
+                .map(|entry| entry.base_offset);
+            if stamp.epoch < last.epoch {
+                return (47, -1);
+            }
+            if let Some(offset) = duplicate {
+                if commit {
+                    self.commit_to(offset);
+                }
+                return (0, offset);
+            }
+            let expected = if stamp.epoch > last.epoch { 0 } else { next as i32 };
+            if stamp.base_sequence != expected {
+                return (45, -1);
+            }
+        }
+        let base_offset = self
+            .entries
+            .last()
+            .map_or(0, |entry| entry.base_offset + entry.ids.len() as i64);
+        self.entries.push(Entry {
+            base_offset,
+            stamp,
+            ids,
+            committed: false,
+        });
+        if commit {
+            self.commit_to(base_offset);
+        }
+        self.remembered = (self.remembered + 1).min(REMEMBERED);
+        (0, base_offset)
+    }
+
+    /// The next node leads. It may lack what was not committed; what it has is committed with it.
+    pub(super) fn move_leader(&mut self, nodes: i32, lose_tail: bool) {
+        self.leader = (self.leader + 1) % nodes;
+        self.epoch += 1;
+        while lose_tail && self.entries.last().is_some_and(|entry| !entry.committed) {
+            self.entries.pop();
+        }
+        self.commit_to(i64::MAX);
+    }
+
+    /// The leader comes back from its disk.
+    pub(super) fn restart(&mut self) {
+        self.remembered = REMEMBERED_AFTER_RESTART;
+        self.commit_to(i64::MAX);
+    }
+
+    fn commit_to(&mut self, offset: i64) {
+        self.entries
+            .iter_mut()
+            .filter(|entry| entry.base_offset <= offset)
+            .for_each(|entry| entry.committed = true);
+    }
+}
+
+pub(super) fn stamp(batch: &Bytes) -> Stamp {
+    Stamp {
+        producer_id: i64::from_be_bytes(batch[43..51].try_into().unwrap()),
+        epoch: i16::from_be_bytes(batch[51..53].try_into().unwrap()),
+        base_sequence: i32::from_be_bytes(batch[53..57].try_into().unwrap()),
+        records: i32::from_be_bytes(batch[57..61].try_into().unwrap()),
+    }
+}
+
+/// The first eight bytes of each value.
+fn ids(batch: &Bytes) -> Vec<u64> {
+    let mut bytes = batch.clone();
+    let records = RecordBatchDecoder::decode(&mut bytes)
+        .expect("a batch that the reference decoder reads")
+        .records;
+    assert!(bytes.is_empty(), "one batch per partition");
+    let id = |value: &Option<Bytes>| u64::from_be_bytes(value.as_ref().unwrap()[..8].try_into().unwrap());
+    records.iter().map(|record| id(&record.value)).collect()
+}
