@@ -215,23 +215,4 @@ mod tests {
         let ordinary = render(&fixture::fail()).unwrap();
         assert!(ordinary.len() < 200_000, "{} bytes", ordinary.len());
     }
-
-    /// Set STEADFAST_LOOK to a directory to look at the pages: `STEADFAST_LOOK=/tmp/look cargo test -p steadfast-reports look`.
-    #[test]
-    fn look() {
-        let Some(dir) = std::env::var_os("STEADFAST_LOOK").map(std::path::PathBuf::from) else {
-            return;
-        };
-        let runs = [
-            ("pass", fixture::pass()),
-            ("fail", fixture::fail()),
-            ("inconclusive", fixture::inconclusive()),
-        ];
-        let dirs: Vec<_> = runs.iter().map(|(name, _)| dir.join(name)).collect();
-        for (dir, (_, folder)) in dirs.iter().zip(&runs) {
-            fixture::write(folder, dir);
-            crate::write_all(dir).unwrap();
-        }
-        crate::index(&dir, &dirs).unwrap();
-    }
 }

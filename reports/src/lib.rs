@@ -60,3 +60,43 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     fs::write(&beside, bytes).map_err(failed)?;
     fs::rename(&beside, path).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `STEADFAST_LOOK=/tmp/look cargo test -p steadfast-reports look_at` leaves the pages there to be looked at.
+    #[test]
+    fn a_run_folder_gets_its_reports_to_look_at() {
+        let temporary = tempfile::tempdir().unwrap();
+        let kept = std::env::var_os("STEADFAST_LOOK").map(PathBuf::from);
+        let dir = kept.as_deref().unwrap_or(temporary.path());
+        let runs = [
+            ("pass", fixture::pass()),
+            ("fail", fixture::fail()),
+            ("open", fixture::inconclusive()),
+        ];
+        let dirs: Vec<PathBuf> = runs.iter().map(|(name, _)| dir.join(name)).collect();
+        for (dir, (_, folder)) in dirs.iter().zip(&runs) {
+            fixture::write(folder, dir);
+            write_all(dir).unwrap();
+            write_all(dir).unwrap();
+            let mut names: Vec<_> = fs::read_dir(dir)
+                .unwrap()
+                .map(|file| file.unwrap().file_name())
+                .collect();
+            names.sort();
+            let documents = [
+                "environment.json",
+                "junit.xml",
+                "measurements.json",
+                "report.html",
+                "summary.md",
+            ];
+            assert_eq!(names[..5], documents);
+            assert_eq!(names[5..], ["verdict.json"], "nothing half-written is left");
+        }
+        index(dir, &dirs).unwrap();
+        assert!(dir.join("index.html").is_file());
+    }
+}

@@ -5,6 +5,8 @@ mod sentence; // the one plain sentence under the verdict
 mod claims; // the judged rows: limit, observed, margin
 mod latency; // which phase is shown first, percentiles, tiles
 mod percentile_charts; // latency by percentile
+mod rates; // the series as rates per second
+mod time_axis; // seconds from the end of warm-up, phases above
 mod time_charts; // what happened second by second
 mod facts; // records, anomalies, faults, causes, machine, settings
 mod names; // ids of anomalies and causes in words

@@ -121,7 +121,11 @@ fn comparison(expression: &str) -> (&'static str, Option<bool>) {
 
 fn margin(threshold: &ThresholdVerdict) -> String {
     let Some(observed) = threshold.observed.filter(|value| value.is_finite()) else {
-        return "nothing to measure".to_owned();
+        return match threshold.verdict {
+            // Records that were never acknowledged stand behind all others: the judge's reason says how many.
+            Outcome::Pass | Outcome::Fail => "no end".to_owned(),
+            Outcome::Inconclusive => "nothing to measure".to_owned(),
+        };
     };
     let limit = threshold.limit;
     let (_, smaller_is_better) = comparison(&threshold.expression);
@@ -187,10 +191,7 @@ mod tests {
         assert_eq!(margin(&threshold("p(99)<=1ms", 3.24e6, 1e6)), "3.2 × the limit");
         assert_eq!(margin(&threshold("rate>=100/s", 97.0, 100.0)), "3 % short");
         assert_eq!(margin(&threshold("rate==0", 0.5, 0.0)), "");
-        assert_eq!(
-            margin(&threshold("p(99)<1ms", f64::NAN, 1e6)),
-            "nothing to measure"
-        );
+        assert_eq!(margin(&threshold("p(99)<1ms", f64::NAN, 1e6)), "no end");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use steadfast_verifier::measurements::Measurements;
 use steadfast_verifier::verdict::{Outcome, Percentiles, Verdict};
 
-use super::duration;
+use super::{duration, rates};
 use crate::folder::Folder;
 use crate::number;
 use crate::text::{Limits, plural};
@@ -65,7 +65,7 @@ pub(super) fn tiles(folder: &Folder, phase: &str) -> Vec<Tile> {
     tiles.push(of_latency("p50", latency.p50));
     tiles.push(of_latency("p99", latency.p99));
     tiles.push(of_latency("p99.9", latency.p99_9));
-    if let Some(rate) = rate_within(&folder.measurements, phase) {
+    if let Some(rate) = rate_within(folder, phase) {
         let note = format!("achieved, {}", Limits::TIGHT.short(phase));
         tiles.push(Tile {
             label: "rate".to_owned(),
@@ -111,22 +111,29 @@ pub(crate) fn delivery(verdict: &Verdict) -> Tile {
     }
 }
 
-/// Acknowledged records a second over the whole seconds that lie inside `phase`.
-fn rate_within(measurements: &Measurements, phase: &str) -> Option<f64> {
-    const SECOND: i64 = 1_000_000_000;
-    let inside = |t: i64| {
-        measurements
-            .phases
+/// Acknowledged records a second in `phase`: as judged where the scenario asks for it, else over the points of the
+/// series that lie inside.
+fn rate_within(folder: &Folder, phase: &str) -> Option<f64> {
+    let mut judged = folder.verdict.thresholds.iter();
+    let judged = judged.find(|threshold| threshold.metric == "achieved_rate" && threshold.phase == phase);
+    if let Some(rate) = judged.and_then(|threshold| threshold.observed) {
+        return Some(rate);
+    }
+    let Measurements { phases, series, .. } = &folder.measurements;
+    let width_ns = rates::width_ns(series);
+    let inside = |begin: i64| {
+        let end = begin.saturating_add(width_ns);
+        phases
             .iter()
-            .any(|p| p.name == phase && p.start_ns <= t && t.saturating_add(SECOND) <= p.end_ns)
+            .any(|span| span.name == phase && span.start_ns <= begin && end <= span.end_ns)
     };
-    let acked: Vec<u64> = measurements
-        .series
+    let acked: Vec<u64> = series
         .iter()
         .filter(|point| inside(point.t_ns))
-        .map(|p| p.acked)
+        .map(|point| point.acked)
         .collect();
-    (!acked.is_empty()).then(|| acked.iter().sum::<u64>() as f64 / acked.len() as f64)
+    let seconds = acked.len() as f64 * width_ns as f64 / 1e9;
+    (!acked.is_empty()).then(|| acked.iter().sum::<u64>() as f64 / seconds)
 }
 
 /// Phases in the order they began, the three metrics of each.
@@ -138,7 +145,14 @@ pub(super) fn phases(folder: &Folder, limits: Limits) -> (Vec<PhaseRow>, usize) 
             .iter()
             .position(|phase| phase.name == name)
     };
-    let mut all: Vec<_> = folder.verdict.latency_ns.iter().collect();
+    let latencies = &folder.verdict.latency_ns;
+    // Without faults the steady phase is all there is after warm-up: said once is enough.
+    let steady = latencies.get("steady").map(|steady| steady.ack_latency.count);
+    let twice = |name: &str, count| name == "all" && steady == Some(count);
+    let shown = latencies
+        .iter()
+        .filter(|(name, latency)| !twice(name, latency.ack_latency.count));
+    let mut all: Vec<_> = shown.collect();
     all.sort_by_key(|(name, _)| began(name).unwrap_or(usize::MAX));
     let (kept, more) = limits.rows(&all);
     let mut rows = Vec::with_capacity(kept.len() * 3);

@@ -122,6 +122,11 @@ fn figure(
         .collect();
     let low = levels.iter().copied().fold(f64::INFINITY, f64::min);
     let high = levels.iter().copied().fold(0.0, f64::max);
+    let longest = curves
+        .iter()
+        .map(|(name, _, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
     let (x, y) = (Scale::Nines { nines }, Scale::around(low, high));
     let description = curves
         .iter()
@@ -133,7 +138,7 @@ fn figure(
         title: heading.clone(),
         description,
         width: 960.0,
-        right: 118.0,
+        right: (longest as f64 * 7.4 + 16.0).clamp(118.0, 260.0),
         height: 360.0,
         x: Axis {
             label: "percentile, every nine takes the same room".to_owned(),

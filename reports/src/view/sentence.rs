@@ -79,7 +79,7 @@ fn broken_claim(claim: &ClaimVerdict) -> String {
 
 fn broken_threshold(threshold: &ThresholdVerdict) -> String {
     let (limit, unit) = (threshold.limit, threshold.unit.as_str());
-    let observed = threshold.observed.map_or("nothing".to_owned(), |value| {
+    let observed = threshold.observed.map_or("no end".to_owned(), |value| {
         number::beside_limit(value, limit, unit)
     });
     format!(

@@ -3,22 +3,19 @@
 use steadfast_verifier::measurements::{Measurements, Point, ResourcePoint};
 
 use super::Figure;
+use super::rates::rates;
+use super::time_axis::Time;
 use crate::chart::{Axis, Band, Chart, Limit, Line, Scale, Tip};
 use crate::folder::Folder;
 use crate::number;
 use crate::text::Limits;
 
-const SECOND: f64 = 1e9;
 const MIB: f64 = 1048576.0;
 const GIB: f64 = 1024.0 * MIB;
-/// Rows of phases above a chart; what overlaps more deeply shares the last one.
-const MAX_LANES: usize = 4;
-/// Faults beyond these are not drawn: their strips could not be told apart.
-const MAX_BANDS: usize = 60;
 
 /// Latency and throughput over time.
 pub(super) fn load(folder: &Folder, limits: Limits) -> Vec<Figure> {
-    let points = merged(&folder.measurements.series, limits.points);
+    let points = rates(&folder.measurements, limits.points);
     if points.is_empty() {
         return Vec::new();
     }
@@ -58,84 +55,6 @@ pub(super) fn resources(measurements: &Measurements, limits: Limits) -> Vec<Figu
             number::bytes,
         ),
     ]
-}
-
-/// The time axis that all these charts share: 0 is the end of warm-up, as in the scenario file.
-struct Time {
-    zero_ns: i64,
-    scale: Scale,
-    bands: Vec<Band>,
-}
-
-impl Time {
-    fn of(measurements: &Measurements, stamps: impl Iterator<Item = i64>) -> Time {
-        let phases = &measurements.phases;
-        let zero_ns = phases
-            .iter()
-            .find(|phase| phase.name == "warmup")
-            .map_or(0, |phase| phase.end_ns);
-        let seconds = |ns: i64| (ns as f64 - zero_ns as f64) / SECOND;
-        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
-        for stamp in stamps {
-            min = min.min(seconds(stamp));
-            max = max.max(seconds(stamp) + 1.0);
-        }
-        let mut lanes: Vec<f64> = Vec::new();
-        let mut bands = Vec::new();
-        for phase in phases.iter().take(MAX_BANDS) {
-            let (from, to) = (seconds(phase.start_ns).max(min), seconds(phase.end_ns).min(max));
-            if to > from {
-                let lane = lanes
-                    .iter()
-                    .position(|end| *end <= from + 1e-6)
-                    .unwrap_or(lanes.len())
-                    .min(MAX_LANES - 1);
-                lanes.resize(lanes.len().max(lane + 1), f64::NEG_INFINITY);
-                lanes[lane] = lanes[lane].max(to);
-                let (name, class) = phase_words(&phase.name);
-                bands.push(Band {
-                    name: Limits::TIGHT.short(name),
-                    class,
-                    lane,
-                    from,
-                    to,
-                });
-            }
-        }
-        Time {
-            zero_ns,
-            scale: Scale::Linear { min, max },
-            bands,
-        }
-    }
-
-    fn seconds(&self, ns: i64) -> f64 {
-        (ns as f64 - self.zero_ns as f64) / SECOND
-    }
-
-    fn axis(&self, about: usize) -> Axis {
-        let ticks = self
-            .scale
-            .ticks(about)
-            .into_iter()
-            .map(|s| (s, number::plain(s, 6)))
-            .collect();
-        Axis {
-            label: "seconds from the end of warm-up".to_owned(),
-            scale: self.scale,
-            ticks,
-        }
-    }
-}
-
-/// `fault:kill-leader` is the strip "kill-leader".
-fn phase_words(name: &str) -> (&str, &'static str) {
-    match name.split_once(':') {
-        Some(("fault", fault)) => (fault, "fault"),
-        Some(("heal", _)) => ("heal", "heal"),
-        _ if name == "warmup" => ("warm-up", "warmup"),
-        _ => (name, "calm"),
-    }
 }
 
 fn latency(points: &[Point], time: &Time) -> Figure {
@@ -370,23 +289,6 @@ fn tips(points: &[Point], time: &Time, told: impl Fn(&Point) -> String) -> Vec<T
     points.iter().enumerate().map(tip).collect()
 }
 
-/// At most `most` points: neighbours are joined, their counts averaged per second, of their latencies the worst kept.
-fn merged(series: &[Point], most: usize) -> Vec<Point> {
-    let every = series.len().div_ceil(most.max(1)).max(1);
-    let join = |group: &[Point]| {
-        let seconds = group.len().max(1) as u64;
-        Point {
-            t_ns: group.first().map_or(0, |point| point.t_ns),
-            intended: group.iter().map(|point| point.intended).sum::<u64>() / seconds,
-            acked: group.iter().map(|point| point.acked).sum::<u64>() / seconds,
-            p50_ns: group.iter().filter_map(|point| point.p50_ns).max(),
-            p99_ns: group.iter().filter_map(|point| point.p99_ns).max(),
-            max_ns: group.iter().filter_map(|point| point.max_ns).max(),
-        }
-    };
-    series.chunks(every).map(join).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,45 +304,6 @@ mod tests {
         }
         assert!(figures[0].svg.contains("The highest p99 of a second is"));
         assert_eq!(resources(&fixture::fail().measurements, Limits::USUAL).len(), 2);
-    }
-
-    #[test]
-    fn overlapping_faults_get_lanes_of_their_own() {
-        let mut measurements = fixture::fail().measurements;
-        let fault = measurements
-            .phases
-            .iter()
-            .find(|phase| phase.name.starts_with("fault:"))
-            .cloned()
-            .unwrap();
-        measurements.phases.push(steadfast_verifier::measurements::Phase {
-            name: "fault:other".to_owned(),
-            ..fault
-        });
-        let time = Time::of(&measurements, measurements.series.iter().map(|point| point.t_ns));
-        let lane = |name: &str| time.bands.iter().find(|band| band.name == name).unwrap().lane;
-        assert_ne!(lane("kill-leader"), lane("other"));
-    }
-
-    #[test]
-    fn a_long_run_is_thinned_and_its_worst_second_survives() {
-        let mut series = vec![
-            Point {
-                intended: 10,
-                acked: 10,
-                p99_ns: Some(1000),
-                ..Point::default()
-            };
-            10_000
-        ];
-        series[7777].max_ns = Some(9_000_000);
-        let merged = merged(&series, 480);
-        assert!(merged.len() <= 480);
-        assert!(merged.iter().all(|point| point.intended == 10));
-        assert_eq!(
-            merged.iter().filter_map(|point| point.max_ns).max(),
-            Some(9_000_000)
-        );
     }
 
     #[test]
