@@ -1,2 +1,40 @@
-//! The one integration binary.
-fn main() {}
+//! The one integration binary: it drives the `steadfast` binary as a user would and looks at what is left on disk.
+//!
+//! A test that needs something this machine lacks is listed as ignored with the reason, and fails where
+//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser) names that thing. `STEADFAST_SUITE=all` adds the
+//! long ones.
+
+mod support; // running the binary, looking at folders and processes, what this machine has
+
+mod cli; // usage errors, catalogue, plan: nothing is started
+mod environment; // what is missing is said, with the mend: exit 3
+mod main_job; // the main job on a real broker, judged again from the folder
+mod planted; // anomalies planted into a sealed log are named; damage is never judged
+mod oracle; // Kafka's own consumer counts the same records
+mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
+mod faults; // three nodes: kill, pause, restart, partition
+mod browser; // the report in a real browser, off-line
+mod licences; // every crate's licence against deny.toml
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    let mut trials: Vec<Trial> = Vec::new();
+    for list in [
+        cli::trials(),
+        licences::trials(),
+        environment::trials(),
+        main_job::trials(),
+        planted::trials(),
+        oracle::trials(),
+        interrupted::trials(),
+        faults::trials(),
+        browser::trials(),
+    ] {
+        trials.extend(list);
+    }
+    libtest_mimic::run(&args, trials).exit_code()
+}

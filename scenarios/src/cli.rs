@@ -18,15 +18,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 3 environment missing · 4 steady state not reached · 5 inconclusive · 10 a delivery claim broken · \
 99 a threshold broken · 130 interrupted, healed"
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// The commands, in the order in which a user meets them.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run scenario files (or directories of them) and judge each from the log
     Run(RunArgs),
     /// Show what a run would do: timeline, records, memory, disk, and which claims this cluster can prove
@@ -97,14 +97,14 @@ pub enum Command {
 
 /// `steadfast cluster ...`
 #[derive(Debug, Subcommand)]
-pub enum ClusterCommand {
+pub(crate) enum ClusterCommand {
     /// Fetch the pinned Kafka jars into the user's cache, through Maven
     Fetch,
 }
 
 /// Schemas that are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SchemaKind {
+pub(crate) enum SchemaKind {
     /// Scenario files.
     Scenario,
     /// verdict.json.
@@ -113,7 +113,7 @@ pub enum SchemaKind {
 
 /// Cluster kinds that `--broker` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BrokerKind {
+pub(crate) enum BrokerKind {
     /// Real Apache Kafka as child processes
     Kafka,
     /// A cluster that already runs; needs --bootstrap-server
@@ -122,56 +122,56 @@ pub enum BrokerKind {
 
 /// What shapes a scenario from the outside; shared by `run` and `plan`.
 #[derive(Debug, Clone, Args)]
-pub struct Overrides {
+pub(crate) struct Overrides {
     /// Cluster kind
     #[arg(long, value_enum)]
-    pub broker: Option<BrokerKind>,
+    pub(crate) broker: Option<BrokerKind>,
     /// host:port of a cluster that runs already (only with --broker external)
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
-    pub bootstrap_server: Vec<String>,
+    pub(crate) bootstrap_server: Vec<String>,
     /// Allow a bootstrap server that is not on loopback
     #[arg(long)]
-    pub allow_remote: bool,
+    pub(crate) allow_remote: bool,
     /// Seed of schedule, payload and faults
     #[arg(long)]
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// Override a scenario key, e.g. workload.duration=20s
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// Override a producer property, e.g. linger.ms=1
     #[arg(short = 'X', value_name = "PROPERTY=VALUE")]
-    pub property: Vec<String>,
+    pub(crate) property: Vec<String>,
 }
 
 /// `steadfast run`
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Scenario files or directories
     #[arg(required = true)]
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// Overrides.
     #[command(flatten)]
-    pub overrides: Overrides,
+    pub(crate) overrides: Overrides,
     /// Run folder (several runs: one folder for each inside it); default runs/<scenario>-<time>
     #[arg(long)]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Run each scenario this many times
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub repeat: u32,
+    pub(crate) repeat: u32,
     /// Print verdict.json of each run on standard output
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `steadfast plan`
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// Scenario file
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Overrides.
     #[command(flatten)]
-    pub overrides: Overrides,
+    pub(crate) overrides: Overrides,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }

@@ -1,7 +1,13 @@
-//! One file per command.
+//! One file a command: parses nothing, decides nothing that outlives it, and ends in an exit code.
 
-pub(crate) mod doctor; // what is missing on this machine
-pub(crate) mod init; // a commented scenario
-pub(crate) mod list; // the catalogue
+pub(crate) mod run; // run scenarios and judge them
 pub(crate) mod plan; // what a run would do
+pub(crate) mod list; // the catalogue
+pub(crate) mod init; // a file to start from
+pub(crate) mod verify; // judge again
+pub(crate) mod report; // draw again
+pub(crate) mod cluster; // jars
 pub(crate) mod schema; // for editors
+pub(crate) mod doctor; // this machine
+pub(crate) mod heal; // after SIGKILL
+pub(crate) mod worker; // the load generator process

@@ -3,7 +3,7 @@
 /// What the process ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Every claim and threshold holds.
     Pass = 0,
     /// Our own fault, or a damaged run folder.
@@ -26,7 +26,7 @@ pub enum Exit {
 
 impl Exit {
     /// The exit of a verdict's `exit_code`.
-    pub fn from_code(code: u8) -> Exit {
+    pub(crate) fn from_code(code: u8) -> Exit {
         SEVERITY
             .into_iter()
             .chain([Exit::Pass])
@@ -35,7 +35,7 @@ impl Exit {
     }
 
     /// Of several runs the most severe stands: 130, 10, 1, 99, 3, 4, 5, 0 (2 comes before anything starts).
-    pub fn worst(self, other: Exit) -> Exit {
+    pub(crate) fn worst(self, other: Exit) -> Exit {
         let rank = |exit| SEVERITY.iter().position(|s| *s == exit).unwrap_or(SEVERITY.len());
         if rank(other) < rank(self) { other } else { self }
     }

@@ -1,30 +1,32 @@
 //! The `steadfast` command: one binary that is the runner and, by subcommand, each of its own children.
 
 mod cli; // what a user types
-mod commands; // one file per command
+mod commands; // one file a command
 mod exit; // exit codes
-mod scenario; // scenario files: grammar, frames, plan, schema
+mod runner; // a run, step by step
+mod scenario; // the scenario language
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::exit::Exit;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let exit = match &cli.command {
-        Command::Plan(args) => commands::plan::run(args),
-        Command::List { directory, json } => commands::list::run(directory, *json),
-        Command::Init { file } => commands::init::run(file),
-        Command::Schema { which } => commands::schema::run(*which),
-        Command::Doctor { json } => commands::doctor::run(*json),
-        // The lead joins the others here as they land.
-        other => {
-            eprintln!("not built yet: {other:?}");
-            Exit::ToolError
-        }
+    let exit = match cli.command {
+        Command::Run(args) => commands::run::run(&args),
+        Command::Plan(args) => commands::plan::run(&args),
+        Command::List { directory, json } => commands::list::run(&directory, json),
+        Command::Init { file } => commands::init::run(&file),
+        Command::Verify { directory, json } => commands::verify::run(&directory, json),
+        Command::Report { directory } => commands::report::run(&directory),
+        Command::Cluster { command } => commands::cluster::run(&command),
+        Command::Schema { which } => commands::schema::run(which),
+        Command::Doctor { json } => commands::doctor::run(json),
+        Command::Heal => commands::heal::run(),
+        Command::Worker { workload } => commands::worker::run(&workload),
+        Command::ExecChild { arguments } => return steadfast_chaos::process::shim(arguments.into_iter()),
     };
     exit.into()
 }

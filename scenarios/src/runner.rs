@@ -1,0 +1,408 @@
+//! A run, step by step. The runner stays idle while load runs; what it knows afterwards it reads from the run folder.
+//!
+//! ```text
+//! folder ─► cluster ─► worker starts ─► warm-up ─► steady state? ─► faults ─► drain ─► seal ─► judge ─► report
+//!    scenario.toml  environment.json  history/*.bin         faults.jsonl          log/   verdict.json  report.html
+//!                                     samples.jsonl                            seal.json
+//! ```
+//! Whatever step fails, the cluster guard stops every child and the journal forgets them only then.
+
+pub(crate) mod cluster; // which cluster, and why
+pub(crate) mod display; // progress
+pub(crate) mod environment; // environment.json
+pub(crate) mod folder; // where a run is written
+pub(crate) mod interrupt; // Ctrl-C
+pub(crate) mod load; // the measured stretch
+pub(crate) mod steady; // steady state at the end of warm-up
+pub(crate) mod summary; // what is printed at the end
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use steadfast_chaos::ChaosError;
+use steadfast_chaos::clock;
+use steadfast_chaos::cluster::Cluster;
+use steadfast_chaos::journal::Journal;
+use steadfast_chaos::nemesis::{self, Nemesis};
+use steadfast_chaos::process::{Child, ChildSpec, Output, Program, Spawner};
+use steadfast_verifier::timeline::Sample;
+use steadfast_verifier::verdict::{self, Verdict};
+use steadfast_verifier::{judge, reader};
+
+use crate::cli::{Overrides, RunArgs};
+use crate::exit::Exit;
+use crate::scenario::Scenario;
+
+use self::display::Display;
+use self::interrupt::Interrupt;
+use self::load::{LoadEnd, Samples, Span, Stop, Watch};
+use self::steady::SteadyState;
+
+/// Between starting the worker and its first due record: it connects and gets a producer id meanwhile.
+const HEAD_START: Duration = Duration::from_secs(2);
+/// How long reading the log to its sealed end may take.
+const SEAL_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a stopped worker may take to write its last outcomes.
+const WORKER_GRACE: Duration = Duration::from_secs(10);
+
+/// Why a run ended without a verdict.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// Exit 3: something this machine lacks; the text names the mend.
+    #[error("{0}")]
+    Environment(String),
+    /// Exit 4.
+    #[error("steady state not reached: {0}")]
+    SteadyState(String),
+    /// Exit 1.
+    #[error("{0}")]
+    Tool(String),
+    /// Exit 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit 130.
+    #[error("interrupted; everything this run started is stopped")]
+    Interrupted,
+}
+
+impl RunError {
+    /// What the process ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            RunError::Environment(_) => Exit::Environment,
+            RunError::SteadyState(_) => Exit::SteadyState,
+            RunError::Tool(_) => Exit::ToolError,
+            RunError::Usage(_) => Exit::Usage,
+            RunError::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+impl From<ChaosError> for RunError {
+    fn from(error: ChaosError) -> RunError {
+        match error {
+            ChaosError::Interrupted => RunError::Interrupted,
+            other => RunError::Environment(other.to_string()),
+        }
+    }
+}
+
+/// A judged run.
+pub(crate) struct Done {
+    pub(crate) verdict: Verdict,
+    /// H1 (b) of phase `steady`.
+    pub(crate) disturbance: Option<f64>,
+}
+
+/// A run that is over, one way or the other.
+pub(crate) struct Finished {
+    pub(crate) label: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) result: Result<Done, RunError>,
+}
+
+impl Finished {
+    /// Its exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match &self.result {
+            Ok(done) => Exit::from_code(done.verdict.exit_code),
+            Err(error) => error.exit(),
+        }
+    }
+}
+
+/// What all runs of one invocation share.
+pub(crate) struct Runner {
+    overrides: Overrides,
+    spawner: Spawner,
+    interrupt: Interrupt,
+    rerun: String,
+}
+
+impl Runner {
+    /// Opens the journal, starts the thread that owns children, and listens for Ctrl-C.
+    pub(crate) fn start(args: &RunArgs) -> Result<Runner, RunError> {
+        let tool = |what: &str, e: std::io::Error| RunError::Tool(format!("{what}: {e}"));
+        let journal = Journal::open().map_err(|e| tool("cannot open the heal journal", e))?;
+        let spawner = Spawner::start(journal).map_err(|e| tool("cannot start the spawner thread", e))?;
+        let interrupt =
+            Interrupt::install(spawner.stop_flag()).map_err(|e| tool("cannot listen for signals", e))?;
+        Ok(Runner {
+            overrides: args.overrides.clone(),
+            spawner,
+            interrupt,
+            rerun: rerun_command(),
+        })
+    }
+
+    /// One run into one folder.
+    pub(crate) fn run_once(
+        &self,
+        scenario: &Scenario,
+        folder: &Path,
+        display: &mut Display,
+    ) -> Result<Done, RunError> {
+        self.not_interrupted()?;
+        folder::create(folder).map_err(RunError::Usage)?;
+        write(folder, "scenario.toml", &scenario.text)?;
+        let cluster = self.start_cluster(scenario, folder, display)?;
+        self.not_interrupted()?;
+        self.load(scenario, folder, &cluster, display)?;
+        self.not_interrupted()?;
+        seal(scenario, folder, &cluster, display)?;
+        display.phase("stopping the cluster");
+        // The last owner: its guard ends every process, within bounds.
+        drop(cluster);
+        self.not_interrupted()?;
+        judge_folder(scenario, folder, display)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shell: the report says when the run began"
+    )]
+    fn start_cluster(
+        &self,
+        scenario: &Scenario,
+        folder: &Path,
+        display: &mut Display,
+    ) -> Result<Arc<Cluster>, RunError> {
+        let started = std::time::SystemTime::now();
+        let choice = cluster::choose(&self.overrides, scenario)?;
+        display.phase(&format!("starting {}", choice.describe(scenario)));
+        let cluster = choice
+            .start(scenario, folder, &self.spawner, &mut |line| display.note(line))
+            .map_err(RunError::from)?;
+        let mut differences = cluster.differences().to_vec();
+        differences.extend(scenario.producer_differences());
+        let environment = environment::read(
+            started,
+            folder,
+            choice.environment(scenario, &cluster),
+            differences,
+            self.rerun.clone(),
+        );
+        write_json(folder, "environment.json", &environment)?;
+        Ok(Arc::new(cluster))
+    }
+
+    fn load(
+        &self,
+        scenario: &Scenario,
+        folder: &Path,
+        cluster: &Arc<Cluster>,
+        display: &mut Display,
+    ) -> Result<(), RunError> {
+        display.phase("connecting");
+        let start_ns = clock::now_ns() + HEAD_START.as_nanos() as u64;
+        let workload = scenario.workload(cluster.bootstrap_servers(), start_ns, folder);
+        let span = Span::of(scenario, start_ns);
+        write_json(folder, "workload-0.json", &workload)?;
+        let mut samples =
+            Samples::create(folder).map_err(|e| RunError::Tool(format!("samples.jsonl: {e}")))?;
+        let mut worker = self.start_worker(folder)?;
+        let mut steady = SteadyState::new(scenario, span);
+        let mut nemesis: Option<Nemesis> = None;
+        let end = load::follow(
+            &mut worker,
+            "worker-0",
+            span,
+            &mut Watch {
+                display,
+                samples: &mut samples,
+                interrupt: &self.interrupt,
+                processes: &|| cluster.processes(),
+                check: &mut |now, progress| {
+                    if steady.holds(now, progress)? && nemesis.is_none() && !scenario.faults.is_empty() {
+                        let log = folder.join("faults.jsonl");
+                        let started = nemesis::start(
+                            scenario.faults.clone(),
+                            cluster.clone(),
+                            span.warmup_end_ns,
+                            &log,
+                        )
+                        .map_err(|e| Stop::Environment(e.to_string()))?;
+                        nemesis = Some(started);
+                    }
+                    cluster.check().map_err(|e| Stop::Environment(e.to_string()))
+                },
+                phase: &|now| phase_name(scenario, span, now),
+            },
+        );
+        // Heals first: a worker that is asked to stop needs its brokers to learn its last outcomes.
+        let healed = nemesis.map_or(Ok(()), |nemesis| nemesis.join().map_err(RunError::from));
+        let progress = self.after_load(end, &mut worker, display)?;
+        healed?;
+        let end_ns = span.end_ns.unwrap_or_else(clock::now_ns);
+        samples.write(&Sample::Plan {
+            start_ns,
+            warmup_end_ns: span.warmup_end_ns,
+            end_ns,
+        });
+        if let Some(note) = progress {
+            samples.write(&Sample::Note {
+                at_ns: clock::now_ns(),
+                text: note,
+            });
+        }
+        samples
+            .finish()
+            .map_err(|e| RunError::Tool(format!("samples.jsonl: {e}")))
+    }
+
+    fn start_worker(&self, folder: &Path) -> Result<Child, RunError> {
+        let spec = ChildSpec {
+            name: "worker-0".into(),
+            program: Program::Myself,
+            args: vec![
+                "worker".into(),
+                "--workload".into(),
+                folder.join("workload-0.json").into(),
+            ],
+            env: Vec::new(),
+            cwd: None,
+            stdout: Output::Pipe,
+            stderr: folder.join("logs/worker-0.log"),
+        };
+        self.spawner
+            .spawn(&spec)
+            .map_err(|e| RunError::Tool(e.to_string()))
+    }
+
+    /// What the end of the load means; `Ok(Some(note))` when the run goes on to be judged although something went wrong.
+    fn after_load(
+        &self,
+        end: LoadEnd,
+        worker: &mut Child,
+        display: &mut Display,
+    ) -> Result<Option<String>, RunError> {
+        let ended = match end {
+            LoadEnd::Done => return Ok(None),
+            LoadEnd::WorkerFailed(reason) => {
+                // Its history is on disk: records without an outcome are UNKNOWN, and the log still tells their fate.
+                let note = format!("worker-0 failed: {reason} (see logs/worker-0.log)");
+                display.keep(&note);
+                Ok(Some(note))
+            }
+            LoadEnd::Stopped(Stop::SteadyState(reason)) => Err(RunError::SteadyState(reason)),
+            LoadEnd::Stopped(Stop::Environment(reason)) => Err(RunError::Environment(reason)),
+            LoadEnd::Interrupted => Err(RunError::Interrupted),
+        };
+        worker
+            .terminate(WORKER_GRACE)
+            .map_err(|e| RunError::Tool(format!("worker-0 does not end: {e}")))?;
+        ended
+    }
+
+    fn not_interrupted(&self) -> Result<(), RunError> {
+        if self.interrupt.asked() {
+            Err(RunError::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Reads the log to the end offset recorded after the last outcome.
+fn seal(
+    scenario: &Scenario,
+    folder: &Path,
+    cluster: &Arc<Cluster>,
+    display: &mut Display,
+) -> Result<(), RunError> {
+    display.phase("reading the log");
+    let servers = cluster.admin_servers();
+    let mut progress = |read: u64, of: u64| display.note(&format!("{read} of {of} records"));
+    reader::seal_and_read(&servers, &scenario.topic, folder, SEAL_DEADLINE, &mut progress)
+        .map_err(|e| RunError::Tool(format!("cannot read the log back: {e}")))?;
+    Ok(())
+}
+
+/// Judges a run folder and draws its report; `verify` does the same with a folder of yesterday.
+pub(crate) fn judge_folder(
+    scenario: &Scenario,
+    folder: &Path,
+    display: &mut Display,
+) -> Result<Done, RunError> {
+    display.phase("judging");
+    let environment = read_json::<steadfast_verifier::environment::Environment>(folder, "environment.json")?;
+    let broker = verdict::Broker {
+        kind: environment.broker.kind.clone(),
+        version: environment.broker.version.clone(),
+        nodes: environment.broker.nodes,
+        reason: environment.broker.reason.clone(),
+    };
+    let expectations = scenario.expectations(broker);
+    let mut judgement =
+        judge::judge(folder, &expectations, &environment).map_err(|e| RunError::Tool(e.to_string()))?;
+    judgement.require_steady_state();
+    judgement
+        .write(folder)
+        .map_err(|e| RunError::Tool(format!("cannot write the verdict: {e}")))?;
+    steadfast_reports::write_all(folder)
+        .map_err(|e| RunError::Tool(format!("cannot draw the report: {e}")))?;
+    let disturbance = judgement
+        .measurements
+        .disturbance
+        .iter()
+        .find(|d| d.phase == "steady")
+        .and_then(|d| d.share);
+    Ok(Done {
+        verdict: judgement.verdict,
+        disturbance,
+    })
+}
+
+/// The phase that the display shows; the judge computes its own from what really happened.
+fn phase_name(scenario: &Scenario, span: Span, now: u64) -> String {
+    if now < span.warmup_end_ns {
+        return "warmup".into();
+    }
+    if span.end_ns.is_some_and(|end| now >= end) {
+        return "drain".into();
+    }
+    let since = Duration::from_nanos(now - span.warmup_end_ns);
+    let fault = scenario.faults.iter().rev().find(|f| f.at <= since);
+    match fault {
+        Some(fault) if fault.hold.is_none_or(|hold| since < fault.at + hold) => {
+            format!("fault:{}", fault.name)
+        }
+        Some(_) => "after".into(),
+        None => "steady".into(),
+    }
+}
+
+/// The command as typed, for the report.
+fn rerun_command() -> String {
+    let mut words: Vec<String> = std::env::args().collect();
+    words[0] = "steadfast".into();
+    words
+        .iter()
+        .map(|word| {
+            if word.contains([' ', '"', '\'']) {
+                format!("{word:?}")
+            } else {
+                word.clone()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), RunError> {
+    fs::write(folder.join(name), text).map_err(|e| RunError::Tool(format!("cannot write {name}: {e}")))
+}
+
+fn write_json(folder: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), RunError> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| RunError::Tool(format!("{name}: {e}")))?;
+    write(folder, name, &text)
+}
+
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(folder: &Path, name: &str) -> Result<T, RunError> {
+    let path = folder.join(name);
+    let bytes =
+        fs::read(&path).map_err(|e| RunError::Tool(format!("cannot read {}: {e}", path.display())))?;
+    serde_json::from_slice(&bytes).map_err(|e| RunError::Tool(format!("{} is damaged: {e}", path.display())))
+}

@@ -1,0 +1,133 @@
+//! Which cluster a run uses, and why: `--broker`, else the file's kind, else real Kafka if its jars are here.
+//! The unnamed choice never downloads; a named `kafka` fetches what is missing by itself.
+
+use std::path::Path;
+
+use steadfast_chaos::ChaosError;
+use steadfast_chaos::cluster::{Cluster, kafka};
+use steadfast_chaos::process::Spawner;
+use steadfast_verifier::environment::BrokerEnvironment;
+
+use super::RunError;
+use crate::cli::{BrokerKind, Overrides};
+use crate::scenario::Scenario;
+
+/// The cluster kind of one run and the reason for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    kind: BrokerKind,
+    reason: String,
+    bootstrap_servers: Vec<String>,
+    allow_remote: bool,
+}
+
+/// Decides for one scenario.
+pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choice, RunError> {
+    let (kind, reason) = match (overrides.broker, scenario.cluster.kind) {
+        (Some(kind), _) => (kind, format!("--broker {}", word(kind))),
+        (None, Some("external")) => (BrokerKind::External, "the scenario says so".to_owned()),
+        (None, Some(_)) => (BrokerKind::Kafka, "the scenario says so".to_owned()),
+        (None, None) if kafka::available(&scenario.cluster.version).is_some() => {
+            (BrokerKind::Kafka, "its jars are here".to_owned())
+        }
+        (None, None) => {
+            return Err(RunError::Environment(
+                "no cluster was named and no Kafka jars are here\n  mend: `--broker kafka` fetches them through Maven, \
+                 or set KAFKA_HOME"
+                    .into(),
+            ));
+        }
+    };
+    let servers = &overrides.bootstrap_server;
+    match kind {
+        BrokerKind::External if servers.is_empty() => Err(RunError::Usage(
+            "--broker external needs --bootstrap-server HOST:PORT".into(),
+        )),
+        BrokerKind::Kafka if !servers.is_empty() => Err(RunError::Usage(
+            "--bootstrap-server goes with --broker external".into(),
+        )),
+        BrokerKind::External if !overrides.allow_remote && servers.iter().any(|server| !loopback(server)) => {
+            Err(RunError::Usage(format!(
+                "{} is not on loopback; a load test of somebody else's cluster needs --allow-remote",
+                servers
+                    .iter()
+                    .find(|server| !loopback(server))
+                    .map_or("", String::as_str)
+            )))
+        }
+        BrokerKind::External if !scenario.faults.is_empty() => Err(RunError::Usage(format!(
+            "{} orders faults; an external cluster is not ours to hurt: use --broker kafka",
+            scenario.name
+        ))),
+        _ => Ok(Choice {
+            kind,
+            reason,
+            bootstrap_servers: servers.clone(),
+            allow_remote: overrides.allow_remote,
+        }),
+    }
+}
+
+impl Choice {
+    /// Starts it, with the scenario's topics.
+    pub(crate) fn start(
+        &self,
+        scenario: &Scenario,
+        folder: &Path,
+        spawner: &Spawner,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Cluster, ChaosError> {
+        let spec = scenario.cluster_spec();
+        match self.kind {
+            BrokerKind::Kafka => {
+                if kafka::available(&spec.version).is_none() {
+                    kafka::fetch(&spec.version, spawner, progress)?;
+                }
+                Cluster::start(&spec, folder, spawner, progress)
+            }
+            BrokerKind::External => {
+                Cluster::external(&self.bootstrap_servers, self.allow_remote, &spec.topics, spawner)
+            }
+        }
+    }
+
+    /// `kafka 4.1.0, 3 nodes`.
+    pub(crate) fn describe(&self, scenario: &Scenario) -> String {
+        match self.kind {
+            BrokerKind::Kafka => format!(
+                "kafka {}, {} node{}",
+                scenario.cluster.version,
+                scenario.cluster.nodes,
+                if scenario.cluster.nodes == 1 { "" } else { "s" }
+            ),
+            BrokerKind::External => self.bootstrap_servers.join(","),
+        }
+    }
+
+    /// For environment.json.
+    pub(crate) fn environment(&self, scenario: &Scenario, cluster: &Cluster) -> BrokerEnvironment {
+        BrokerEnvironment {
+            kind: cluster.kind().to_owned(),
+            version: cluster.version().to_owned(),
+            nodes: cluster.admin_servers().len() as u32,
+            reason: self.reason.clone(),
+            java: cluster.java_version().to_owned(),
+            proxied: scenario.cluster.proxied,
+        }
+    }
+}
+
+fn word(kind: BrokerKind) -> &'static str {
+    match kind {
+        BrokerKind::Kafka => "kafka",
+        BrokerKind::External => "external",
+    }
+}
+
+fn loopback(server: &str) -> bool {
+    let host = server
+        .rsplit_once(':')
+        .map_or(server, |(host, _)| host)
+        .trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,181 @@
+//! Running the binary, and what this machine has.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use libtest_mimic::{Failed, Trial};
+
+/// The binary under test, built by cargo for this very run.
+pub(crate) const STEADFAST: &str = env!("CARGO_BIN_EXE_steadfast");
+
+/// What a test needs beside the binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Java and the Kafka jars.
+    Kafka,
+    /// A toxiproxy-server, or Go to build one.
+    Toxiproxy,
+    /// Headless Chromium.
+    Browser,
+    /// The long suite was asked for.
+    All,
+}
+
+impl Need {
+    fn word(self) -> &'static str {
+        match self {
+            Need::Kafka => "kafka",
+            Need::Toxiproxy => "toxiproxy",
+            Need::Browser => "browser",
+            Need::All => "all",
+        }
+    }
+
+    /// Why it is not here; none when it is.
+    fn missing(self) -> Option<String> {
+        match self {
+            Need::Kafka => missing_kafka(),
+            Need::Toxiproxy => (!on_path("toxiproxy-server") && !on_path("go") && !cached_toxiproxy())
+                .then(|| "no toxiproxy-server and no go to build it".to_owned()),
+            Need::Browser => browser().is_none().then(|| "no chromium on PATH".to_owned()),
+            Need::All => (std::env::var("STEADFAST_SUITE").as_deref() != Ok("all"))
+                .then(|| "long suite; tests/run --all".to_owned()),
+        }
+    }
+
+    fn required(self) -> bool {
+        std::env::var("STEADFAST_REQUIRE")
+            .is_ok_and(|list| list.split(',').any(|word| word.trim() == self.word()))
+    }
+}
+
+/// A test that needs `needs`: runs, or is listed as ignored with the reason, or fails where the need is required.
+pub(crate) fn trial(name: &str, needs: &[Need], test: fn() -> Result<(), Failed>) -> Trial {
+    for need in needs {
+        if let Some(reason) = need.missing() {
+            if need.required() {
+                let name = name.to_owned();
+                let word = need.word();
+                return Trial::test(name, move || {
+                    Err(format!("STEADFAST_REQUIRE names {word}, but: {reason}").into())
+                });
+            }
+            return Trial::test(name, || Ok(()))
+                .with_ignored_flag(true)
+                .with_kind(reason);
+        }
+    }
+    Trial::test(name, test)
+}
+
+fn missing_kafka() -> Option<String> {
+    static ANSWER: OnceLock<Option<String>> = OnceLock::new();
+    ANSWER
+        .get_or_init(|| {
+            if !on_path("java") && std::env::var_os("JAVA_HOME").is_none() {
+                return Some("no Java".into());
+            }
+            // Fetches when the jars are not in the cache yet; needs Maven and the registry then.
+            let fetched = Command::new(STEADFAST).args(["cluster", "fetch"]).output();
+            match fetched {
+                Ok(output) if output.status.success() => None,
+                Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
+                Err(error) => Some(error.to_string()),
+            }
+        })
+        .clone()
+}
+
+/// First Chromium on PATH.
+pub(crate) fn browser() -> Option<PathBuf> {
+    ["chromium", "chromium-browser", "google-chrome"]
+        .iter()
+        .find_map(|name| which(name))
+}
+
+fn on_path(name: &str) -> bool {
+    which(name).is_some()
+}
+
+fn which(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+fn cached_toxiproxy() -> bool {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
+    cache.is_some_and(|cache| cache.join("steadfast").join("toxiproxy-server").is_file())
+}
+
+/// Root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+}
+
+/// A fresh folder that goes with the test.
+pub(crate) fn temporary() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("steadfast-test-")
+        .tempdir()
+        .expect("a temporary folder")
+}
+
+/// Runs the binary in the repository's root to its end.
+pub(crate) fn steadfast(args: &[&str]) -> Output {
+    Command::new(STEADFAST)
+        .args(args)
+        .current_dir(root())
+        .output()
+        .expect("the binary starts")
+}
+
+/// Fails with everything the command printed unless it ended with `code`.
+pub(crate) fn expect_exit(output: &Output, code: i32) -> Result<(), Failed> {
+    if output.status.code() == Some(code) {
+        return Ok(());
+    }
+    Err(format!(
+        "expected exit {code}, got {}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+    .into())
+}
+
+/// `Err` with the text unless `condition` holds.
+pub(crate) fn expect(condition: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {
+    if condition {
+        Ok(())
+    } else {
+        Err(otherwise().into())
+    }
+}
+
+/// verdict.json of a run folder.
+pub(crate) fn verdict(folder: &Path) -> Result<steadfast_verifier::verdict::Verdict, Failed> {
+    let bytes = std::fs::read(folder.join("verdict.json"))?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Pids of live processes whose command line contains `needle`.
+pub(crate) fn processes_with(needle: &str) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| *pid != std::process::id())
+        .filter(|pid| {
+            std::fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).replace('\0', " ").contains(needle))
+        })
+        .collect()
+}
