@@ -22,6 +22,7 @@ mod settings; // server.properties and its differences
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +91,8 @@ pub struct Cluster {
     external_servers: Vec<String>,
     differences: Vec<Setting>,
     spawner: Spawner,
+    /// Set by [`Cluster::stop`]: a fault that is being mended meanwhile must not start a broker again.
+    stopped: AtomicBool,
     /// Dropped after the nodes: fields drop in order.
     data: Mutex<Option<TemporaryDirectory>>,
 }
@@ -258,6 +261,12 @@ impl Cluster {
     /// Starts a broker that is down, on its old ports and data. Returns the new pid at once:
     /// see [`Cluster::wait_until_in_sync`].
     pub fn start_again(&self, broker: u32) -> Result<u32, ChaosError> {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Err(ChaosError::admin(
+                format!("start broker-{broker}"),
+                "the cluster has been stopped",
+            ));
+        }
         self.node(broker)?.start()
     }
 
@@ -291,6 +300,7 @@ impl Cluster {
 
     /// Ends every process, within bounds, and removes the data. An external cluster is left as it is.
     pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
         for node in &self.nodes {
             node.ask_to_stop();
         }
@@ -376,6 +386,21 @@ impl Cluster {
         let server = servers
             .first()
             .ok_or_else(|| ChaosError::admin("create topics", "no broker"))?;
+        let view = self
+            .view(None)
+            .map_err(|reason| ChaosError::admin("look for the topics", reason))?;
+        if let Some(topic) = topics
+            .iter()
+            .find(|topic| view.topics.iter().any(|found| found.name == topic.name))
+        {
+            return Err(ChaosError::Refused {
+                what: format!(
+                    "topic {} exists already, and its old records could not be told from lost ones",
+                    topic.name
+                ),
+                mend: "delete it, or name another topic".into(),
+            });
+        }
         admin::create_topics(server, topics).map_err(|reason| ChaosError::admin("create topics", reason))?;
         self.until("wait for the leaders of the topics", TOPICS_BOUND, |view| {
             for topic in topics {

@@ -13,5 +13,6 @@ pub mod nemesis;
 pub mod process;
 pub mod procstat;
 pub mod sample;
+pub mod sockets;
 
 pub use error::ChaosError;

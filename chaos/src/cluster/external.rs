@@ -2,6 +2,7 @@
 
 use std::net::ToSocketAddrs;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{Cluster, admin};
@@ -35,6 +36,7 @@ pub(super) fn take(servers: &[String], allow_remote: bool, spawner: &Spawner) ->
         external_servers: servers.to_vec(),
         differences: Vec::new(),
         spawner: spawner.clone(),
+        stopped: AtomicBool::new(false),
         data: Mutex::new(None),
     })
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use base64::Engine;
@@ -149,6 +150,7 @@ impl<'a> Site<'a> {
             external_servers: Vec::new(),
             differences,
             spawner: spawner.clone(),
+            stopped: AtomicBool::new(false),
             data: Mutex::new(Some(self.data)),
         };
         let started = cluster.nodes.iter().try_for_each(|node| node.start().map(drop));
