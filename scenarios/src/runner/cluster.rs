@@ -95,7 +95,12 @@ impl Choice {
     pub(crate) fn describe(&self, scenario: &Scenario) -> String {
         match self.kind {
             BrokerKind::Kafka => format!(
-                "kafka {}, {} node{}",
+                "kafka{}{}, {} node{}",
+                if scenario.cluster.version.is_empty() {
+                    ""
+                } else {
+                    " "
+                },
                 scenario.cluster.version,
                 scenario.cluster.nodes,
                 if scenario.cluster.nodes == 1 { "" } else { "s" }
