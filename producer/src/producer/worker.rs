@@ -35,7 +35,7 @@ pub(super) fn run(driver: Driver, queue: &Queue, max_block_ns: u64) {
         flushes: Vec::new(),
     };
     let ended = worker.work();
-    worker.end(ended);
+    worker.end(&ended);
 }
 
 struct Worker<'a> {
@@ -233,9 +233,9 @@ impl Worker<'_> {
     }
 
     /// Everything gets its outcome, whatever ended the work.
-    fn end(&mut self, ended: Result<u64, Fatal>) {
+    fn end(&mut self, ended: &Result<u64, Fatal>) {
         let mut fatal = ended.as_ref().err().cloned();
-        if let Ok(deadline_ns) = ended {
+        if let Ok(deadline_ns) = *ended {
             // What waits for room or metadata still has until the deadline.
             while fatal.is_none() && monotonic_ns() < deadline_ns {
                 let give_up_ns = self.append_waiting(monotonic_ns());

@@ -168,7 +168,7 @@ impl Sender {
                 self.fatal = Some(Fatal::Refused {
                     code,
                     name: error_name(code),
-                })
+                });
             }
         }
     }
@@ -259,11 +259,14 @@ impl Sender {
     }
 
     fn connect_control(&mut self, now_ns: u64) {
-        let known = self.nodes.values().chain(&self.control.bootstrap);
         let count = self.nodes.len() + self.control.bootstrap.len();
-        let address = known
-            .cloned()
-            .nth(self.control.turn.checked_rem(count).unwrap_or(0));
+        let turn = self.control.turn.checked_rem(count).unwrap_or(0);
+        let address = self
+            .nodes
+            .values()
+            .chain(&self.control.bootstrap)
+            .nth(turn)
+            .cloned();
         if let Some(address) = address {
             self.links[0].address = address;
             self.connect(0, now_ns);

@@ -101,7 +101,7 @@ fn check(script: &mut Script) {
             match outcome {
                 Outcome::Acked => assert!(there, "LOST: record {id} was acked and is not in the log"),
                 Outcome::NotWritten => {
-                    assert!(!there, "record {id} is in the log, but was NOT_WRITTEN ({code})")
+                    assert!(!there, "record {id} is in the log, but was NOT_WRITTEN ({code})");
                 }
                 Outcome::Unknown => assert_ne!(code, 0),
             }
