@@ -38,6 +38,7 @@ use crate::process::Spawner;
 
 pub use self::admin::Leader;
 pub use self::node::NodeState;
+pub(crate) use self::ports::free as free_ports;
 
 /// How long a broker may take from its start to being in sync everywhere again.
 pub const BACK_BOUND: Duration = Duration::from_secs(60);

@@ -13,6 +13,7 @@ pub mod nemesis;
 pub mod process;
 pub mod procstat;
 pub mod sample;
+pub mod toxiproxy;
 pub mod sockets;
 
 pub use error::ChaosError;

@@ -1,0 +1,382 @@
+//! The network between clients and brokers, and what may go wrong there: one Toxiproxy, one proxy in front of every broker.
+//!
+//! ```text
+//! client ──► 127.0.0.1:listen  [ toxics: upstream ►, ◄ downstream ]  127.0.0.1:upstream ──► broker's CLIENT listener
+//!            what the broker advertises, so no client learns another way; who finds one is seen by [`bypasses`]
+//! ```
+//!
+//! **Silence** ([`Toxiproxy::partition`]) is the `timeout` toxic of 0 both ways: what is sent is swallowed, connections stay
+//! open, and new ones open too (a TCP connect to a proxy always succeeds) but stay unanswered. Requests already at the broker
+//! are carried out and their answers swallowed: the lost acknowledgement that idempotence is for. [`Toxiproxy::mend`] removes
+//! the toxics, which cuts the connections that they held; so nothing swallowed ever arrives late. A *close* passes through
+//! the silence. **Down** ([`Toxiproxy::down`]) closes the listener and its connections: refused.
+//!
+//! Every change is read back; a change that does not read back is an error and never counts as a fault.
+
+mod binary; // from PATH, from the cache, or built into it
+mod control; // the thread that talks to it, and the read-back
+mod http; // the thin client of our own
+mod metrics; // its counters
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use steadfast_verifier::timeline::Role;
+
+use self::control::Control;
+use crate::clock::{Deadline, now_ns, sleep};
+use crate::cluster::free_ports;
+use crate::error::ChaosError;
+use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
+use crate::sockets;
+
+pub use self::binary::{Binary, PROGRAM, VERSION, available, find_or_build};
+
+/// How long the server may take to answer after its start.
+const READY_BOUND: Duration = Duration::from_secs(10);
+/// How often another port is tried for it when somebody took the one chosen.
+const TRIES: u32 = 3;
+/// How long connections may take to go after their toxics were removed, and to be counted.
+const CUT_BOUND: Duration = Duration::from_secs(2);
+/// How often a wait looks again.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long the server gets for a clean stop.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// A proxy to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxySpec {
+    /// The broker behind it, counted from 1.
+    pub broker: u32,
+    /// Where clients connect: `127.0.0.1:port`, which the broker advertises.
+    pub listen: String,
+    /// The broker's own listener for clients: `127.0.0.1:port`.
+    pub upstream: String,
+}
+
+/// A running Toxiproxy with its proxies. Dropping it ends the process, and with it every connection through it.
+#[derive(Debug)]
+pub struct Toxiproxy {
+    control: Control,
+    proxies: Vec<ProxySpec>,
+    version: String,
+    /// Links silenced now.
+    silenced: Mutex<BTreeMap<u32, Before>>,
+    process: Mutex<Child>,
+}
+
+/// How a link was when the silence began.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    connections: usize,
+    swallowed: [u64; 2],
+}
+
+/// What a silence did, seen from outside it: the evidence that it bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bite {
+    /// Client connections through the proxy when the silence began.
+    pub connections_before: usize,
+    /// Connections open at its end and gone right after it.
+    pub connections_cut: usize,
+    /// Bytes that clients sent and no broker got. Counted by Toxiproxy as what went in and not out.
+    pub swallowed_to_broker: u64,
+    /// Bytes that the broker sent and no client got.
+    pub swallowed_to_client: u64,
+}
+
+impl Toxiproxy {
+    /// Starts the server (log in `logs/toxiproxy.log`) and creates the proxies. The brokers need not run yet. On any error
+    /// nothing is left running.
+    pub fn start(
+        binary: &Binary,
+        proxies: &[ProxySpec],
+        logs: &Path,
+        spawner: &Spawner,
+    ) -> Result<Toxiproxy, ChaosError> {
+        let (server, process) = serve(binary, logs, spawner)?;
+        let control = Control::start(server)?;
+        let specs = proxies.to_vec();
+        control.ask("create the proxies", move |talk| talk.create(&specs))?;
+        Ok(Toxiproxy {
+            control,
+            proxies: proxies.to_vec(),
+            version: binary.version.clone(),
+            silenced: Mutex::default(),
+            process: Mutex::new(process),
+        })
+    }
+
+    /// Version of its Go module.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Role, name and pid, for samples.
+    pub fn process(&self) -> (Role, String, u32) {
+        let process = locked(&self.process);
+        (Role::Proxy, process.name.clone(), process.pid)
+    }
+
+    /// An error if the server died that nobody killed. Never waits.
+    pub fn check(&self) -> Result<(), ChaosError> {
+        match locked(&self.process).try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(died(&describe_status(status))),
+            Err(error) => Err(died(&error.to_string())),
+        }
+    }
+
+    /// Silences the link of clients to a broker, both ways. Returns when it reads back so.
+    pub fn partition(&self, broker: u32) -> Result<(), ChaosError> {
+        let spec = self.spec(broker)?;
+        let mut silenced = locked(&self.silenced);
+        if silenced.contains_key(&broker) {
+            return Err(ChaosError::Refused {
+                what: format!("the link to broker-{broker} is silent already"),
+                mend: "let one partition of a link end before the next begins".into(),
+            });
+        }
+        let connections = clients_of(port_of(&spec.listen))?.len();
+        let (name, same) = (spec.name(), spec.name());
+        let swallowed = self.control.ask("silence a link", move |talk| {
+            let swallowed = talk.swallowed(&name)?;
+            talk.silence(&name).map(|()| swallowed)
+        });
+        let swallowed = swallowed.inspect_err(|_| {
+            // Half a silence is none. That this fails too is no news.
+            let _second = self
+                .control
+                .ask("undo half a silence", move |talk| talk.restore(&same));
+        })?;
+        silenced.insert(
+            broker,
+            Before {
+                connections,
+                swallowed,
+            },
+        );
+        Ok(())
+    }
+
+    /// True while the link to a broker is silent.
+    pub fn is_partitioned(&self, broker: u32) -> bool {
+        locked(&self.silenced).contains_key(&broker)
+    }
+
+    /// Ends the silence of a link, waits until its connections are gone, and tells what it did; none when there was none.
+    pub fn mend(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
+        let spec = self.spec(broker)?;
+        let mut silenced = locked(&self.silenced);
+        let Some(before) = silenced.get(&broker).copied() else {
+            return Ok(None);
+        };
+        let held = clients_of(port_of(&spec.listen))?;
+        let name = spec.name();
+        self.control.ask("mend a link", move |talk| talk.restore(&name))?;
+        silenced.remove(&broker);
+        drop(silenced);
+        let deadline = Deadline::after(CUT_BOUND);
+        let gone = loop {
+            let still = clients_of(port_of(&spec.listen))?;
+            let gone = held.difference(&still).count();
+            if gone == held.len() || deadline.passed() {
+                break gone;
+            }
+            sleep(LOOK);
+        };
+        let swallowed = self.swallowed_since(spec, before)?;
+        Ok(Some(Bite {
+            connections_before: before.connections,
+            connections_cut: gone,
+            swallowed_to_broker: swallowed[0],
+            swallowed_to_client: swallowed[1],
+        }))
+    }
+
+    /// Closes the proxy of a broker: connections end, new ones are refused.
+    pub fn down(&self, broker: u32) -> Result<(), ChaosError> {
+        self.enable(broker, false)
+    }
+
+    /// Opens it again.
+    pub fn up(&self, broker: u32) -> Result<(), ChaosError> {
+        self.enable(broker, true)
+    }
+
+    /// Connections of process `pid` round the proxies, straight to a broker behind one; see [`bypasses`].
+    pub fn bypasses(&self, pid: u32) -> Result<Vec<String>, ChaosError> {
+        let upstreams: Vec<u16> = self.proxies.iter().map(|spec| port_of(&spec.upstream)).collect();
+        bypasses(pid, &upstreams)
+    }
+
+    /// Toxiproxy counts a connection when both its halves have ended, a moment after it is gone: read until it stands still.
+    fn swallowed_since(&self, spec: &ProxySpec, before: Before) -> Result<[u64; 2], ChaosError> {
+        let deadline = Deadline::after(CUT_BOUND);
+        let mut last = None;
+        loop {
+            let name = spec.name();
+            let now = self
+                .control
+                .ask("read its counters", move |talk| talk.swallowed(&name))?;
+            if last == Some(now) || deadline.passed() {
+                return Ok([0, 1].map(|i| now[i].saturating_sub(before.swallowed[i])));
+            }
+            last = Some(now);
+            sleep(5 * LOOK);
+        }
+    }
+
+    fn enable(&self, broker: u32, enabled: bool) -> Result<(), ChaosError> {
+        let name = self.spec(broker)?.name();
+        let what = if enabled { "open a link" } else { "close a link" };
+        self.control.ask(what, move |talk| talk.enable(&name, enabled))
+    }
+
+    fn spec(&self, broker: u32) -> Result<&ProxySpec, ChaosError> {
+        self.proxies
+            .iter()
+            .find(|spec| spec.broker == broker)
+            .ok_or_else(|| ChaosError::Refused {
+                what: format!("no proxy stands in front of broker-{broker}"),
+                mend: "name a broker of this cluster".into(),
+            })
+    }
+}
+
+impl Drop for Toxiproxy {
+    fn drop(&mut self) {
+        // What survives stands in the journal.
+        let _ended = locked(&self.process).terminate(STOP_GRACE);
+    }
+}
+
+impl ProxySpec {
+    pub(crate) fn name(&self) -> String {
+        format!("broker-{}", self.broker)
+    }
+}
+
+impl Bite {
+    /// True when the silence met somebody: a connection was cut, or something sent was swallowed.
+    pub fn bit(&self) -> bool {
+        self.connections_cut > 0 || self.swallowed_to_broker > 0 || self.swallowed_to_client > 0
+    }
+}
+
+impl fmt::Display for Bite {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bite {
+            connections_before,
+            connections_cut,
+            swallowed_to_broker,
+            swallowed_to_client,
+        } = self;
+        write!(
+            out,
+            "{connections_before} connections before, {connections_cut} cut; swallowed {swallowed_to_broker} bytes to the \
+             broker, {swallowed_to_client} to clients"
+        )
+    }
+}
+
+/// A server that answers, on a free port of its own.
+fn serve(binary: &Binary, logs: &Path, spawner: &Spawner) -> Result<(SocketAddr, Child), ChaosError> {
+    let log = logs.join("toxiproxy.log");
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        let port = free_ports(1, now_ns())?.first().copied().unwrap_or_default();
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut process = spawner.spawn(&ChildSpec {
+            name: "toxiproxy".into(),
+            program: Program::File(binary.path.clone()),
+            args: ["-host", "127.0.0.1", "-port", &port.to_string(), "-proxy-metrics"]
+                .map(Into::into)
+                .to_vec(),
+            // Its default writes several lines a connection.
+            env: vec![("LOG_LEVEL".into(), "info".into())],
+            cwd: None,
+            stdout: Output::File(log.clone()),
+            stderr: log.clone(),
+        })?;
+        let deadline = Deadline::after(READY_BOUND);
+        loop {
+            spawner.check_stop()?;
+            if let Some(status) = process.try_wait().map_err(ChaosError::io("wait for Toxiproxy"))? {
+                last = format!("ended ({})", describe_status(status));
+                break;
+            }
+            // Answered, and ours still runs: so it is ours that has the port.
+            let answered = http::request(server, "GET", "/version").is_ok_and(|(status, _)| status == 200);
+            if answered && process.try_wait().is_ok_and(|status| status.is_none()) {
+                return Ok((server, process));
+            }
+            if deadline.passed() {
+                last = format!("did not answer within {READY_BOUND:?}");
+                break;
+            }
+            sleep(LOOK);
+        }
+    }
+    Err(ChaosError::missing(
+        format!("Toxiproxy ({}) {last}", binary.path.display()),
+        format!(
+            "see its own words in {}; it takes version 2.5 or newer",
+            log.display()
+        ),
+    ))
+}
+
+/// Connections of process `pid` straight to one of `ports`, as `local port -> remote port`. The ports of brokers behind a
+/// proxy are to be met by the proxy alone: a connection of a client to one is a bypass, and voids the run. A process that
+/// has ended has none.
+pub fn bypasses(pid: u32, ports: &[u16]) -> Result<Vec<String>, ChaosError> {
+    let unreadable = || ChaosError::io(format!("look at the connections of process {pid}"));
+    let mut suspects = sockets::established().map_err(unreadable())?;
+    suspects.retain(|socket| ports.contains(&socket.remote_port));
+    if suspects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let own = match sockets::of_process(pid) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        found => found.map_err(unreadable())?,
+    };
+    let bypasses = suspects.iter().filter(|socket| own.contains(&socket.inode));
+    Ok(bypasses
+        .map(|socket| format!("{} -> {}", socket.local_port, socket.remote_port))
+        .collect())
+}
+
+/// The client ends (their ports) of all connections established to `port` on this machine.
+fn clients_of(port: u16) -> Result<BTreeSet<u16>, ChaosError> {
+    let connections = sockets::established().map_err(ChaosError::io("look at the connections of a proxy"))?;
+    let clients = connections.iter().filter(|socket| socket.remote_port == port);
+    Ok(clients.map(|socket| socket.local_port).collect())
+}
+
+fn died(how: &str) -> ChaosError {
+    ChaosError::admin(
+        "Toxiproxy",
+        format!("it ended by itself ({how}): every link is down"),
+    )
+}
+
+fn port_of(address: &str) -> u16 {
+    address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .unwrap_or_default()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "toxiproxy/tests.rs"]
+mod tests;
