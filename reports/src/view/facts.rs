@@ -1,7 +1,7 @@
 //! The plain tables: records, anomalies, faults, what disturbed the harness, the machine and its settings.
 
 use steadfast_verifier::environment::Environment;
-use steadfast_verifier::measurements::Measurements;
+use steadfast_verifier::measurements::{Disturbance, Measurements};
 use steadfast_verifier::verdict::{Records, Verdict};
 
 use super::names;
@@ -218,8 +218,16 @@ pub(super) fn faults(folder: &Folder, limits: Limits) -> (Vec<FaultRow>, usize) 
 }
 
 pub(super) fn quiet(measurements: &Measurements, limits: Limits) -> Vec<Quiet> {
-    let (kept, _) = limits.rows(&measurements.disturbance);
-    let row = |disturbance: &steadfast_verifier::measurements::Disturbance| Quiet {
+    let all = &measurements.disturbance;
+    let steady = all
+        .iter()
+        .find(|disturbance| disturbance.phase == "steady")
+        .map(|steady| steady.share);
+    // Without faults the steady phase is all there is after warm-up.
+    let twice = |d: &&Disturbance| d.phase == "all" && Some(d.share) == steady;
+    let told: Vec<&Disturbance> = all.iter().filter(|d| !twice(d)).collect();
+    let (kept, _) = limits.rows(&told);
+    let row = |disturbance: &&Disturbance| Quiet {
         phase: limits.short(&disturbance.phase),
         share: disturbance.share.map_or("not readable".to_owned(), |share| {
             number::with_unit(share, "ratio")

@@ -110,9 +110,9 @@ fn figure(
     marks: Vec<Limit>,
     limits: Limits,
 ) -> Figure {
-    // One record in a million is the sixth nine: what the count cannot fill is not drawn.
+    // A record in a million is the sixth nine: what the count cannot fill is not drawn.
     let count = curves.iter().map(|(_, _, curve)| curve.count).max().unwrap_or(0);
-    let nines = (count.max(1) as f64).log10().ceil().clamp(2.0, 6.0);
+    let nines = (count.max(1) as f64).log10().clamp(2.0, 6.0);
     let levels = curves
         .iter()
         .flat_map(|(_, _, curve)| curve.points.iter().map(|(_, ns)| *ns as f64));
