@@ -6,12 +6,25 @@
 //!              when          what          (before the client)                  + live progress
 //! ```
 
-pub mod generator; // what each record carries
-mod keys; // ... of it, key and per-key sequence
-mod poisson; // ... of them, the exponential gaps
-mod load; // one load from the first due record to the last outcome
-mod waking; // ... of it, when to wake and when to hand over
-mod live; // ... and what it can tell while it runs
+// The process: clocks, history, producer, progress.
+pub mod worker;
+
+// One load, from its first due record to its last outcome; of it: when to wake, and what it can tell while it runs.
+mod load;
+
+mod waking;
+
+mod live;
+
+// When each record is due; of it: the exponential gaps.
+pub mod schedule;
+
+mod poisson;
+
+// What each record carries; of it: key and per-key sequence.
+pub mod generator;
+
+mod keys;
+
+// Numbers that follow from (seed, stream, index).
 mod random;
-pub mod worker; // the process: clocks, history, producer, progress
-pub mod schedule; // when each record is due // numbers that follow from (seed, stream, index)
