@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use steadfast_verifier::environment::Setting;
@@ -35,6 +35,7 @@ use crate::clock::{Deadline, sleep};
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::Spawner;
+use crate::toxiproxy::{Bite, Toxiproxy};
 
 pub use self::admin::Leader;
 pub use self::node::NodeState;
@@ -92,6 +93,8 @@ pub struct Cluster {
     external_servers: Vec<String>,
     differences: Vec<Setting>,
     spawner: Spawner,
+    /// In front of every broker, when the spec says so.
+    proxy: Mutex<Option<Arc<Toxiproxy>>>,
     /// Set by [`Cluster::stop`]: a fault that is being mended meanwhile must not start a broker again.
     stopped: AtomicBool,
     /// Dropped after the nodes: fields drop in order.
@@ -157,10 +160,9 @@ impl Cluster {
 
     /// Role, name and pid of every process that runs now. Never waits.
     pub fn processes(&self) -> Vec<(Role, String, u32)> {
-        self.nodes
-            .iter()
-            .filter_map(|node| Some((Role::Broker, node.name.clone(), node.pid()?)))
-            .collect()
+        let node = |node: &Node| Some((Role::Broker, node.name.clone(), node.pid()?));
+        let proxy = self.proxy().map(|proxy| proxy.process());
+        self.nodes.iter().filter_map(node).chain(proxy).collect()
     }
 
     /// Every setting that differs from Kafka's default, with the reason.
@@ -168,11 +170,12 @@ impl Cluster {
         &self.differences
     }
 
-    /// An error if a broker died that nobody killed. Never waits.
+    /// An error if a broker or the proxy died that nobody killed. Never waits.
     pub fn check(&self) -> Result<(), ChaosError> {
         self.nodes
             .iter()
-            .try_for_each(|node| node.check_alive("during the run"))
+            .try_for_each(|node| node.check_alive("during the run"))?;
+        self.proxy().map_or(Ok(()), |proxy| proxy.check())
     }
 
     /// The leader of a partition now, as the first broker that answers knows it.
@@ -226,6 +229,12 @@ impl Cluster {
     pub(crate) fn answers(&self, broker: u32, bound: Duration) -> Result<(), String> {
         let node = self.node(broker).map_err(|error| error.to_string())?;
         admin::probe(&node.admin_server(), bound)
+    }
+
+    /// As [`Cluster::answers`], on the way that clients take: through the proxy, when there is one.
+    pub(crate) fn answers_clients(&self, broker: u32, bound: Duration) -> Result<(), String> {
+        let node = self.node(broker).map_err(|error| error.to_string())?;
+        admin::probe(&node.client_server(), bound)
     }
 
     /// Waits until a broker is unfenced and in the ISR of every partition that it has a replica of.
@@ -289,6 +298,22 @@ impl Cluster {
         Ok(status)
     }
 
+    /// Silences clients and a broker to each other, both ways. Returns when the proxy reads back so.
+    pub fn partition(&self, broker: u32) -> Result<(), ChaosError> {
+        self.needs_proxy()?.partition(broker)
+    }
+
+    /// Ends the silence and tells what it did; none when there was none.
+    pub fn reconnect(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
+        self.needs_proxy()?.mend(broker)
+    }
+
+    /// Connections of the process `pid` that go round the proxies, for people; empty where there is no proxy.
+    /// One is enough to void a run: that client did not feel the faults of the network.
+    pub fn bypasses(&self, pid: u32) -> Result<Vec<String>, ChaosError> {
+        self.proxy().map_or(Ok(Vec::new()), |proxy| proxy.bypasses(pid))
+    }
+
     /// The state letter of `/proc/PID/stat` of a broker's process (`T` = stopped); none when it is down.
     pub fn process_state(&self, broker: u32) -> Option<char> {
         self.node(broker).ok()?.process_state()
@@ -311,6 +336,7 @@ impl Cluster {
             // What does not end here ends with the node's drop, and else stands in the journal.
             let _ended_already = node.stop(deadline.left());
         }
+        *self.proxy.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.data() = None;
     }
 
@@ -320,6 +346,17 @@ impl Cluster {
             .as_mut()
             .map_or(Ok(()), TemporaryDirectory::keep)
             .map_err(ChaosError::io("keep the brokers' data"))
+    }
+
+    fn proxy(&self) -> Option<Arc<Toxiproxy>> {
+        self.proxy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn needs_proxy(&self) -> Result<Arc<Toxiproxy>, ChaosError> {
+        self.proxy().ok_or_else(|| ChaosError::Refused {
+            what: "a fault of the network, but no proxy stands in front of the brokers".into(),
+            mend: "start the cluster with proxies".into(),
+        })
     }
 
     fn data(&self) -> MutexGuard<'_, Option<TemporaryDirectory>> {

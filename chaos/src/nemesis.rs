@@ -9,6 +9,7 @@
 //! with CLOCK_MONOTONIC. Dropping the nemesis wakes every sleeper: what is hurt is mended, what has not begun never does.
 
 mod mend; // the guard: whoever hurts a broker holds one
+mod partition; // silence between clients and a broker
 mod strike; // kill, pause, restart
 
 use std::fs::{File, OpenOptions};

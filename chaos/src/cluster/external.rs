@@ -36,6 +36,7 @@ pub(super) fn take(servers: &[String], allow_remote: bool, spawner: &Spawner) ->
         external_servers: servers.to_vec(),
         differences: Vec::new(),
         spawner: spawner.clone(),
+        proxy: Mutex::new(None),
         stopped: AtomicBool::new(false),
         data: Mutex::new(None),
     })

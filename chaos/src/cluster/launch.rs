@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,6 +19,7 @@ use crate::clock::{Deadline, now_ns, sleep};
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
+use crate::toxiproxy::{self, Binary, ProxySpec, Toxiproxy};
 
 /// How long all brokers together may take from their start to knowing each other.
 const READY_BOUND: Duration = Duration::from_secs(120);
@@ -51,10 +52,16 @@ pub(super) fn start(
     fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
     let home = kafka::locate(&spec.version)?;
     let java = java::check(spawner, &logs)?;
+    let toxiproxy = if spec.proxied {
+        Some(toxiproxy::find_or_build(spawner, progress)?)
+    } else {
+        None
+    };
     let mut tries = 1;
     loop {
         let site = Site::prepare(spec, &run_dir, &logs, &home, &java, spawner)?;
-        match site.launch(spec, spawner, progress) {
+        let toxiproxy = toxiproxy.as_ref();
+        match site.launch(spec, toxiproxy, spawner, progress) {
             Err((_, true)) if tries < PORT_TRIES => {
                 progress("a port was taken meanwhile: starting again on others");
                 tries += 1;
@@ -124,6 +131,7 @@ impl<'a> Site<'a> {
     fn launch(
         self,
         spec: &ClusterSpec,
+        toxiproxy: Option<&Binary>,
         spawner: &Spawner,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Cluster, (Box<ChaosError>, bool)> {
@@ -134,6 +142,11 @@ impl<'a> Site<'a> {
             self.home.version
         ));
         self.format(spawner).map_err(|error| (Box::new(error), false))?;
+        let proxy = toxiproxy.map(|binary| self.proxy(binary, spawner)).transpose();
+        let proxy = proxy.map_err(|error| {
+            let port_taken = error.to_string().contains("address already in use");
+            (Box::new(error), port_taken)
+        })?;
         let nodes: Vec<Node> = self
             .plans
             .iter()
@@ -150,6 +163,7 @@ impl<'a> Site<'a> {
             external_servers: Vec::new(),
             differences,
             spawner: spawner.clone(),
+            proxy: Mutex::new(proxy),
             stopped: AtomicBool::new(false),
             data: Mutex::new(Some(self.data)),
         };
@@ -164,6 +178,19 @@ impl<'a> Site<'a> {
             nodes_in_words(&self.plans)
         ));
         Ok(cluster)
+    }
+
+    /// Before the brokers, so that the ports they advertise are held from the start.
+    fn proxy(&self, binary: &Binary, spawner: &Spawner) -> Result<Arc<Toxiproxy>, ChaosError> {
+        let brokers = self.plans.iter().filter(|node| node.role.is_broker());
+        let proxies: Vec<ProxySpec> = brokers
+            .map(|node| ProxySpec {
+                broker: node.id,
+                listen: format!("127.0.0.1:{}", node.advertised_port),
+                upstream: format!("127.0.0.1:{}", node.client_port),
+            })
+            .collect();
+        Toxiproxy::start(binary, &proxies, self.logs, spawner).map(Arc::new)
     }
 
     /// One short JVM per node, side by side.

@@ -2,18 +2,23 @@ use std::process::{Child, Command};
 
 use super::*;
 
-/// A process that a dead runner might have left: it carries the name of journal `1-1-0`.
+/// A process that a dead runner might have left: it carries the name of a journal.
 struct Leftover(Child);
 
 impl Leftover {
     fn start(journal_name: &str) -> Leftover {
-        Leftover(
-            Command::new("/bin/sleep")
-                .arg("1000")
-                .env(JOURNAL_VARIABLE, journal_name)
-                .spawn()
-                .unwrap(),
-        )
+        let mut sleep = Command::new("/bin/sleep");
+        let child = sleep
+            .arg("1000")
+            .env(JOURNAL_VARIABLE, journal_name)
+            .spawn()
+            .unwrap();
+        // Until its exec is over it still shows the environment of this process, or none.
+        let deadline = Deadline::after(GONE_BOUND);
+        while !procstat::has_variable(child.id(), JOURNAL_VARIABLE, journal_name) {
+            assert!(!deadline.passed());
+        }
+        Leftover(child)
     }
 
     fn start_time(&self) -> u64 {
@@ -46,9 +51,18 @@ fn write_journal(directory: &Path, runner: (u32, u64), boot_id: &str, rest: &[En
         .iter()
         .map(|entry| serde_json::to_string(entry).unwrap())
         .collect();
-    let path = directory.join("1-1-0.jsonl");
+    let path = directory.join(format!("{}.jsonl", journal_name(directory)));
     fs::write(&path, lines.join("\n") + "\n").unwrap();
     path
+}
+
+/// One per test: `heal` looks for its journal's name among all processes, those of the other tests too.
+fn journal_name(directory: &Path) -> String {
+    format!(
+        "test-{}-{}",
+        std::process::id(),
+        directory.file_name().unwrap().to_string_lossy()
+    )
 }
 
 /// Pid 1 is alive everywhere, but not with this start time.
@@ -57,7 +71,7 @@ const DEAD: (u32, u64) = (1, u64::MAX);
 #[test]
 fn what_a_dead_runner_left_is_killed_and_the_journal_goes() {
     let home = tempfile::tempdir().unwrap();
-    let name = format!("1-1-{}", std::process::id());
+    let name = journal_name(home.path());
     let mut child = Leftover::start(&name);
     let mut descendant = Leftover::start(&name);
     let data = home.path().join("data");
@@ -71,8 +85,7 @@ fn what_a_dead_runner_left_is_killed_and_the_journal_goes() {
         },
         Entry::Directory { path: data.clone() },
     ];
-    let path = write_journal(home.path(), DEAD, &journal::boot_id().unwrap(), &entries);
-    fs::rename(path, home.path().join(format!("{name}.jsonl"))).unwrap();
+    write_journal(home.path(), DEAD, &journal::boot_id().unwrap(), &entries);
 
     let healed = heal_in(home.path()).unwrap();
     assert!(
@@ -120,7 +133,7 @@ fn a_reused_pid_is_spared() {
 #[test]
 fn a_live_runners_children_are_left_alone() {
     let home = tempfile::tempdir().unwrap();
-    let mut child = Leftover::start("1-1-0");
+    let mut child = Leftover::start(&journal_name(home.path()));
     // Somebody who lives, and is not this process, whose own journal would be passed over in silence.
     let lives = Leftover::start("another-journal");
     let own = lives.0.id();
@@ -141,7 +154,7 @@ fn a_live_runners_children_are_left_alone() {
 #[test]
 fn after_a_reboot_only_directories_are_mended() {
     let home = tempfile::tempdir().unwrap();
-    let mut innocent = Leftover::start("1-1-0");
+    let mut innocent = Leftover::start(&journal_name(home.path()));
     let entries = [Entry::Child {
         name: "a".into(),
         pid: innocent.0.id(),

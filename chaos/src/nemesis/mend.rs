@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::error::ChaosError;
+use crate::toxiproxy::Bite;
 
 /// What was done to a broker and is to be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub(super) enum Hurt {
     Down,
     /// Its process is stopped.
     Paused,
+    /// Its proxy is silent.
+    Silenced,
 }
 
 /// Made *before* the hurt, so that no moment is unguarded.
@@ -31,17 +34,18 @@ impl<'a> Mend<'a> {
         }
     }
 
-    /// Undoes the hurt. Being in sync again takes longer and is waited for elsewhere.
-    pub(super) fn mend(mut self) -> Result<(), ChaosError> {
+    /// Undoes the hurt; of a silence it tells what that did. Being in sync again takes longer and is waited for elsewhere.
+    pub(super) fn mend(mut self) -> Result<Option<Bite>, ChaosError> {
         self.done = true;
         self.undo()
     }
 
-    fn undo(&self) -> Result<(), ChaosError> {
+    fn undo(&self) -> Result<Option<Bite>, ChaosError> {
         match self.hurt {
-            Hurt::Down if self.cluster.pid(self.broker).is_some() => Ok(()),
-            Hurt::Down => self.cluster.start_again(self.broker).map(drop),
-            Hurt::Paused => self.cluster.resume(self.broker),
+            Hurt::Down if self.cluster.pid(self.broker).is_some() => Ok(None),
+            Hurt::Down => self.cluster.start_again(self.broker).map(|_pid| None),
+            Hurt::Paused => self.cluster.resume(self.broker).map(|()| None),
+            Hurt::Silenced => self.cluster.reconnect(self.broker),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mend::{Hurt, Mend};
-use super::{Aim, Stage, nanos};
+use super::{Aim, Stage, nanos, partition};
 use crate::clock::now_ns;
 use crate::cluster::BACK_BOUND;
 use crate::error::ChaosError;
@@ -27,13 +27,7 @@ pub(super) fn strike(stage: &Stage, fault: &PlannedFault, begin_ns: u64) -> Resu
             Action::Kill => kill(stage, fault, aim, end_ns)?,
             Action::Pause => pause(stage, fault, aim, end_ns)?,
             Action::Restart => restart(stage, fault, aim, end_ns)?,
-            Action::Partition => {
-                let (what, mend) = (
-                    "a partition without a proxy in front of the brokers".into(),
-                    "leave it out".into(),
-                );
-                return Err(ChaosError::Refused { what, mend });
-            }
+            Action::Partition => partition::partition(stage, fault, aim, end_ns)?,
         }
         if fault.action != Action::Partition {
             stage.cluster.wait_until_in_sync(aim.broker, BACK_BOUND)?;

@@ -95,18 +95,12 @@ fn a_child_has_its_own_group_the_death_signal_and_the_journals_name() {
         .parse()
         .unwrap();
     assert_eq!(group, child.pid);
-    assert!(procstat::has_variable(
-        grandchild,
-        JOURNAL_VARIABLE,
-        spawner.journal().name()
-    ));
+    // In the midst of its exec a process shows no environment.
+    let named = || procstat::has_variable(grandchild, JOURNAL_VARIABLE, spawner.journal().name());
+    assert!(soon(named), "it carries the journal's name");
     assert_eq!(describe_status(child.kill().unwrap()), "signal 9");
-    let deadline = Deadline::after(SOON);
     let gone = || procstat::stat(grandchild).is_none_or(|stat| stat.state == 'Z');
-    while !gone() && !deadline.passed() {
-        clock::sleep(Duration::from_millis(5));
-    }
-    assert!(gone(), "the whole group goes");
+    assert!(soon(gone), "the whole group goes");
 }
 
 #[test]
@@ -210,9 +204,17 @@ fn the_journal_is_empty_again_after_the_last_child() {
 }
 
 fn wait_for_comm(child: &Child, comm: &str) {
+    assert!(
+        soon(|| procstat::stat(child.pid).unwrap().comm == comm),
+        "{comm} never came up"
+    );
+}
+
+/// Looks until it holds; false when it does not within [`SOON`].
+fn soon(holds: impl Fn() -> bool) -> bool {
     let deadline = Deadline::after(SOON);
-    while procstat::stat(child.pid).unwrap().comm != comm {
-        assert!(!deadline.passed(), "{comm} never came up");
+    while !holds() && !deadline.passed() {
         clock::sleep(Duration::from_millis(2));
     }
+    holds()
 }

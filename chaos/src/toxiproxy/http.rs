@@ -17,7 +17,8 @@ pub(super) fn request(server: SocketAddr, method: &str, path: &str) -> io::Resul
     let deadline = Deadline::after(REQUEST_BOUND);
     let mut stream = TcpStream::connect_timeout(&server, REQUEST_BOUND)?;
     stream.set_write_timeout(Some(REQUEST_BOUND))?;
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {server}\r\n\r\n")?;
+    // In one piece: the server may answer, and close, before a second one arrives.
+    stream.write_all(format!("{method} {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
