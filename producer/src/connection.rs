@@ -21,10 +21,18 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 const SLICES: usize = 64;
 const SIZE_BYTES: usize = 4;
 
+/// `send.buffer.bytes` and `receive.buffer.bytes`; `None` leaves them to the system.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Buffers {
+    pub(crate) send_bytes: Option<usize>,
+    pub(crate) receive_bytes: Option<usize>,
+}
+
 pub(crate) struct Connection {
     socket: OwnedFd,
     /// Addresses not tried yet.
     others: VecDeque<SocketAddr>,
+    buffers: Buffers,
     open: bool,
     /// Frames not written in full, and how much of the first is.
     out: VecDeque<Frame>,
@@ -39,12 +47,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Begins to connect to the first address that can be tried at all.
-    pub(crate) fn begin(addresses: Vec<SocketAddr>) -> io::Result<Connection> {
+    pub(crate) fn begin(addresses: Vec<SocketAddr>, buffers: Buffers) -> io::Result<Connection> {
         let mut others = VecDeque::from(addresses);
-        let socket = connect_any(&mut others)?;
+        let socket = connect_any(&mut others, buffers)?;
         Ok(Connection {
             socket,
             others,
+            buffers,
             open: false,
             out: VecDeque::new(),
             written: 0,
@@ -73,7 +82,7 @@ impl Connection {
                 if self.others.is_empty() {
                     return Err(refused.into());
                 }
-                self.socket = connect_any(&mut self.others)?;
+                self.socket = connect_any(&mut self.others, self.buffers)?;
                 self.watches_write = false;
                 Ok(false)
             }
@@ -189,10 +198,10 @@ impl AsFd for Connection {
     }
 }
 
-fn connect_any(addresses: &mut VecDeque<SocketAddr>) -> io::Result<OwnedFd> {
+fn connect_any(addresses: &mut VecDeque<SocketAddr>, buffers: Buffers) -> io::Result<OwnedFd> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     while let Some(address) = addresses.pop_front() {
-        match connect(address) {
+        match connect(address, buffers) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
@@ -200,7 +209,7 @@ fn connect_any(addresses: &mut VecDeque<SocketAddr>) -> io::Result<OwnedFd> {
     Err(last)
 }
 
-fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
+fn connect(address: SocketAddr, buffers: Buffers) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -208,6 +217,13 @@ fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
     };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    // Before the connection is made: the window scale is agreed on with the first packets.
+    if let Some(bytes) = buffers.send_bytes {
+        sockopt::set_socket_send_buffer_size(&socket, bytes)?;
+    }
+    if let Some(bytes) = buffers.receive_bytes {
+        sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+    }
     match rustix::net::connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket),
         Err(error) => Err(error.into()),

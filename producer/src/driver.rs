@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use crate::clock::monotonic_ns;
 use crate::config::ProducerConfig;
-use crate::connection::Connection;
+use crate::connection::{Buffers, Connection};
 use crate::error::{AppendError, Fatal, error_name};
 use crate::metrics::Metrics;
 use crate::record::{Completion, Record, TopicHandle};
@@ -53,6 +53,7 @@ pub struct Driver {
     resolver: Resolver,
     waker: Arc<Waker>,
     next_ticket: u64,
+    buffers: Buffers,
 }
 
 #[derive(Default)]
@@ -91,6 +92,10 @@ impl Driver {
             resolver: Resolver::new(Arc::clone(&waker)),
             waker,
             next_ticket: 0,
+            buffers: Buffers {
+                send_bytes: config.send_buffer_bytes,
+                receive_bytes: config.receive_buffer_bytes,
+            },
         })
     }
 
@@ -314,10 +319,12 @@ impl Driver {
     }
 
     fn begin(&mut self, link: LinkId, addresses: io::Result<Vec<std::net::SocketAddr>>, now_ns: u64) {
-        let begun = addresses.and_then(Connection::begin).and_then(|connection| {
-            epoll::add(&self.epoll, &connection, link_data(link), epoll::EventFlags::OUT)?;
-            Ok(connection)
-        });
+        let begun = addresses
+            .and_then(|addresses| Connection::begin(addresses, self.buffers))
+            .and_then(|connection| {
+                epoll::add(&self.epoll, &connection, link_data(link), epoll::EventFlags::OUT)?;
+                Ok(connection)
+            });
         match begun {
             Ok(mut connection) => {
                 connection.watches_write = true;
@@ -441,3 +448,6 @@ fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
         (a, b) => a.or(b),
     }
 }
+
+#[cfg(test)]
+mod tests;

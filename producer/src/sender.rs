@@ -246,7 +246,11 @@ impl Sender {
             } else {
                 self.settings.max_in_flight
             };
+            let idle_ns = link
+                .idle_ns(self.settings.connections_max_idle_ns)
+                .unwrap_or(u64::MAX);
             link.wakeup_ns(slots, self.settings.request_timeout_ns)
+                .min(idle_ns)
         });
         let timer = self.timers.peek().map_or(u64::MAX, |Reverse((at_ns, _))| *at_ns);
         let expiry = if self.outcomes.pending() > 0 {

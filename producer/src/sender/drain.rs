@@ -174,6 +174,7 @@ impl Sender {
         });
         let encoded = frame.glue.encode(&head, parts);
         self.metrics.request_total += 1;
+        self.links[index].used_ns = now_ns;
         self.links[index].in_flight.push_back(InFlight {
             correlation,
             sent_ns: now_ns,

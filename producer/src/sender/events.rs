@@ -20,6 +20,7 @@ impl Sender {
         let index = link.index();
         if matches!(self.links[index].state, State::Connecting(_)) {
             self.links[index].state = State::Handshaking;
+            self.links[index].used_ns = now_ns;
             self.metrics.connection_creation_total += 1;
             self.ask(
                 index,
@@ -110,6 +111,16 @@ impl Sender {
                 );
             }
             let link = &self.links[index];
+            if link
+                .idle_ns(self.settings.connections_max_idle_ns)
+                .is_some_and(|at_ns| now_ns >= at_ns)
+            {
+                self.actions.push_back(Action::Close {
+                    link: LinkId::from_index(index),
+                });
+                self.disconnected(LinkId::from_index(index), "idle", now_ns);
+            }
+            let link = &self.links[index];
             if index > 0 && link.state == State::Idle && link.needed() && link.not_before_ns <= now_ns {
                 self.connect(index, now_ns);
             }
@@ -166,6 +177,7 @@ impl Sender {
         };
         match encode(version, correlation, &self.settings.client_id) {
             Some(frame) => {
+                self.links[index].used_ns = now_ns;
                 self.metrics.request_total += 1;
                 self.metrics.outgoing_byte_total += frame.len() as u64;
                 self.links[index].in_flight.push_back(InFlight {

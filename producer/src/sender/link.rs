@@ -90,6 +90,8 @@ pub(crate) struct Link {
     /// Set while it should be connected although nothing waits.
     pub(crate) wanted: bool,
     next_correlation: i32,
+    /// When a request was last sent or the connection made: `connections.max.idle.ms` counts from here.
+    pub(crate) used_ns: u64,
     /// The broker has muted us until then (A17, KIP-219).
     pub(crate) throttled_until_ns: u64,
     /// Connecting again waits until then.
@@ -111,6 +113,7 @@ impl Link {
             in_flight: VecDeque::new(),
             wanted: true,
             next_correlation: 0,
+            used_ns: 0,
             throttled_until_ns: 0,
             not_before_ns: 0,
             failures: 0,
@@ -138,7 +141,14 @@ impl Link {
         self.wanted || !self.ready.is_empty()
     }
 
-    /// When this link wants to be looked at, apart from its answers.
+    /// When nothing is asked and nothing waits: the time at which it counts as idle.
+    pub(crate) fn idle_ns(&self, max_idle_ns: u64) -> Option<u64> {
+        let unused =
+            matches!(self.state, State::Ready(_)) && self.in_flight.is_empty() && self.ready.is_empty();
+        unused.then(|| self.used_ns.saturating_add(max_idle_ns))
+    }
+
+    /// When this link wants to be looked at, apart from its answers and from being idle.
     pub(crate) fn wakeup_ns(&self, max_in_flight: usize, request_timeout_ns: u64) -> u64 {
         let timeout = self
             .in_flight

@@ -168,7 +168,8 @@ impl Sender {
         while partitions.len() < told {
             let place = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
             partitions.push(u32::try_from(self.partitions.len()).unwrap_or(u32::MAX));
-            self.partitions.push(Partition::new(handle, place));
+            self.partitions
+                .push(Partition::new(handle, place, self.settings.retries));
             sticky.release();
         }
     }

@@ -59,6 +59,8 @@ struct Sent {
     reported: bool,
     /// Sent again after CORRUPT_MESSAGE; a second one stops the partition.
     corrupt: bool,
+    /// Answers that it was not written: `retries` bounds them.
+    refusals: u32,
 }
 
 impl Sent {
@@ -157,10 +159,12 @@ pub(crate) struct Partition {
     head_refused: bool,
     attempts: u32,
     retry_at_ns: u64,
+    /// `retries`: how often a batch that is NOT_WRITTEN is sent again.
+    retries: u32,
 }
 
 impl Partition {
-    pub(crate) fn new(topic: TopicHandle, index: i32) -> Partition {
+    pub(crate) fn new(topic: TopicHandle, index: i32, retries: u32) -> Partition {
         Partition {
             topic,
             index,
@@ -181,6 +185,7 @@ impl Partition {
             head_refused: false,
             attempts: 0,
             retry_at_ns: 0,
+            retries,
         }
     }
 
@@ -268,6 +273,7 @@ impl Partition {
             on_wire: true,
             reported: false,
             corrupt: false,
+            refusals: 0,
         });
         self.on_wire += 1;
         self.wire_node = self.leader;

@@ -24,6 +24,9 @@ pub(super) struct Settings {
     /// Doubles with each failure (KIP-601).
     pub(super) connection_setup_timeout: Backoff,
     pub(super) metadata_max_age_ns: u64,
+    pub(super) retries: u32,
+    /// `u64::MAX` = never.
+    pub(super) connections_max_idle_ns: u64,
     pub(super) retry_backoff: Backoff,
     pub(super) reconnect_backoff: Backoff,
     pub(super) ignore_keys: bool,
@@ -56,6 +59,8 @@ impl Settings {
                 max_ns: config.connection_setup_timeout_max_ns,
             },
             metadata_max_age_ns: config.metadata_max_age_ns,
+            retries: config.retries,
+            connections_max_idle_ns: config.connections_max_idle_ns.unwrap_or(u64::MAX),
             retry_backoff: Backoff {
                 first_ns: config.retry_backoff_ns,
                 max_ns: config.retry_backoff_max_ns,

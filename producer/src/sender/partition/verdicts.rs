@@ -38,7 +38,15 @@ impl Partition {
         }
         let sent = &mut self.unacked[i];
         match verdict {
-            Verdict::Written(_) | Verdict::Refused => {}
+            Verdict::Written(_) => {}
+            Verdict::Refused => {
+                sent.refusals += 1;
+                // Only what is NOT_WRITTEN may be given up; a probe has to be told first.
+                let given_up = sent.fate == Fate::NotWritten && sent.refusals > self.retries;
+                if given_up && self.mode == Mode::OneByOne {
+                    self.reject(i, code, cx);
+                }
+            }
             Verdict::Unknown => sent.fate = Fate::Unknown,
             Verdict::Corrupt if !sent.corrupt => sent.corrupt = true,
             Verdict::Corrupt | Verdict::StopNotWritten => self.stop(code, cx),
@@ -106,6 +114,7 @@ impl Partition {
                 on_wire: false,
                 reported: whole.reported,
                 corrupt: false,
+                refusals: 0,
             };
             self.unacked.insert(i + n, piece);
         }

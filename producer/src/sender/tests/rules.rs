@@ -258,6 +258,20 @@ fn a13_behind_a_rejected_batch_the_others_are_numbered_on() {
 }
 
 #[test]
+fn a13_the_numbers_of_a_rejected_batch_are_given_to_the_next() {
+    let mut script = pipelined(&[]);
+    script.faults.push_back(Fault::Refuse { which: 0, code: 87 });
+    append(&mut script, 0, 1, 3);
+    script.run_for(1000 * MS);
+    append(&mut script, 0, 4, 2);
+    script.run_for(1000 * MS);
+    assert_eq!(script.logs[0].entries.last().unwrap().stamp.base_sequence, 1);
+    assert_eq!(outcomes(&script, Outcome::NotWritten), 3);
+    assert_eq!(outcomes(&script, Outcome::Acked), 3);
+    check(&mut script);
+}
+
+#[test]
 fn a14_numbers_that_a_late_copy_may_still_bear_are_left_behind_with_their_epoch() {
     let mut script = pipelined(&[]);
     // The first is refused for now, the second's connection is cut; then the first is rejected for good.
@@ -509,4 +523,34 @@ fn record(value: &[u8]) -> Record<'_> {
         headers: &[],
         timestamp_ms: 0,
     }
+}
+
+#[test]
+fn retries_bound_what_is_not_written_and_never_what_is_unknown() {
+    let mut script = pipelined(&[("retries", "2")]);
+    script.faults.extend([Fault::Refuse { which: 0, code: 19 }; 3]);
+    append(&mut script, 0, 1, 2);
+    script.run_for(3000 * MS);
+    assert_eq!(outcomes(&script, Outcome::NotWritten), 2);
+    script.faults.extend([Fault::CutAfter; 5]);
+    append(&mut script, 0, 3, 2);
+    script.run_for(20_000 * MS);
+    assert_eq!(outcomes(&script, Outcome::Acked), 3);
+    check(&mut script);
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_made_again_when_needed() {
+    let mut script = pipelined(&[("connections.max.idle.ms", "5000")]);
+    let made = script.sender.metrics().connection_creation_total;
+    script.run_for(20_000 * MS);
+    assert_eq!(
+        script.sender.metrics().connection_creation_total,
+        made,
+        "nothing needs it"
+    );
+    append(&mut script, 0, 1, 1);
+    script.run_for(10 * MS);
+    assert_eq!(script.sender.metrics().connection_creation_total, made + 1);
+    all_acked(&mut script, 2);
 }
