@@ -10,32 +10,32 @@
 //! A [`Cluster`] is shared by reference: every node has its own lock, so sampling never waits for a fault under way.
 
 mod admin; // metadata, topics, settings over the ADMIN listener
-mod external; // somebody else's brokers
+pub(crate) mod external; // somebody else's brokers
 mod fetch; // jars by Maven
+mod hurt; // kill, pause, partition
 pub mod java; // finding Java, and a broker's JVM
 pub mod kafka; // where jars are
 mod launch; // from a spec to running brokers
 mod node; // one broker process
 mod ports; // free ones
 mod settings; // server.properties and its differences
+mod watch; // leaders, replicas in sync
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::timeline::Role;
-use steadfast_wire::admin::Metadata;
 
 use self::node::Node;
-use crate::clock::{Deadline, sleep};
+use crate::clock::Deadline;
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::Spawner;
-use crate::toxiproxy::{Bite, Toxiproxy};
+use crate::toxiproxy::Toxiproxy;
 
 pub use self::admin::Leader;
 pub use self::node::NodeState;
@@ -47,8 +47,6 @@ pub const BACK_BOUND: Duration = Duration::from_secs(60);
 const TOPICS_BOUND: Duration = Duration::from_secs(15);
 /// How long brokers get for a clean stop at the end of a run.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// How long a broker gets for a clean stop in a restart: it hands its leaders over and flushes.
-const RESTART_GRACE: Duration = Duration::from_secs(30);
 /// How often a wait looks again.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -178,152 +176,6 @@ impl Cluster {
         self.proxy().map_or(Ok(()), |proxy| proxy.check())
     }
 
-    /// The leader of a partition now, as the first broker that answers knows it.
-    pub fn leader(&self, topic: &str, partition: u32) -> Result<Leader, ChaosError> {
-        let what = || format!("find the leader of {topic}-{partition}");
-        let view = self
-            .view(Some(topic))
-            .map_err(|reason| ChaosError::admin(what(), reason))?;
-        let state = i32::try_from(partition)
-            .ok()
-            .and_then(|partition| view.partition(topic, partition));
-        let found = state.and_then(|state| {
-            Some(Leader {
-                broker: state.leader.try_into().ok()?,
-                epoch: state.leader_epoch,
-            })
-        });
-        found.ok_or_else(|| ChaosError::admin(what(), "it has none"))
-    }
-
-    /// Ids of all brokers that we run.
-    pub fn broker_ids(&self) -> Vec<u32> {
-        self.brokers().map(|node| node.plan.id).collect()
-    }
-
-    /// Some partition of a topic of the run that this broker leads now: its election shows that the broker was hit.
-    /// None when it leads none.
-    pub(crate) fn led_by(&self, broker: u32) -> Result<Option<(String, u32, Leader)>, ChaosError> {
-        self.node(broker)?;
-        let what = || format!("find what broker-{broker} leads");
-        let view = self
-            .view(None)
-            .map_err(|reason| ChaosError::admin(what(), reason))?;
-        let topics = view.topics.iter().filter(|topic| !topic.name.starts_with("__"));
-        let mut all = topics.flat_map(|topic| topic.partitions.iter().map(move |state| (topic, state)));
-        let led = all.find(|(_, state)| u32::try_from(state.leader) == Ok(broker));
-        Ok(led.and_then(|(topic, state)| {
-            let partition = u32::try_from(state.partition).ok()?;
-            Some((
-                topic.name.clone(),
-                partition,
-                Leader {
-                    broker,
-                    epoch: state.leader_epoch,
-                },
-            ))
-        }))
-    }
-
-    /// Whether a broker answers a Metadata request on its ADMIN listener within the bound; the reason when it does not.
-    pub(crate) fn answers(&self, broker: u32, bound: Duration) -> Result<(), String> {
-        let node = self.node(broker).map_err(|error| error.to_string())?;
-        admin::probe(&node.admin_server(), bound)
-    }
-
-    /// As [`Cluster::answers`], on the way that clients take: through the proxy, when there is one.
-    pub(crate) fn answers_clients(&self, broker: u32, bound: Duration) -> Result<(), String> {
-        let node = self.node(broker).map_err(|error| error.to_string())?;
-        admin::probe(&node.client_server(), bound)
-    }
-
-    /// Waits until a broker is unfenced and in the ISR of every partition that it has a replica of.
-    pub fn wait_until_in_sync(&self, broker: u32, bound: Duration) -> Result<(), ChaosError> {
-        let name = format!("broker-{broker}");
-        self.until(&format!("wait until {name} is in sync"), bound, |view| {
-            let id = i32::try_from(broker).unwrap_or(-1);
-            if view.broker(id).is_none() {
-                return Err(format!("{name} is not registered"));
-            }
-            for topic in &view.topics {
-                let mut own = topic
-                    .partitions
-                    .iter()
-                    .filter(|state| state.replicas.contains(&id));
-                if let Some(state) = own.find(|state| !state.isr.contains(&id) || state.leader < 0) {
-                    return Err(format!("{}-{} lacks it in its ISR", topic.name, state.partition));
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// SIGKILL; the exit status is the evidence. Stays down until [`Cluster::start_again`].
-    pub fn kill(&self, broker: u32) -> Result<ExitStatus, ChaosError> {
-        self.node(broker)?.kill()
-    }
-
-    /// SIGTERM: Kafka hands its leaders over first (controlled shutdown). SIGKILL if it takes too long, and the status says so.
-    pub fn term(&self, broker: u32) -> Result<ExitStatus, ChaosError> {
-        self.node(broker)?.stop(RESTART_GRACE)
-    }
-
-    /// Starts a broker that is down, on its old ports and data. Returns the new pid at once:
-    /// see [`Cluster::wait_until_in_sync`].
-    pub fn start_again(&self, broker: u32) -> Result<u32, ChaosError> {
-        if self.stopped.load(Ordering::SeqCst) {
-            return Err(ChaosError::admin(
-                format!("start broker-{broker}"),
-                "the cluster has been stopped",
-            ));
-        }
-        self.node(broker)?.start()
-    }
-
-    /// SIGSTOP.
-    pub fn pause(&self, broker: u32) -> Result<(), ChaosError> {
-        self.node(broker)?.pause()
-    }
-
-    /// SIGCONT.
-    pub fn resume(&self, broker: u32) -> Result<(), ChaosError> {
-        self.node(broker)?.resume()
-    }
-
-    /// Clean stop, start, and back in every ISR.
-    pub fn restart(&self, broker: u32) -> Result<ExitStatus, ChaosError> {
-        let status = self.term(broker)?;
-        self.start_again(broker)?;
-        self.wait_until_in_sync(broker, BACK_BOUND)?;
-        Ok(status)
-    }
-
-    /// Silences clients and a broker to each other, both ways. Returns when the proxy reads back so.
-    pub fn partition(&self, broker: u32) -> Result<(), ChaosError> {
-        self.needs_proxy()?.partition(broker)
-    }
-
-    /// Ends the silence and tells what it did; none when there was none.
-    pub fn reconnect(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
-        self.needs_proxy()?.mend(broker)
-    }
-
-    /// Connections of the process `pid` that go round the proxies, for people; empty where there is no proxy.
-    /// One is enough to void a run: that client did not feel the faults of the network.
-    pub fn bypasses(&self, pid: u32) -> Result<Vec<String>, ChaosError> {
-        self.proxy().map_or(Ok(Vec::new()), |proxy| proxy.bypasses(pid))
-    }
-
-    /// The state letter of `/proc/PID/stat` of a broker's process (`T` = stopped); none when it is down.
-    pub fn process_state(&self, broker: u32) -> Option<char> {
-        self.node(broker).ok()?.process_state()
-    }
-
-    /// The pid of a broker's process; none when it is down.
-    pub fn pid(&self, broker: u32) -> Option<u32> {
-        self.node(broker).ok()?.pid()
-    }
-
     /// Ends every process, within bounds, and removes the data. An external cluster is left as it is.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
@@ -375,38 +227,6 @@ impl Cluster {
 
     pub(crate) fn brokers(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.plan.role.is_broker())
-    }
-
-    /// What the first broker knows that is up and answers.
-    pub(crate) fn view(&self, topic: Option<&str>) -> Result<Metadata, String> {
-        let up = self
-            .brokers()
-            .filter(|node| node.state() == NodeState::Up)
-            .map(Node::admin_server);
-        let servers: Vec<String> = up.chain(self.external_servers.iter().cloned()).collect();
-        admin::view(&servers, topic)
-    }
-
-    /// Looks at the cluster until `done` holds; the last reason why it did not becomes the error.
-    pub(crate) fn until(
-        &self,
-        what: &str,
-        bound: Duration,
-        mut done: impl FnMut(&Metadata) -> Result<(), String>,
-    ) -> Result<(), ChaosError> {
-        let deadline = Deadline::after(bound);
-        loop {
-            let reason = match self.view(None).and_then(|view| done(&view)) {
-                Ok(()) => return Ok(()),
-                Err(reason) => reason,
-            };
-            self.spawner.check_stop()?;
-            self.check()?;
-            if deadline.passed() {
-                return Err(ChaosError::admin(what, format!("not within {bound:?}: {reason}")));
-            }
-            sleep(LOOK);
-        }
     }
 
     fn servers(&self, of: impl Fn(&Node) -> String) -> Vec<String> {

@@ -28,7 +28,12 @@ pub(super) fn take(servers: &[String], allow_remote: bool, spawner: &Spawner) ->
         check_address(server, allow_remote)?;
     }
     reach(servers, spawner)?;
-    Ok(Cluster {
+    Ok(of(servers, spawner))
+}
+
+/// The cluster of these servers, whether they answer or not.
+pub(crate) fn of(servers: &[String], spawner: &Spawner) -> Cluster {
+    Cluster {
         kind: "external",
         version: "unknown".into(),
         java: String::new(),
@@ -39,7 +44,7 @@ pub(super) fn take(servers: &[String], allow_remote: bool, spawner: &Spawner) ->
         proxy: Mutex::new(None),
         stopped: AtomicBool::new(false),
         data: Mutex::new(None),
-    })
+    }
 }
 
 fn check_address(server: &str, allow_remote: bool) -> Result<(), ChaosError> {
