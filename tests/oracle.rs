@@ -35,7 +35,7 @@ fn same_count() -> Result<(), Failed> {
         "--out",
         &out.to_string_lossy(),
         "--set",
-        "workload.warmup=2s",
+        "workload.warmup=8s",
         "--set",
         "workload.duration=4s",
     ]);

@@ -103,16 +103,12 @@ fn write_twice(batches: &mut Vec<LogBatch>) {
     last.records.push(record);
 }
 
-/// Two neighbours in one partition change places. Each keeps its own bytes; only the offsets change hands.
+/// Two records of one partition, in two batches, change places. Each keeps its own bytes; only the offsets change hands.
 fn exchange(batches: &mut Vec<LogBatch>) {
-    let batch = batches
-        .iter_mut()
-        .find(|b| b.records.len() > 1)
-        .expect("a batch of two");
-    let (first, second) = (batch.records[0].offset, batch.records[1].offset);
-    batch.records.swap(0, 1);
-    batch.records[0].offset = first;
-    batch.records[1].offset = second;
+    let [first, second] = batches.get_disjoint_mut([0, 1]).expect("two batches");
+    let (a, b) = (&mut first.records[0], &mut second.records[0]);
+    std::mem::swap(a, b);
+    std::mem::swap(&mut a.offset, &mut b.offset);
 }
 
 fn rewrite(folder: &Path, change: fn(&mut Vec<LogBatch>)) -> Result<(), Failed> {

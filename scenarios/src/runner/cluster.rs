@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use steadfast_chaos::ChaosError;
-use steadfast_chaos::cluster::{Cluster, kafka};
+use steadfast_chaos::cluster::{Cluster, java, kafka};
 use steadfast_chaos::process::Spawner;
 use steadfast_verifier::environment::BrokerEnvironment;
 
@@ -80,6 +80,8 @@ impl Choice {
         let spec = scenario.cluster_spec();
         match self.kind {
             BrokerKind::Kafka => {
+                // Before a download that would be of no use without it.
+                java::find()?;
                 if kafka::available(&spec.version).is_none() {
                     kafka::fetch(&spec.version, spawner, progress)?;
                 }
