@@ -1,6 +1,7 @@
 //! The core driven by events alone, in virtual time: no socket, no clock, no runtime.
 
 mod answers;
+mod behaviour;
 mod log;
 mod properties;
 mod rules;
