@@ -65,7 +65,7 @@ pub enum ChaosError {
     #[error("interrupted")]
     Interrupted,
     /// A file, a directory or a signal.
-    #[error("{what}: {source}")]
+    #[error("{what}: {source}{}", io_mend(.source))]
     Io {
         /// What was tried.
         what: String,
@@ -96,6 +96,18 @@ impl ChaosError {
             what: what.into(),
             reason: reason.into(),
         }
+    }
+}
+
+fn io_mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull => {
+            "\n  mend: free disk space, or put the run folder on another disk with --out"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "\n  mend: give yourself the right to write there, or choose another place"
+        }
+        _ => "",
     }
 }
 
