@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::exit::Exit;
 use crate::runner::display::Display;
-use crate::runner::{self, summary};
+use crate::runner::{judging, summary};
 use crate::scenario;
 
 /// Judges, writes verdict and report anew, and ends with the verdict's own exit code.
@@ -17,7 +17,7 @@ pub(crate) fn run(directory: &Path, json: bool) -> Exit {
         }
     };
     let mut display = Display::new();
-    let judged = runner::judge_folder(&scenario, directory, &mut display);
+    let judged = judging::judge_folder(&scenario, directory, &mut display);
     display.done();
     match judged {
         Ok(done) => {

@@ -1,0 +1,68 @@
+//! From a finished load to a verdict: the log is read and sealed, then the folder alone is judged and drawn.
+
+use std::path::Path;
+use std::time::Duration;
+
+use steadfast_chaos::cluster::Cluster;
+use steadfast_verifier::environment::Environment;
+use steadfast_verifier::verdict;
+use steadfast_verifier::{judge, reader};
+
+use super::display::Display;
+use super::files::{append_step_summary, cannot_write, read_json};
+use super::{Done, RunError};
+use crate::scenario::Scenario;
+
+/// How long reading the log to its sealed end may take.
+const SEAL_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Reads the log to the end offset recorded after the last outcome.
+pub(crate) fn seal(
+    scenario: &Scenario,
+    folder: &Path,
+    cluster: &Cluster,
+    display: &mut Display,
+) -> Result<(), RunError> {
+    display.phase("reading the log");
+    let servers = cluster.admin_servers();
+    let mut progress = |read: u64, of: u64| display.note(&format!("{read} of {of} records"));
+    reader::seal_and_read(&servers, &scenario.topic, folder, SEAL_DEADLINE, &mut progress)
+        .map_err(|e| RunError::Tool(format!("cannot read the log back: {e}")))?;
+    Ok(())
+}
+
+/// Judges a run folder and draws its report; `verify` does the same with a folder of yesterday.
+pub(crate) fn judge_folder(
+    scenario: &Scenario,
+    folder: &Path,
+    display: &mut Display,
+) -> Result<Done, RunError> {
+    display.phase("judging");
+    let environment = read_json::<Environment>(folder, "environment.json")?;
+    let broker = verdict::Broker {
+        kind: environment.broker.kind.clone(),
+        version: environment.broker.version.clone(),
+        nodes: environment.broker.nodes,
+        reason: environment.broker.reason.clone(),
+    };
+    let expectations = scenario.expectations(broker);
+    let mut judgement =
+        judge::judge(folder, &expectations, &environment).map_err(|e| RunError::Tool(e.to_string()))?;
+    judgement.require_steady_state();
+    judgement
+        .write(folder)
+        .map_err(|e| cannot_write(&folder.join("verdict.json"), &e))?;
+    steadfast_reports::write_all(folder)
+        .map_err(|e| RunError::Tool(format!("cannot draw the report: {e}")))?;
+    append_step_summary(folder);
+    let disturbance = judgement
+        .measurements
+        .disturbance
+        .iter()
+        .find(|d| d.phase == "steady")
+        .and_then(|d| d.share);
+    Ok(Done {
+        verdict: judgement.verdict,
+        disturbance,
+    })
+}
