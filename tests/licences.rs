@@ -92,7 +92,7 @@ fn offences(metadata: &Value, allowed: &[String]) -> Result<Vec<String>, Failed>
         match package["license"].as_str() {
             Some(licence) if allows(licence, allowed) => {}
             Some(licence) => {
-                offences.push(format!("{name}: licence {licence:?} is not allowed by deny.toml"))
+                offences.push(format!("{name}: licence {licence:?} is not allowed by deny.toml"));
             }
             None => offences.push(format!("{name}: no licence named")),
         }

@@ -4,6 +4,11 @@
 //! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser) names that thing. `STEADFAST_SUITE=all` adds the
 //! long ones.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests wait for real processes, with bounds of their own"
+)]
+
 mod support; // running the binary, looking at folders and processes, what this machine has
 
 mod cli; // usage errors, catalogue, plan: nothing is started

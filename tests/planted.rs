@@ -35,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn planted(id: &str, claim: &str, plant: fn(&mut Vec<LogBatch>)) -> Result<(), Failed> {
+fn planted(id: &str, claim: &str, plant: fn(&mut [LogBatch])) -> Result<(), Failed> {
     let folder = copy(&clean_run()?)?;
     rewrite(folder.path(), plant)?;
     expect_exit(&verify(folder.path()), 10)?;
@@ -87,7 +87,7 @@ fn raw_damage() -> Result<(), Failed> {
     Ok(())
 }
 
-fn leave_out(batches: &mut Vec<LogBatch>) {
+fn leave_out(batches: &mut [LogBatch]) {
     let batch = batches
         .iter_mut()
         .find(|b| b.records.len() > 1)
@@ -96,7 +96,7 @@ fn leave_out(batches: &mut Vec<LogBatch>) {
 }
 
 /// The copy goes to the end of the log, behind everything, so that nothing else looks out of place.
-fn write_twice(batches: &mut Vec<LogBatch>) {
+fn write_twice(batches: &mut [LogBatch]) {
     let last = batches.last_mut().expect("a batch");
     let mut record = *last.records.last().expect("a record");
     record.offset += 1;
@@ -104,14 +104,14 @@ fn write_twice(batches: &mut Vec<LogBatch>) {
 }
 
 /// Two records of one partition, in two batches, change places. Each keeps its own bytes; only the offsets change hands.
-fn exchange(batches: &mut Vec<LogBatch>) {
+fn exchange(batches: &mut [LogBatch]) {
     let [first, second] = batches.get_disjoint_mut([0, 1]).expect("two batches");
     let (a, b) = (&mut first.records[0], &mut second.records[0]);
     std::mem::swap(a, b);
     std::mem::swap(&mut a.offset, &mut b.offset);
 }
 
-fn rewrite(folder: &Path, change: fn(&mut Vec<LogBatch>)) -> Result<(), Failed> {
+fn rewrite(folder: &Path, change: fn(&mut [LogBatch])) -> Result<(), Failed> {
     let file = first_file(&folder.join("log"))?;
     let mut reader = log::Reader::open(&file)?;
     let (topic, partition) = (reader.topic().to_owned(), reader.partition());

@@ -341,8 +341,13 @@ fn phase_name(scenario: &Scenario, span: Span, now: u64) -> String {
 fn around_the_proxies(cluster: &Cluster, worker: u32) -> Option<String> {
     match cluster.bypasses(worker) {
         Ok(found) if found.is_empty() => None,
-        Ok(found) => Some(format!("the client goes around the proxies: {}", found.join(", "))),
-        Err(error) => Some(format!("whether the client goes around the proxies could not be seen: {error}")),
+        Ok(found) => Some(format!(
+            "the client goes around the proxies: {}",
+            found.join(", ")
+        )),
+        Err(error) => Some(format!(
+            "whether the client goes around the proxies could not be seen: {error}"
+        )),
     }
 }
 

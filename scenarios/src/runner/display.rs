@@ -39,9 +39,9 @@ impl Display {
         self.bar.set_message("");
         self.last = None;
         if self.terminal {
-            self.bar.tick()
+            self.bar.tick();
         } else {
-            eprintln!("{name}")
+            eprintln!("{name}");
         }
     }
 
@@ -58,9 +58,9 @@ impl Display {
     /// A line that stays on the screen.
     pub(crate) fn keep(&mut self, text: &str) {
         if self.terminal {
-            self.bar.println(text)
+            self.bar.println(text);
         } else {
-            eprintln!("{text}")
+            eprintln!("{text}");
         }
     }
 

@@ -13,7 +13,9 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) -> Result<(), RunErro
 pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> RunError {
     let what = format!("cannot write {}: {error}", path.display());
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::ReadOnlyFilesystem => {
+        std::io::ErrorKind::StorageFull
+        | std::io::ErrorKind::QuotaExceeded
+        | std::io::ErrorKind::ReadOnlyFilesystem => {
             RunError::Environment(format!("{what}\n  mend: free some room, or choose another --out"))
         }
         _ => RunError::Tool(what),
@@ -34,9 +36,14 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(folder: &Path, name: &st
 
 /// A CI job that names a file for its summary gets ours; a job without one, or a file that cannot be written, changes nothing.
 pub(crate) fn append_step_summary(folder: &Path) {
-    let Some(target) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
+    let Some(target) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return;
+    };
     let appended = fs::read(folder.join("summary.md")).and_then(|text| {
-        std::io::Write::write_all(&mut fs::OpenOptions::new().append(true).create(true).open(&target)?, &text)
+        std::io::Write::write_all(
+            &mut fs::OpenOptions::new().append(true).create(true).open(&target)?,
+            &text,
+        )
     });
     if let Err(error) = appended {
         eprintln!("warning: no summary for the CI job: {error}");
