@@ -57,6 +57,9 @@ struct Check {
     mend: String,
 }
 
+/// First kernel with epoll_pwait2.
+const KERNEL: (u32, u32) = (5, 11);
+
 /// Looks, prints, and ends with 3 when something that the main job needs is missing.
 pub(crate) fn run(json: bool) -> Exit {
     let jars = kafka_jars();
@@ -69,6 +72,7 @@ pub(crate) fn run(json: bool) -> Exit {
         cores(),
         memory(),
         disk(),
+        kernel(),
         clock(),
         timer_slack(),
         run_queue(),
@@ -176,20 +180,18 @@ fn kafka_jars() -> Check {
 }
 
 fn toxiproxy() -> Check {
-    let cached = cache_directory()
-        .map(|cache| cache.join("toxiproxy-server"))
-        .filter(|path| path.is_file());
-    let program = find("toxiproxy-server").or(cached);
-    let (state, found) = match (&program, find("go"), find("docker")) {
-        (Some(program), ..) => (State::Ok, program.display().to_string()),
-        (None, Some(go), _) => (
+    let (state, found) = match (steadfast_chaos::toxiproxy::available(), find("go")) {
+        (Some(server), _) => (
+            State::Ok,
+            format!("{} ({})", server.path.display(), server.version),
+        ),
+        (None, Some(go)) => (
             State::Ok,
             format!("not here yet; built once with {} when first needed", go.display()),
         ),
-        (None, None, Some(docker)) => (State::Ok, format!("not here; through {}", docker.display())),
-        (None, None, None) => (
+        (None, None) => (
             State::Absent,
-            "no `toxiproxy-server`, `go` or `docker` in PATH".to_owned(),
+            "no `toxiproxy-server` and no `go` in PATH".to_owned(),
         ),
     };
     Check {
@@ -197,7 +199,7 @@ fn toxiproxy() -> Check {
         state,
         found,
         needed_for: "network faults (delivery/client-partition)",
-        mend: "put toxiproxy-server 2.12 into PATH, or install Go (it is then built once), or Docker"
+        mend: "`apt-get install golang` (it is then built once), or put toxiproxy-server 2.12 into PATH"
             .to_owned(),
     }
 }
@@ -286,6 +288,25 @@ fn clock() -> Check {
     }
 }
 
+fn kernel() -> Check {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    Check {
+        name: "kernel",
+        state: if version >= KERNEL {
+            State::Ok
+        } else {
+            State::Missing
+        },
+        found: release,
+        needed_for: "waits of nanoseconds (epoll_pwait2)",
+        mend: format!("Linux {}.{} or newer", KERNEL.0, KERNEL.1),
+    }
+}
+
 fn timer_slack() -> Check {
     let slack = read("/proc/self/timerslack_ns").and_then(|text| text.parse::<u64>().ok());
     Check {
@@ -322,20 +343,6 @@ pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-fn cache_directory() -> Option<PathBuf> {
-    let of = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    Some(
-        of("XDG_CACHE_HOME")
-            .or_else(|| Some(of("HOME")?.join(".cache")))?
-            .join("steadfast"),
-    )
-}
-
-/// The program of this name in PATH.
 fn find(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let runs = |path: &PathBuf| {
@@ -414,6 +421,7 @@ mod tests {
             cores(),
             memory(),
             disk(),
+            kernel(),
             clock(),
             run_queue(),
         ] {
