@@ -28,3 +28,7 @@ mod keys;
 
 // Numbers that follow from (seed, stream, index).
 mod random;
+
+// Schedule, generator, load and the producer's core together, by events in virtual time.
+#[cfg(test)]
+mod virtual_time_tests;
