@@ -71,10 +71,10 @@ fn count(jars: &Path, server: &str, topic: &str) -> Result<u64, Failed> {
             "--from-beginning",
             "--timeout-ms",
             "8000",
-            "--formatter-property",
+            "--property",
             "print.value=false",
         ])
-        .args(["--formatter-property", "print.offset=true"])
+        .args(["--property", "print.offset=true"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .output()?;

@@ -17,6 +17,9 @@ pub(crate) const WAKE_GAP_NS: u64 = 100_000;
 /// waits for the gap to pass. 0: every wake hands over everything due.
 pub(crate) const HANDOVER_GAP_NS: u64 = 0;
 
+/// From this `linger.ms` on, hand-overs keep the linger's own grid, ns.
+pub(crate) const COARSE_LINGER_NS: u64 = 1_000_000;
+
 /// How long a progress line may wait for a wake that is made for a better reason, ns.
 const PROGRESS_PATIENCE_NS: u64 = 250_000_000;
 

@@ -28,7 +28,7 @@ use steadfast_verifier::workload::{Keys, PartitionChoice, Workload};
 use crate::generator::{Generator, GeneratorError, Material};
 use crate::load::Load;
 use crate::schedule::ScheduleError;
-use crate::waking::{HANDOVER_GAP_NS, WAKE_GAP_NS, Waking};
+use crate::waking::{COARSE_LINGER_NS, HANDOVER_GAP_NS, WAKE_GAP_NS, Waking};
 
 /// How long the producer may take to be ready, where the start of the load leaves it less, ns.
 const READY_BOUND_NS: u64 = 10_000_000_000;
@@ -110,7 +110,7 @@ pub enum WorkerError {
 /// SIGTERM and SIGINT end it in order: no further record, outcomes for at most 5 s, a finished history.
 pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> {
     let config = settings(workload)?;
-    let load = Load::new(workload, Waking::new(WAKE_GAP_NS, HANDOVER_GAP_NS))?;
+    let load = Load::new(workload, Waking::new(WAKE_GAP_NS, handover_gap_ns(config.linger_ns)))?;
     let material = Material::new(workload)?;
     let generator = Generator::new(workload, &material)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -159,6 +159,12 @@ fn settings(workload: &Workload) -> Result<ProducerConfig, WorkerError> {
             .map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
         WorkerError::Settings(lines.collect::<Vec<_>>().join(" · "))
     })
+}
+
+/// A producer that lingers for milliseconds sends that often and no oftener, so the generator wakes once per linger too:
+/// what that adds to a record is in its latency, and `schedule_lag` shows it.
+fn handover_gap_ns(linger_ns: u64) -> u64 {
+    if linger_ns >= COARSE_LINGER_NS { linger_ns } else { HANDOVER_GAP_NS }
 }
 
 fn header(workload: &Workload) -> Header {
