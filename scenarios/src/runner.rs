@@ -202,7 +202,7 @@ impl Runner {
         let mut samples =
             Samples::create(folder).map_err(|e| cannot_write(&folder.join("samples.jsonl"), &e))?;
         let mut worker = self.start_worker(folder)?;
-        let mut steady = SteadyState::new(scenario, span);
+        let mut steady = SteadyState::new(scenario, span, folder);
         let mut nemesis: Option<Nemesis> = None;
         let mut bypass: Option<String> = None;
         let worker_pid = worker.pid;
@@ -300,6 +300,7 @@ impl Runner {
             }
             LoadEnd::Stopped(Stop::SteadyState(reason)) => Err(RunError::SteadyState(reason)),
             LoadEnd::Stopped(Stop::Environment(reason)) => Err(RunError::Environment(reason)),
+            LoadEnd::Stopped(Stop::Tool(reason)) => Err(RunError::Tool(reason)),
             LoadEnd::Interrupted => Err(RunError::Interrupted),
         };
         worker

@@ -56,11 +56,12 @@ mod case; // everything known, weighed
 mod claims; // anomalies against their limits
 mod figures; // what was measured, phase by phase
 mod harness; // H1-H5, and what each voids
+mod steady; // probes at the end of warm-up, at the time and afterwards
 mod thresholds; // figures against their limits
 
 use case::Case;
 use findings::Findings;
-use histories::Books;
+use histories::{Books, Source};
 use load::Load;
 use phases::{Cuts, Phases};
 use tables::Tables;
@@ -68,7 +69,7 @@ use usage::Usage;
 
 /// Every claim and threshold holds.
 pub const EXIT_PASS: u8 = 0;
-/// The cluster and the load did not come to a steady state before the faults.
+/// The cluster and the load did not come to a steady state, and no fault was injected.
 pub const EXIT_STEADY_STATE: u8 = 4;
 /// Neither shown nor refuted.
 pub const EXIT_INCONCLUSIVE: u8 = 5;
@@ -143,9 +144,21 @@ pub struct SteadyState {
     pub probes: Vec<ThresholdVerdict>,
 }
 
+/// When warm-up was, and when it is looked at: CLOCK_MONOTONIC ns, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warmup {
+    /// First due record.
+    pub start_ns: u64,
+    /// End of warm-up.
+    pub end_ns: u64,
+    /// Now: at the end or shortly after it.
+    pub looked_ns: u64,
+}
+
 impl Judgement {
-    /// Turns the verdict of a run that never came to a steady state into exit code 4, unless something failed: what
-    /// was found stands. The runner decides whether to.
+    /// Makes the verdict of a run that never came to a steady state inconclusive, unless something failed: what was
+    /// found stands. Exit code 4, which promises that nothing was injected; 5 when a fault began all the same (what
+    /// was on its way at [`steady_state`]'s look came too late). The runner decides whether to.
     pub fn require_steady_state(&mut self) {
         if self.steady_state.held || self.verdict.verdict == Outcome::Fail {
             return;
@@ -164,7 +177,11 @@ impl Judgement {
             ),
         }));
         self.verdict.verdict = Outcome::Inconclusive;
-        self.verdict.exit_code = EXIT_STEADY_STATE;
+        self.verdict.exit_code = if self.verdict.faults.is_empty() {
+            EXIT_STEADY_STATE
+        } else {
+            EXIT_INCONCLUSIVE
+        };
     }
 
     /// Writes verdict.json, measurements.json and latency.hlog into the run folder.
@@ -204,12 +221,16 @@ pub fn judge(
     let mut tables = Tables::default();
     let mut findings = Findings::default();
 
+    let source = Source {
+        dir: &run_dir.join("history"),
+        looked_ns: None,
+    };
     let mut books = Books {
         tables: &mut tables,
         load: &mut load,
         findings: &mut findings,
     };
-    let account = histories::read(&run_dir.join("history"), &plan, &usage.workers(), &mut books)?;
+    let account = histories::read(source, &plan, &usage.workers(), &mut books)?;
     let workload = account.workload.as_ref().ok_or_else(|| JudgeError::Missing {
         path: run_dir.join("history"),
     })?;
@@ -242,6 +263,23 @@ pub fn judge(
         table_bytes: table_bytes as u64,
     };
     case.close()
+}
+
+/// Whether a run that goes on has come to a steady state: the probes of the final judgement, on the histories and
+/// samples written so far. Reads only. `judge/steady.rs` says what counts for a record that is still on its way.
+///
+/// Errors are those of [`judge`]; a history that does not exist yet is missing, and says nothing of the state.
+pub fn steady_state(
+    run_dir: &Path,
+    expectations: &Expectations,
+    warmup: Warmup,
+) -> Result<SteadyState, JudgeError> {
+    match steady::look(run_dir, expectations, warmup) {
+        // On a machine with weak memory order a frame's length may be seen before its bytes, and a worker that ends
+        // cuts its file to size under our eyes. What is damaged is so the second time as well.
+        Err(JudgeError::Format(_)) => steady::look(run_dir, expectations, warmup),
+        looked => looked,
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use steadfast_chaos::cluster::Cluster;
 use steadfast_verifier::environment::Environment;
+use steadfast_verifier::expectations::Expectations;
 use steadfast_verifier::verdict;
 use steadfast_verifier::{judge, reader};
 
@@ -39,13 +40,7 @@ pub(crate) fn judge_folder(
 ) -> Result<Done, RunError> {
     display.phase("judging");
     let environment = read_json::<Environment>(folder, "environment.json")?;
-    let broker = verdict::Broker {
-        kind: environment.broker.kind.clone(),
-        version: environment.broker.version.clone(),
-        nodes: environment.broker.nodes,
-        reason: environment.broker.reason.clone(),
-    };
-    let expectations = scenario.expectations(broker);
+    let expectations = expectations(scenario, &environment);
     let mut judgement =
         judge::judge(folder, &expectations, &environment).map_err(|e| RunError::Tool(e.to_string()))?;
     judgement.require_steady_state();
@@ -64,5 +59,16 @@ pub(crate) fn judge_folder(
     Ok(Done {
         verdict: judgement.verdict,
         disturbance,
+    })
+}
+
+/// What the judge is to hold the run against, on the cluster that it had.
+pub(crate) fn expectations(scenario: &Scenario, environment: &Environment) -> Expectations {
+    let broker = &environment.broker;
+    scenario.expectations(verdict::Broker {
+        kind: broker.kind.clone(),
+        version: broker.version.clone(),
+        nodes: broker.nodes,
+        reason: broker.reason.clone(),
     })
 }

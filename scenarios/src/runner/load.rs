@@ -43,6 +43,8 @@ pub(crate) enum Stop {
     SteadyState(String),
     /// Exit 3.
     Environment(String),
+    /// Exit 1.
+    Tool(String),
 }
 
 /// The planned instants of the load, monotonic.

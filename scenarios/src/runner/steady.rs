@@ -1,14 +1,23 @@
 //! Steady state, looked at once, at the end of warm-up: a fault injected into a system that never stood proves nothing.
 //!
-//! Without a `[steady-state]` table: the rate was held over the last 5 s of warm-up and no record failed. With one, its
-//! probes are measured on the same 5 s, from the history that the worker has written so far.
+//! Without a `[steady-state]` table: the rate was held over the last 5 s of warm-up and no record failed, as far as the
+//! worker's progress lines tell, which costs nothing. With one, the judge measures its probes on the same 5 s, from the
+//! history that the worker has written so far. Either way before the nemesis starts: exit 4 means that nothing was
+//! injected.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Duration;
 
+use steadfast_verifier::environment::Environment;
+use steadfast_verifier::judge::{self, Warmup};
+use steadfast_verifier::verdict::{Outcome, ThresholdVerdict};
 use steadfast_verifier::workload::Progress;
 
+use super::files::read_json;
+use super::judging::expectations;
 use super::load::{Span, Stop};
+use super::summary::figure;
 use crate::scenario::Scenario;
 
 /// How much of warm-up's end is looked at.
@@ -20,16 +29,18 @@ const HELD: f64 = 0.9;
 pub(crate) struct SteadyState<'a> {
     scenario: &'a Scenario,
     span: Span,
+    folder: &'a Path,
     decided: bool,
     marks: VecDeque<(u64, u64)>,
 }
 
 impl<'a> SteadyState<'a> {
-    /// Nothing is known yet.
-    pub(crate) fn new(scenario: &'a Scenario, span: Span) -> SteadyState<'a> {
+    /// Nothing is known yet; `folder` is the run's.
+    pub(crate) fn new(scenario: &'a Scenario, span: Span, folder: &'a Path) -> SteadyState<'a> {
         SteadyState {
             scenario,
             span,
+            folder,
             decided: false,
             marks: VecDeque::new(),
         }
@@ -51,6 +62,9 @@ impl<'a> SteadyState<'a> {
             return Ok(false);
         }
         self.decided = true;
+        if !self.scenario.steady_state.is_empty() {
+            return self.probes_hold(now_ns).map(|()| true);
+        }
         if self.span.warmup_end_ns == self.span.start_ns {
             return Ok(true);
         }
@@ -62,6 +76,29 @@ impl<'a> SteadyState<'a> {
             )));
         }
         Ok(true)
+    }
+
+    /// The probes of `[steady-state]`, by the judge.
+    fn probes_hold(&self, now_ns: u64) -> Result<(), Stop> {
+        let environment: Environment =
+            read_json(self.folder, "environment.json").map_err(|error| Stop::Tool(error.to_string()))?;
+        let expectations = expectations(self.scenario, &environment);
+        let warmup = Warmup {
+            start_ns: self.span.start_ns,
+            end_ns: self.span.warmup_end_ns,
+            looked_ns: now_ns,
+        };
+        let state = judge::steady_state(self.folder, &expectations, warmup)
+            .map_err(|error| Stop::Tool(format!("cannot measure the steady state: {error}")))?;
+        if state.held {
+            return Ok(());
+        }
+        let missed = state.probes.iter().filter(|probe| probe.verdict != Outcome::Pass);
+        let missed: Vec<String> = missed.map(in_words).collect();
+        Err(Stop::SteadyState(format!(
+            "{} over the end of warm-up; nothing was injected",
+            missed.join("; ")
+        )))
     }
 
     fn rate_held(&self) -> Result<(), Stop> {
@@ -82,4 +119,16 @@ impl<'a> SteadyState<'a> {
         }
         Ok(())
     }
+}
+
+/// `ack_latency p(99)<1ms: 3.20 ms`, or why there is no figure.
+fn in_words(probe: &ThresholdVerdict) -> String {
+    let observed = probe.observed.map(|value| figure(value, &probe.unit));
+    let said = observed.or_else(|| probe.reason.clone());
+    format!(
+        "{} {}: {}",
+        probe.metric,
+        probe.expression,
+        said.as_deref().unwrap_or("nothing measured")
+    )
 }

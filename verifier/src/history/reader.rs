@@ -13,6 +13,8 @@ pub struct Reader {
     header: Header,
     /// The writer came to its end: every byte must then be in order.
     finished: bool,
+    /// Opened while its writer may still be at work: behind the last frame anything may be.
+    growing: bool,
     state: State,
     entries: u64,
     numbers: Vec<u64>,
@@ -45,9 +47,20 @@ impl Reader {
             frames,
             header,
             finished,
+            growing: false,
             state: State::Reading,
             entries: 1,
             numbers: Vec::new(),
+        })
+    }
+
+    /// Opens a history whose writer may still be at work. It is torn where nothing was committed yet, and the bytes
+    /// behind that place are not looked at: frames may come to stand there while we look.
+    pub fn open_growing(path: &Path) -> Result<Reader, FormatError> {
+        let reader = Reader::open(path)?;
+        Ok(Reader {
+            growing: true,
+            ..reader
         })
     }
 
@@ -66,7 +79,9 @@ impl Reader {
             if self.finished {
                 return Err(self.frames.damaged("no end entry in a finished history"));
             }
-            self.frames.check_torn_tail()?;
+            if !self.growing {
+                self.frames.check_torn_tail()?;
+            }
             self.state = State::Torn;
             return Ok(None);
         }

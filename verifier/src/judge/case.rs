@@ -9,19 +9,18 @@ use super::findings::{Anomaly, Findings};
 use super::harness::{self, Causes};
 use super::histories::Account;
 use super::latency;
-use super::load::{Load, PhaseLoad};
+use super::load::Load;
 use super::logs::LogAccount;
 use super::phases::{Phases, Plan};
+use super::steady;
 use super::thresholds;
 use super::usage::Usage;
-use super::{
-    EXIT_DELIVERY, EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_THRESHOLD, JudgeError, Judgement, SteadyState,
-};
+use super::{EXIT_DELIVERY, EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_THRESHOLD, JudgeError, Judgement};
 use crate::environment::Environment;
-use crate::expectations::{Comparison, Expectations, Metric, Statistic, Threshold};
+use crate::expectations::Expectations;
 use crate::measurements::{self, JudgeCost, Measurements};
 use crate::timeline::Fault;
-use crate::verdict::{EnvironmentBrief, Inconclusive, Outcome, Records, SCHEMA, ThresholdVerdict, Verdict};
+use crate::verdict::{EnvironmentBrief, Inconclusive, Outcome, Records, SCHEMA, Verdict};
 
 /// Everything known, ready to be weighed.
 pub(super) struct Case<'a> {
@@ -69,7 +68,7 @@ impl Case<'_> {
         });
         let latency_log =
             latency::interval_log(&hlog, self.plan.start_ns, wall_ms).map_err(JudgeError::Encoding)?;
-        let steady_state = self.steady_state(&figures);
+        let steady_state = steady::weigh(self.expectations, &figures.probe);
         let verdict = self.verdict(&figures, &causes);
         Ok(Judgement {
             verdict,
@@ -171,29 +170,6 @@ impl Case<'_> {
         }
     }
 
-    fn steady_state(&self, figures: &Figures<'_>) -> SteadyState {
-        let probe = &figures.probe;
-        let given = &self.expectations.steady_state;
-        let probes = if given.is_empty() && !probe.phase.spans.is_empty() {
-            default_probes(&probe.load, self.expectations.unlimited)
-        } else {
-            given.clone()
-        };
-        let judge = |threshold: &Threshold| {
-            let measured = (!probe.phase.spans.is_empty()).then_some(probe);
-            let verdict = thresholds::judge(threshold, self.expectations.unlimited, measured);
-            ThresholdVerdict {
-                phase: probe.phase.name.clone(),
-                ..verdict
-            }
-        };
-        let probes: Vec<_> = probes.iter().map(judge).collect();
-        SteadyState {
-            held: probes.iter().all(|probe| probe.verdict == Outcome::Pass),
-            probes,
-        }
-    }
-
     fn measurements(
         &self,
         figures: &Figures<'_>,
@@ -233,38 +209,4 @@ impl Case<'_> {
             },
         }
     }
-}
-
-/// Share of the rate that counts as held at the end of warm-up. Whether a rate is held all through is the business of an
-/// `achieved_rate` limit; this only keeps faults away from a system that never stood, not from one that has just been
-/// collecting garbage.
-const HELD: f64 = 0.9;
-
-/// Without `[steady-state]`: nine tenths of what was due acknowledged, and none in error.
-fn default_probes(load: &PhaseLoad, unlimited: bool) -> Vec<Threshold> {
-    let rate = HELD * load.due as f64 * 1e9 / load.length_ns as f64;
-    let probe = |metric, comparison, expression: String, limit| Threshold {
-        metric,
-        phase: None,
-        expression,
-        statistic: Statistic::Rate,
-        comparison,
-        limit,
-    };
-    let mut probes = vec![probe(
-        Metric::RecordError,
-        Comparison::LessOrEqual,
-        "rate<=0".to_owned(),
-        0.0,
-    )];
-    if !unlimited {
-        let expression = format!("rate>={rate:.1}/s");
-        probes.push(probe(
-            Metric::AchievedRate,
-            Comparison::GreaterOrEqual,
-            expression,
-            rate,
-        ));
-    }
-    probes
 }

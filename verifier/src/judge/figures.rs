@@ -1,11 +1,14 @@
 //! What was measured, phase by phase. Pure.
 
+use std::ops::Range;
+
 use super::availability;
 use super::case::Case;
 use super::latency;
-use super::load::PhaseLoad;
+use super::load::{Load, PhaseLoad};
 use super::phases::{self, Phase};
 use super::thresholds::Measured;
+use super::usage::Usage;
 use crate::timeline::Role;
 use crate::verdict::{PhaseLatency, Resources};
 
@@ -18,15 +21,7 @@ pub(super) struct Figures<'a> {
 
 impl<'a> Figures<'a> {
     pub(super) fn of(case: &'a Case<'_>) -> Figures<'a> {
-        let measured = |phase: &'a Phase| Measured {
-            phase,
-            load: case.load.phase(phase),
-            unavailable_ns: availability::longest(&case.stretches, &phase.spans),
-            client_cpu: case.usage.cpu_percent(Role::Client, phase),
-            broker_cpu: case.usage.cpu_percent(Role::Broker, phase),
-            client_rss: case.usage.rss(Role::Client, phase),
-            broker_rss: case.usage.rss(Role::Broker, phase),
-        };
+        let measured = |phase: &'a Phase| measured(phase, &case.load, &case.stretches, &case.usage);
         Figures {
             named: case.phases.named.iter().map(measured).collect(),
             all: measured(&case.phases.all),
@@ -68,6 +63,24 @@ impl<'a> Figures<'a> {
             client_rss_peak_bytes: steady.client_rss.map_or(0, |rss| rss.max),
             broker_rss_peak_bytes: steady.broker_rss.map_or(0, |rss| rss.max),
         }
+    }
+}
+
+/// All that was measured in one phase.
+pub(super) fn measured<'a>(
+    phase: &'a Phase,
+    load: &Load,
+    stretches: &[Range<u64>],
+    usage: &Usage,
+) -> Measured<'a> {
+    Measured {
+        phase,
+        load: load.phase(phase),
+        unavailable_ns: availability::longest(stretches, &phase.spans),
+        client_cpu: usage.cpu_percent(Role::Client, phase),
+        broker_cpu: usage.cpu_percent(Role::Broker, phase),
+        client_rss: usage.rss(Role::Client, phase),
+        broker_rss: usage.rss(Role::Broker, phase),
     }
 }
 

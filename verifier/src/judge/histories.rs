@@ -28,6 +28,14 @@ const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
 /// A record may be due this long after the planned end before clocks are in doubt.
 const PLAN_SLACK_NS: u64 = 1_000_000_000;
 
+/// Which histories, and whether they are whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) dir: &'a Path,
+    /// The moment of looking, when the workers still write. None: the run is over.
+    pub(super) looked_ns: Option<u64>,
+}
+
 /// What the histories say beside the tables.
 #[derive(Debug, Default)]
 pub(super) struct Account {
@@ -35,6 +43,8 @@ pub(super) struct Account {
     pub(super) workload: Option<Workload>,
     /// (monotonic ns, wall ms) of one moment.
     pub(super) wall: Option<(u64, i64)>,
+    /// Records that the schedules ask for within warm-up, from below.
+    pub(super) due_in_warmup: u64,
     pub(super) sent: u64,
     pub(super) acked: u64,
     pub(super) not_written: u64,
@@ -90,13 +100,13 @@ struct File<'a> {
 
 /// Reads `history/*.bin`. `expected` are the workers that are known to have run.
 pub(super) fn read(
-    dir: &Path,
+    source: Source<'_>,
     plan: &Plan,
     expected: &BTreeSet<u16>,
     books: &mut Books<'_>,
 ) -> Result<Account, JudgeError> {
     let mut account = Account::default();
-    let files = open(dir)?;
+    let files = open(source)?;
     account.note_missing(&files, expected);
     let last: BTreeMap<u16, u32> = files.keys().copied().collect();
     for ((worker, incarnation), (path, mut reader)) in files {
@@ -113,7 +123,7 @@ pub(super) fn read(
     }
     if let Some((a, b)) = books.tables.seal() {
         return Err(JudgeError::Contradiction {
-            path: dir.to_owned(),
+            path: source.dir.to_owned(),
             what: format!(
                 "worker {} used an index twice: one history goes on behind {}, another begins at {}",
                 a.worker, b.first_index, b.first_index
@@ -122,7 +132,9 @@ pub(super) fn read(
     }
     for row in books.tables.stretches.iter().flat_map(|stretch| &stretch.rows) {
         if row.state == State::Open {
-            books.load.availability.failed(u64::MAX, row.time_ns);
+            books
+                .load
+                .without_outcome(row.time_ns, row.handover_ns, source.looked_ns);
         }
     }
     for not_sent in &account.withheld {
@@ -134,7 +146,8 @@ pub(super) fn read(
 /// Open histories by worker and incarnation.
 type Files = BTreeMap<(u16, u32), (PathBuf, Reader)>;
 
-fn open(dir: &Path) -> Result<Files, JudgeError> {
+fn open(source: Source<'_>) -> Result<Files, JudgeError> {
+    let dir = source.dir;
     let io = |source| JudgeError::Io {
         path: dir.to_owned(),
         source,
@@ -145,7 +158,10 @@ fn open(dir: &Path) -> Result<Files, JudgeError> {
         if path.extension().is_none_or(|extension| extension != "bin") {
             continue;
         }
-        let reader = Reader::open(&path)?;
+        let reader = match source.looked_ns {
+            Some(_) => Reader::open_growing(&path)?,
+            None => Reader::open(&path)?,
+        };
         let name = (reader.header().worker, reader.header().incarnation);
         if let Some((other, _)) = files.insert(name, (path.clone(), reader)) {
             let what = format!(
@@ -196,6 +212,9 @@ impl Account {
     fn note_header(&mut self, path: &Path, header: &Header) -> Result<(), JudgeError> {
         self.wall
             .get_or_insert((header.started_ns, header.started_wall_ms));
+        if header.incarnation == 0 {
+            self.due_in_warmup += schedule::at_least_in_warmup(&header.workload);
+        }
         let workload = self.workload.get_or_insert_with(|| header.workload.clone());
         if workload.topic != header.workload.topic || workload.partitions != header.workload.partitions {
             return Err(JudgeError::Contradiction {

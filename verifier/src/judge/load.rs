@@ -11,6 +11,10 @@ use super::latency::histogram;
 use super::phases::{Cuts, Phase};
 use super::series::Series;
 
+/// While the workers still write: an outcome that is awaited for less than this is on its way, an older one counts as
+/// never come. As long as the runner may be late for its look at the end of warm-up.
+pub(super) const ON_ITS_WAY_NS: u64 = 1_000_000_000;
+
 /// One segment's counts and histograms.
 #[derive(Debug)]
 struct Segment {
@@ -106,6 +110,20 @@ impl Load {
         self.segments[acked_in].acked += records;
         self.series.acked(ack_ns, records);
         self.availability.acked(ack_ns, due_ns);
+    }
+
+    /// A record has no outcome: it never will have one, or none yet when looked at (`looked_ns`) while the run goes on.
+    ///
+    /// One on its way counts as acknowledged at the look, which is the least latency that it can still get: a stall
+    /// shows, and the trip of a healthy record does not.
+    pub(super) fn without_outcome(&mut self, intended_ns: u64, handover_ns: u64, looked_ns: Option<u64>) {
+        match looked_ns {
+            Some(looked_ns) if looked_ns.saturating_sub(intended_ns) < ON_ITS_WAY_NS => {
+                self.acked(intended_ns, handover_ns, looked_ns);
+                self.batch_acked(1, looked_ns, intended_ns);
+            }
+            _ => self.availability.failed(u64::MAX, intended_ns),
+        }
     }
 
     /// So many records, due evenly over `span`, were never handed over.

@@ -19,6 +19,8 @@ const PROBE_NS: u64 = 5_000_000_000;
 
 /// Name of the phase that is everything after warm-up.
 pub(super) const ALL: &str = "all";
+/// Name of the phase before the claims count.
+pub(super) const WARMUP: &str = "warmup";
 /// Name of the phase between warm-up and first fault.
 pub(super) const STEADY: &str = "steady";
 
@@ -73,7 +75,7 @@ impl Phases {
         let steady_end = first_fault.map_or(end, |first| first.clamp(counted.start, end));
 
         let mut named: Vec<Phase> = Vec::new();
-        push(&mut named, "warmup", plan.start_ns..plan.warmup_end_ns);
+        push(&mut named, WARMUP, plan.start_ns..plan.warmup_end_ns);
         push(&mut named, STEADY, counted.start..steady_end);
         let mut disturbed: Vec<Range<u64>> = Vec::new();
         for fault in faults {

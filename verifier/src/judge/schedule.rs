@@ -28,6 +28,22 @@ pub(super) fn at_least(workload: &Workload) -> u64 {
     (records - slack).floor() as u64
 }
 
+/// The same for warm-up alone, which goes at the first rate. `unlimited` has no due times: 0.
+pub(super) fn at_least_in_warmup(workload: &Workload) -> u64 {
+    let executor = match &workload.executor {
+        Executor::Unlimited { .. } => return 0,
+        Executor::RampingArrivalRate { start_rate, .. } => {
+            Executor::ConstantArrivalRate { rate: *start_rate }
+        }
+        executor => executor.clone(),
+    };
+    at_least(&Workload {
+        executor,
+        duration_ns: 0,
+        ..workload.clone()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +80,12 @@ mod tests {
             start_rate: 1_000.0,
             stages,
         };
+        let warmup = Workload {
+            executor: ramp.clone(),
+            warmup_ns: 15 * second,
+            ..workload()
+        };
+        assert_eq!(at_least_in_warmup(&warmup), 15_000 - 1);
         assert_eq!(bound(ramp), 15_000 + 500_000 + 1_250_000 - 4);
         let poisson = bound(Executor::Poisson { rate: 1_000.0 });
         assert!((73_000..75_000).contains(&poisson), "{poisson}");

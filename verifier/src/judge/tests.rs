@@ -6,5 +6,6 @@ mod fixture;
 mod folder;
 mod limits;
 mod planted;
+mod steady;
 
 pub(super) use fixture::workload;

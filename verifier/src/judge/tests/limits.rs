@@ -6,7 +6,7 @@ use crate::judge::{EXIT_INCONCLUSIVE, EXIT_STEADY_STATE, EXIT_THRESHOLD};
 use crate::timeline::Sample;
 use crate::verdict::{Outcome, ThresholdVerdict};
 
-fn limit(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Threshold {
+pub(super) fn limit(metric: Metric, statistic: Statistic, comparison: Comparison, limit: f64) -> Threshold {
     Threshold {
         metric,
         phase: None,
@@ -226,7 +226,7 @@ fn unlimited_load_has_no_latency_to_judge() {
 }
 
 /// A run with a record each 100 ms of warm-up as well.
-fn warmed_up() -> Run {
+pub(super) fn warmed_up() -> Run {
     let mut run = Run::clean(20);
     for i in 0..20_u64 {
         let sent_ns = START + 50 * MS + i * 100 * MS;
