@@ -110,7 +110,10 @@ pub enum WorkerError {
 /// SIGTERM and SIGINT end it in order: no further record, outcomes for at most 5 s, a finished history.
 pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> {
     let config = settings(workload)?;
-    let load = Load::new(workload, Waking::new(WAKE_GAP_NS, handover_gap_ns(config.linger_ns)))?;
+    let load = Load::new(
+        workload,
+        Waking::new(WAKE_GAP_NS, handover_gap_ns(config.linger_ns)),
+    )?;
     let material = Material::new(workload)?;
     let generator = Generator::new(workload, &material)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -164,7 +167,11 @@ fn settings(workload: &Workload) -> Result<ProducerConfig, WorkerError> {
 /// A producer that lingers for milliseconds sends that often and no oftener, so the generator wakes once per linger too:
 /// what that adds to a record is in its latency, and `schedule_lag` shows it.
 fn handover_gap_ns(linger_ns: u64) -> u64 {
-    if linger_ns >= COARSE_LINGER_NS { linger_ns } else { HANDOVER_GAP_NS }
+    if linger_ns >= COARSE_LINGER_NS {
+        linger_ns
+    } else {
+        HANDOVER_GAP_NS
+    }
 }
 
 fn header(workload: &Workload) -> Header {
