@@ -1,3 +1,5 @@
+//! What a dead runner left is ended and removed; what is somebody else's is left alone.
+
 use std::process::{Child, Command};
 
 use super::*;
