@@ -62,7 +62,8 @@ impl Load {
 
     /// The thread runs again. True when what is due is to be handed over now.
     pub(crate) fn woke(&mut self, now_ns: u64) -> bool {
-        self.waking.woke(now_ns)
+        // `unlimited` keeps no grid: records are due whenever there is room.
+        self.waking.woke(now_ns) || self.schedule.is_unlimited()
     }
 
     /// Takes the records to hand over now, as many as are due and `room` allows: index of the first and their due times.

@@ -236,6 +236,15 @@ fn unlimited_fills_the_room_there_is_and_ends_after_its_records() {
 }
 
 #[test]
+fn unlimited_keeps_no_linger_grid() {
+    let waking = Waking::new(WAKE_GAP_NS, 5 * MS);
+    let mut load = Load::new(&workload(Executor::Unlimited { records: 100_000 }), waking).unwrap();
+    let run = run(&mut load, producer(MS, 5_500), None);
+    // A grid of 5 ms would allow one run of 1,000 records each 5 ms: half a second, most of it busy waiting.
+    assert!(run.ended_ns <= START + 30 * MS, "{}", run.ended_ns - START);
+}
+
+#[test]
 fn unlimited_against_a_dead_broker_ends() {
     let mut load = load(Executor::Unlimited { records: 100_000 });
     let dead = Producer {

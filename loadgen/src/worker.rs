@@ -279,8 +279,8 @@ impl Worker<'_> {
             return Ok(());
         }
         let room = if self.load.is_unlimited() {
-            // As many as may fit: what does not is tried again, and its latency is never judged.
-            self.driver.free_bytes() / self.generator.max_record_bytes()
+            // A whole run: what finds no room stays held and is tried again, and its latency is never judged.
+            usize::MAX
         } else {
             // As many as are sure to fit. A batch that is open may have room when no new one has: so try one.
             self.driver.free_bytes() / self.charge
