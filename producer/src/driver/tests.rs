@@ -80,6 +80,29 @@ fn a_peer_that_speaks_another_language() {
     );
 }
 
+/// An answer of this size, of which no byte comes.
+fn answer_size(stream: &mut TcpStream, size: i32) {
+    let _ = stream.write_all(&size.to_be_bytes());
+}
+
+#[test]
+fn a_peer_whose_answers_have_sizes_that_cannot_be() {
+    const OVER: i32 = crate::connection::MAX_RESPONSE_BYTES as i32 + 1;
+    let sizes: [(fn(&mut TcpStream), &str); 4] = [
+        (|stream| answer_size(stream, 0), "not asked"),
+        (|stream| answer_size(stream, -1), "an answer of -1 bytes"),
+        (
+            |stream| answer_size(stream, i32::MAX),
+            "an answer of 2147483647 bytes",
+        ),
+        (|stream| answer_size(stream, OVER), "an answer of 33554433 bytes"),
+    ];
+    for (serve, words) in sizes {
+        let error = not_ready(serve);
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
 #[test]
 fn a_peer_that_answers_nonsense_of_the_right_length() {
     let error = not_ready(|stream| {
