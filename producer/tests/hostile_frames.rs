@@ -96,8 +96,12 @@ fn damaged(mut frame: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
 fn frame<R: Encodable + HeaderVersion>(response: &R, version: i16) -> Vec<u8> {
     let mut bytes = BytesMut::new();
     let header = ResponseHeader::default().with_correlation_id(77);
-    header.encode(&mut bytes, R::header_version(version)).unwrap();
-    response.encode(&mut bytes, version).unwrap();
+    header
+        .encode(&mut bytes, R::header_version(version))
+        .expect("a response that the version can carry");
+    response
+        .encode(&mut bytes, version)
+        .expect("a response that the version can carry");
     bytes.to_vec()
 }
 

@@ -40,7 +40,9 @@ fn config(bootstrap: &str, max_block_ms: &str) -> ProducerConfig {
     ProducerConfig::from_properties(&BTreeMap::from(properties)).unwrap()
 }
 
-fn not_ready(serve: fn(&mut TcpStream)) -> String {
+type Serve = fn(&mut TcpStream);
+
+fn not_ready(serve: Serve) -> String {
     let (bootstrap, thread) = peer(serve);
     let mut driver = driver(&bootstrap);
     driver.topic("orders");
@@ -88,7 +90,7 @@ fn answer_size(stream: &mut TcpStream, size: i32) {
 #[test]
 fn a_peer_whose_answers_have_sizes_that_cannot_be() {
     const OVER: i32 = crate::connection::MAX_RESPONSE_BYTES as i32 + 1;
-    let sizes: [(fn(&mut TcpStream), &str); 4] = [
+    let sizes: [(Serve, &str); 4] = [
         (|stream| answer_size(stream, 0), "not asked"),
         (|stream| answer_size(stream, -1), "an answer of -1 bytes"),
         (

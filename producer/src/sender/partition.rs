@@ -158,8 +158,8 @@ pub(crate) struct Partition {
     /// A batch behind a gap was UNKNOWN before it was refused: a late copy may still arrive, so the numbers may
     /// not be given again under this epoch (A14).
     needs_epoch: bool,
-    /// A batch ended UNKNOWN under this epoch, refused with this code: only an append of a later epoch of the same
-    /// producer id keeps its late copies out.
+    /// A batch ended UNKNOWN, refused with this code, and nothing was appended since: only an append of a later epoch
+    /// of the same producer id keeps its late copies out.
     needs_fence: Option<i16>,
     /// The head was refused as out of order while others were on the wire.
     head_refused: bool,

@@ -3,6 +3,7 @@
 mod answers;
 mod behaviour;
 mod control;
+mod fault;
 mod hostile;
 mod log;
 mod properties;

@@ -76,7 +76,6 @@ impl Partition {
     fn restart_numbers(&mut self, identity: Option<Identity>) {
         self.gap = None;
         self.needs_epoch = false;
-        self.needs_fence = None;
         self.head_refused = false;
         self.alone = true;
         self.last_ack_ns = None;

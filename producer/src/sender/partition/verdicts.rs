@@ -172,6 +172,7 @@ impl Partition {
             gap.at -= i + 1;
         }
         self.last_ack_ns = Some(cx.now_ns);
+        self.needs_fence = None; // the partition was left to its next epoch, so this append is of that one
         self.alone = false;
         self.head_refused = false;
         self.attempts = 0;
