@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 pub use error::ConfigError;
 pub use properties::{Kind, PROPERTIES, Profile, Property, Tuned};
 pub use value::BootstrapServer;
+pub(crate) use value::is_host;
 
 use crate::compression::Compression;
 use value::Values;

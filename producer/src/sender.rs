@@ -110,9 +110,23 @@ struct Topic {
     sticky: StickyPartition,
     /// Error of the last metadata.
     error: i16,
+    /// When its last batch was begun: `metadata.max.idle.ms` counts from here.
+    used_ns: u64,
+    interest: Interest,
     /// `max.message.bytes`, once known.
     max_message_bytes: usize,
     durability: Durability,
+}
+
+/// Whether a topic's metadata is kept fresh (KIP-526). Its partitions keep their numbers in any case (A15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interest {
+    /// It is asked for.
+    Live,
+    /// Not produced to for `metadata.max.idle.ms`: not asked for.
+    Forgotten,
+    /// Produced to again; what is known of it is too old to be used.
+    Awaited,
 }
 
 /// The producer's core.
@@ -200,6 +214,8 @@ impl Sender {
                 partitions: Vec::new(),
                 sticky: StickyPartition::new(self.settings.batch_size),
                 error: 0,
+                used_ns: 0,
+                interest: Interest::Live,
                 max_message_bytes: usize::MAX,
                 durability: Durability::unknown(name),
             });
@@ -401,7 +417,13 @@ impl Sender {
             Some(open) if !self.hurry => open.created_ns.saturating_add(self.settings.linger_ns),
             _ => now_ns,
         };
-        link.due_ns = link.due_ns.min(due_ns);
+        // With an empty queue the old time belongs to what is gone.
+        let earlier_ns = if link.ready.is_empty() {
+            u64::MAX
+        } else {
+            link.due_ns
+        };
+        link.due_ns = earlier_ns.min(due_ns);
         if !partition.queued {
             partition.queued = true;
             link.ready.push_back(number);

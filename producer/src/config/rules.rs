@@ -31,6 +31,7 @@ pub(super) fn check(
         batch_fits(given, values, bound, notes, errors);
     }
     levels(given, values, notes);
+    availability(given, values, notes);
 }
 
 /// What would let this producer lose, double or reorder records.
@@ -213,6 +214,17 @@ fn levels(given: &[Given], values: &Values, notes: &mut Vec<String>) {
                 level.key
             ));
         }
+    }
+}
+
+/// KIP-794: the timeout belongs to adaptive partitioning.
+fn availability(given: &[Given], values: &Values, notes: &mut Vec<String>) {
+    const ADAPTIVE: &str = "partitioner.adaptive.partitioning.enable";
+    if let Some(timeout) = find(given, "partitioner.availability.timeout.ms")
+        && values.number("partitioner.availability.timeout.ms") > 0
+        && !values.flag(ADAPTIVE)
+    {
+        notes.push(format!("{} has no effect: {ADAPTIVE} is false", timeout.key));
     }
 }
 

@@ -212,6 +212,18 @@ fn unknown_keys_get_the_nearest_name() {
 }
 
 #[test]
+fn an_availability_timeout_without_adaptive_partitioning_is_told_to_have_no_effect() {
+    let timeout = ("partitioner.availability.timeout.ms", "300");
+    let adaptive = ("partitioner.adaptive.partitioning.enable", "false");
+    assert!(config(&[timeout]).notes.is_empty());
+    assert!(config(&[adaptive]).notes.is_empty());
+    assert!(
+        config(&[timeout, adaptive]).notes[0]
+            .starts_with("partitioner.availability.timeout.ms has no effect")
+    );
+}
+
+#[test]
 fn librdkafkas_names_are_taken_with_a_note() {
     let config = config(&[
         ("queue.buffering.max.ms", "0.3"),

@@ -239,6 +239,14 @@ fn fine_millis(text: &str) -> Option<Value> {
     ))
 }
 
+/// A host name or address by its characters and length (RFC 1035: 255 at most). Nothing else goes into a look-up or an
+/// error message.
+pub(crate) fn is_host(host: &str) -> bool {
+    const LONGEST: usize = 255;
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-%._:".contains(&byte);
+    (1..=LONGEST).contains(&host.len()) && host.bytes().all(known)
+}
+
 /// `host:port`, `[v6]:port`, each with an optional `scheme://` in front as Kafka allows it.
 fn server(text: &str) -> Result<BootstrapServer, String> {
     let address = text.split_once("://").map_or(text, |(_, address)| address);
@@ -249,8 +257,7 @@ fn server(text: &str) -> Result<BootstrapServer, String> {
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    let known = |character: char| character.is_ascii_alphanumeric() || "-%._:".contains(character);
-    if host.is_empty() || !host.chars().all(known) {
+    if !is_host(host) {
         return Err(format!("{host:?} is no host name or address"));
     }
     match port.parse() {

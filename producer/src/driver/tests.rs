@@ -40,7 +40,9 @@ fn config(bootstrap: &str, max_block_ms: &str) -> ProducerConfig {
     ProducerConfig::from_properties(&BTreeMap::from(properties)).unwrap()
 }
 
-fn not_ready(serve: fn(&mut TcpStream)) -> String {
+type Serve = fn(&mut TcpStream);
+
+fn not_ready(serve: Serve) -> String {
     let (bootstrap, thread) = peer(serve);
     let mut driver = driver(&bootstrap);
     driver.topic("orders");
@@ -78,6 +80,29 @@ fn a_peer_that_speaks_another_language() {
         error.contains("an answer of 1213486160 bytes"),
         "\"HTTP\" as a length: {error}"
     );
+}
+
+/// An answer of this size, of which no byte comes.
+fn answer_size(stream: &mut TcpStream, size: i32) {
+    let _ = stream.write_all(&size.to_be_bytes());
+}
+
+#[test]
+fn a_peer_whose_answers_have_sizes_that_cannot_be() {
+    const OVER: i32 = crate::connection::MAX_RESPONSE_BYTES as i32 + 1;
+    let sizes: [(Serve, &str); 4] = [
+        (|stream| answer_size(stream, 0), "not asked"),
+        (|stream| answer_size(stream, -1), "an answer of -1 bytes"),
+        (
+            |stream| answer_size(stream, i32::MAX),
+            "an answer of 2147483647 bytes",
+        ),
+        (|stream| answer_size(stream, OVER), "an answer of 33554433 bytes"),
+    ];
+    for (serve, words) in sizes {
+        let error = not_ready(serve);
+        assert!(error.contains(words), "{words}: {error}");
+    }
 }
 
 #[test]

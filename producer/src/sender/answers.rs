@@ -1,11 +1,11 @@
 //! What comes back on a Produce request: each batch's code becomes a verdict for its partition.
 
-use super::link::{Address, Asked, InFlight, InRequest};
+use super::link::{Asked, InFlight, InRequest};
 use super::partition::{Context, Verdict};
 use super::{Sender, Topic};
 use crate::batch_split::split;
 use crate::error::{Fatal, error_name};
-use crate::produce_response::{self, PartitionResponse, ProduceResponse, TopicRef};
+use crate::produce_response::{self, CurrentLeader, PartitionResponse, ProduceResponse, TopicRef};
 use crate::reaction::{Reaction, classify};
 
 /// Codes with which a broker may name the new leader (KIP-951).
@@ -31,42 +31,71 @@ impl Sender {
             Ok(response) => response,
             Err(error) => return Err((asked, error.to_string())),
         };
+        // All of it is understood before any of it is believed.
+        for answer in &response.partitions {
+            match self.entry_of(request, answer, false) {
+                Some(i) => request[i].answered = true,
+                None => {
+                    let why = format!("partition {} was answered unasked or twice", answer.partition);
+                    return Err((asked, why));
+                }
+            }
+        }
         self.metrics.answered(now_ns.saturating_sub(asked.sent_ns));
         self.throttle(index, &response, now_ns);
-        for endpoint in &response.node_endpoints {
-            if let Ok(port) = u16::try_from(endpoint.port) {
-                self.learn_node(
-                    endpoint.node_id,
-                    Address {
-                        host: endpoint.host.to_owned(),
-                        port,
-                    },
-                    now_ns,
-                );
-            }
-        }
         self.hurry = self.flushing;
         let mut request = std::mem::take(request);
-        for answer in &response.partitions {
-            let named = |entry: &&mut InRequest| {
-                let partition = &self.partitions[entry.partition as usize];
-                !entry.answered
-                    && partition.index == answer.partition
-                    && names(&self.topics[partition.topic.index()], answer.topic)
-            };
-            if let Some(entry) = request.iter_mut().find(named) {
-                entry.answered = true;
-                let entry = *entry;
-                self.batch_answered(entry, answer, now_ns);
-            }
-        }
         for entry in request.iter().filter(|entry| !entry.answered) {
             let (number, sequence) = (entry.partition, entry.base_sequence);
             self.verdict(number, sequence, Verdict::Unknown, UNKNOWN_SERVER_ERROR, now_ns);
         }
+        for answer in &response.partitions {
+            if let Some(i) = self.entry_of(&request, answer, true) {
+                request[i].answered = false; // taken
+                let hint = answer
+                    .current_leader
+                    .filter(|_| NOT_LEADER.contains(&answer.error_code));
+                if let Some(hint) = hint {
+                    self.learn_endpoint(request[i].partition, hint, &response, now_ns);
+                }
+                self.batch_answered(request[i], answer, now_ns);
+            }
+        }
         request.clear();
         self.spare_requests.push(request);
         Ok(())
+    }
+
+    /// The batch that an answer is about, among those already answered or not.
+    fn entry_of(
+        &self,
+        request: &[InRequest],
+        answer: &PartitionResponse<'_>,
+        answered: bool,
+    ) -> Option<usize> {
+        request.iter().position(|entry| {
+            let partition = &self.partitions[entry.partition as usize];
+            entry.answered == answered
+                && partition.index == answer.partition
+                && names(&self.topics[partition.topic.index()], answer.topic)
+        })
+    }
+
+    /// Where the newer leader named in an answer can be reached (A19); nothing else is believed of addresses here.
+    fn learn_endpoint(
+        &mut self,
+        number: u32,
+        hint: CurrentLeader,
+        response: &ProduceResponse<'_>,
+        now_ns: u64,
+    ) {
+        if hint.leader_epoch <= self.partitions[number as usize].leader_epoch {
+            return;
+        }
+        let mut endpoints = response.node_endpoints.iter();
+        if let Some(endpoint) = endpoints.find(|endpoint| endpoint.node_id == hint.leader_id) {
+            self.learn_node(endpoint.node_id, endpoint.host, endpoint.port, now_ns);
+        }
     }
 
     /// A17: the broker has muted the connection; asking again earlier would only wait there.
@@ -82,7 +111,7 @@ impl Sender {
         let (number, sequence, code) = (entry.partition, entry.base_sequence, answer.error_code);
         let reaction = classify(code).idempotent;
         let verdict = match reaction {
-            Reaction::Done => Verdict::Written(answer.base_offset),
+            Reaction::Done => Verdict::Written(offset_told(answer.base_offset)),
             Reaction::DoneWithoutOffset => Verdict::Written(-1),
             Reaction::Retry | Reaction::RetrySoon | Reaction::RefreshAndRetry => {
                 match classify(code).written {
@@ -183,9 +212,20 @@ impl Sender {
             now_ns,
         };
         partition.replace(sequence, pieces, &mut cx);
+        let attempts = partition.attempts();
         self.metrics.batch_split_total += 1;
-        self.enqueue(number, now_ns);
+        self.after_event(number, attempts, now_ns);
         true
+    }
+}
+
+/// An offset that the records of a batch can have; any other is as good as not told (-1).
+fn offset_told(base_offset: i64) -> i64 {
+    const GREATEST: i64 = i64::MAX - i32::MAX as i64;
+    if (0..=GREATEST).contains(&base_offset) {
+        base_offset
+    } else {
+        -1
     }
 }
 

@@ -1,7 +1,7 @@
 //! A record's first steps: its partition is chosen, its bytes go into a batch, its batch into the ready queue.
 
-use super::Sender;
 use super::partition::NO_NODE;
+use super::{Interest, Sender};
 use crate::compression::Compression;
 use crate::error::AppendError;
 use crate::partitioner::partition_for_key;
@@ -15,7 +15,7 @@ impl Sender {
         if self.closed || self.fatal.is_some() {
             return Err(AppendError::Closed);
         }
-        let number = self.choose_partition(record)?;
+        let number = self.choose_partition(record, now_ns)?;
         let partition = &mut self.partitions[number as usize];
         if let Some(code) = partition.stopped() {
             return Err(AppendError::PartitionStopped { code });
@@ -69,6 +69,7 @@ impl Sender {
         open.tokens.push(token);
         self.partitions[number as usize].open = Some(open);
         self.outcomes.appended();
+        self.topics[record.topic.index()].used_ns = now_ns;
         self.next_expiry_ns = self
             .next_expiry_ns
             .min(now_ns.saturating_add(self.settings.delivery_timeout_ns));
@@ -76,19 +77,20 @@ impl Sender {
         Ok(())
     }
 
-    fn choose_partition(&mut self, record: &Record<'_>) -> Result<u32, AppendError> {
+    fn choose_partition(&mut self, record: &Record<'_>, now_ns: u64) -> Result<u32, AppendError> {
         let topic = self
             .topics
             .get_mut(record.topic.index())
             .ok_or(AppendError::Closed)?;
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-        if count == 0 {
+        if count == 0 || topic.interest != Interest::Live {
+            self.await_topic(record.topic);
             return Err(AppendError::MetadataPending);
         }
         let index = match (record.partition, record.key) {
             (Some(partition), _) => partition,
             (None, Some(key)) if !self.settings.ignore_keys => partition_for_key(key, count),
-            _ => self.sticky_partition(record)?,
+            _ => self.sticky_partition(record, now_ns)?,
         };
         let place = usize::try_from(index).ok();
         let number = place.and_then(|place| self.topics[record.topic.index()].partitions.get(place));
@@ -99,7 +101,7 @@ impl Sender {
     }
 
     /// KIP-794: stays with a partition for `batch.size` bytes, and leaves at the end of a batch.
-    fn sticky_partition(&mut self, record: &Record<'_>) -> Result<i32, AppendError> {
+    fn sticky_partition(&mut self, record: &Record<'_>, now_ns: u64) -> Result<i32, AppendError> {
         let bytes = size_bound(record);
         let topic = &mut self.topics[record.topic.index()];
         let open = topic
@@ -115,7 +117,19 @@ impl Sender {
                     let partition = &self.partitions[**number as usize];
                     partition.leader != NO_NODE && partition.stopped().is_none()
                 };
-                let mut chosen: Vec<&u32> = topic.partitions.iter().filter(usable).collect();
+                // KIP-794: a broker for which something has waited too long is left out, as long as there are others.
+                let takes = |number: &&u32| {
+                    let leader = self.partitions[**number as usize].leader;
+                    let link = self.node_links.get(&leader);
+                    self.settings.availability_timeout_ns.is_none_or(|timeout_ns| {
+                        link.is_none_or(|&link| self.links[link as usize].takes(now_ns, timeout_ns))
+                    })
+                };
+                let all = topic.partitions.iter();
+                let mut chosen: Vec<&u32> = all.clone().filter(usable).filter(takes).collect();
+                if chosen.is_empty() {
+                    chosen = all.filter(usable).collect();
+                }
                 if chosen.is_empty() {
                     chosen = topic.partitions.iter().collect();
                 }

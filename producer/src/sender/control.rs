@@ -6,10 +6,11 @@
 
 use kafka_protocol::messages::InitProducerIdResponse;
 
+use super::Sender;
 use super::identity::Identity;
 use super::link::{Address, Asked, State};
+use super::partition::{Context, NO_NODE};
 use super::requests;
-use super::{Sender, partition::NO_NODE};
 use crate::error::{Fatal, error_name};
 
 /// What InitProducerId answers while it may still succeed: coordinator moving or loading, time-outs, storage.
@@ -48,6 +49,11 @@ impl Control {
         }
     }
 
+    /// Why it is not going on, for people.
+    pub(super) fn note(&mut self, why: String) {
+        self.last_error = why;
+    }
+
     pub(super) fn want_metadata(&mut self) {
         self.metadata_wanted = true;
     }
@@ -72,7 +78,7 @@ impl Control {
 impl Sender {
     /// Asks the next control question, if there is one and the connection is free; connects if there is none.
     pub(super) fn step_control(&mut self, now_ns: u64) {
-        let metadata = self.control.wants_metadata(now_ns) && !self.topics.is_empty();
+        let metadata = self.wants_metadata(now_ns);
         let identity = self.identity.is_none();
         let configs = self.control.configs_wanted;
         let nothing = !(metadata || identity || configs);
@@ -86,7 +92,7 @@ impl Sender {
         };
         if metadata {
             let create = self.topics.iter().all(|topic| topic.partitions.is_empty());
-            let request = requests::metadata(self.topics.iter().map(|topic| topic.name.as_str()), create);
+            let request = requests::metadata(self.live_topics(), create);
             self.control.metadata_wanted = false;
             self.ask(
                 0,
@@ -104,7 +110,7 @@ impl Sender {
                 },
             );
         } else if let Some(version) = versions.describe_configs {
-            let request = requests::describe_topics(self.topics.iter().map(|topic| topic.name.as_str()));
+            let request = requests::describe_topics(self.live_topics());
             self.control.configs_wanted = false;
             self.ask(
                 0,
@@ -115,6 +121,19 @@ impl Sender {
         } else {
             self.control.configs_wanted = false;
         }
+    }
+
+    /// Metadata is due, and of at least one topic. With none left to ask for, none is due until a record comes.
+    fn wants_metadata(&mut self, now_ns: u64) -> bool {
+        if !self.control.wants_metadata(now_ns) || self.topics.is_empty() {
+            return false;
+        }
+        let any = self.forget_idle_topics(now_ns);
+        if !any {
+            self.control.metadata_wanted = false;
+            self.control.metadata_due_ns = u64::MAX;
+        }
+        any
     }
 
     /// When `step_control` wants to be called again.
@@ -142,16 +161,41 @@ impl Sender {
         if !self.partitions.iter().all(super::Partition::may_leave_epoch) {
             return;
         }
-        self.bump_wanted = false;
         self.metrics.epoch_bump_total += 1;
         self.identity = identity.bumped();
-        if let Some(identity) = self.identity {
-            self.enter_epoch(identity, now_ns);
-        } // else: used up; InitProducerId gives a fresh id, and that one is entered
+        match self.identity {
+            Some(identity) => self.enter_epoch(identity, now_ns),
+            None => self.stop_unfenced(now_ns),
+        }
     }
 
-    pub(super) fn identity_answered(&mut self, response: &InitProducerIdResponse, now_ns: u64) {
+    /// The id is used up; InitProducerId gives a fresh one, and until it is entered nothing is sent. A fresh id keeps
+    /// no late copy of the old one out: a partition that needs that can only stop.
+    fn stop_unfenced(&mut self, now_ns: u64) {
+        let mut cx = Context {
+            outcomes: &mut self.outcomes,
+            memory: &mut self.memory,
+            now_ns,
+        };
+        for partition in &mut self.partitions {
+            if let Some(code) = partition.needs_fence() {
+                partition.stop(code, &mut cx);
+                self.metrics.partitions_stopped_total += 1;
+            }
+        }
+    }
+
+    /// An error means nonsense: without an id, batches would not be recognised when they are sent again.
+    pub(super) fn identity_answered(
+        &mut self,
+        response: &InitProducerIdResponse,
+        now_ns: u64,
+    ) -> Result<(), String> {
         match response.error_code {
+            0 if response.producer_id.0 < 0 || response.producer_epoch < 0 => {
+                let (id, epoch) = (response.producer_id.0, response.producer_epoch);
+                return Err(format!("InitProducerId gave id {id}, epoch {epoch}"));
+            }
             0 => {
                 let identity = Identity {
                     id: response.producer_id.0,
@@ -171,6 +215,7 @@ impl Sender {
                 });
             }
         }
+        Ok(())
     }
 
     /// Ready to send: topics, leaders, connections to them and a producer id are all there (a leader that cannot be
@@ -209,6 +254,13 @@ impl Sender {
             }
             Some(topic) => format!("topic {} has no metadata", topic.name),
             None if self.identity.is_none() => "no producer id".to_owned(),
+            None if self
+                .partitions
+                .iter()
+                .any(|partition| partition.leader == NO_NODE) =>
+            {
+                "partitions without a leader".to_owned()
+            }
             None => "no connection to the leaders".to_owned(),
         };
         if self.control.last_error.is_empty() {
@@ -252,6 +304,7 @@ impl Sender {
     }
 
     fn enter_epoch(&mut self, identity: Identity, now_ns: u64) {
+        self.bump_wanted = false;
         for partition in &mut self.partitions {
             partition.enter_epoch(identity);
         }

@@ -235,7 +235,7 @@ impl Sender {
             }
             Asked::InitProducerId(version) => {
                 let response = decode::<InitProducerIdRequest>(version, frame)?;
-                self.identity_answered(&response, now_ns);
+                self.identity_answered(&response, now_ns)?;
             }
             Asked::DescribeConfigs(version) => {
                 let response = decode::<DescribeConfigsRequest>(version, frame)?;
@@ -247,8 +247,12 @@ impl Sender {
     }
 
     fn request_lost(&mut self, lost: InFlight, now_ns: u64) {
-        let Asked::Produce(_, mut request) = lost.asked else {
-            return;
+        let mut request = match lost.asked {
+            Asked::Produce(_, request) => request,
+            // Asked again: nobody else remembers that it was wanted.
+            Asked::Metadata(_) => return self.control.want_metadata(),
+            Asked::DescribeConfigs(_) => return self.control.configs_wanted = true,
+            Asked::ApiVersions(_) | Asked::InitProducerId(_) => return,
         };
         for entry in &request {
             let partition = &mut self.partitions[entry.partition as usize];

@@ -36,6 +36,17 @@ pub(crate) struct Address {
     pub(crate) port: u16,
 }
 
+impl Address {
+    /// An address as a broker tells it, if it can be one at all.
+    pub(crate) fn told(host: &str, port: i32) -> Option<Address> {
+        let port = u16::try_from(port).ok().filter(|&port| port > 0)?;
+        crate::config::is_host(host).then(|| Address {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.host.contains(':') {
@@ -146,6 +157,11 @@ impl Link {
         let unused =
             matches!(self.state, State::Ready(_)) && self.in_flight.is_empty() && self.ready.is_empty();
         unused.then(|| self.used_ns.saturating_add(max_idle_ns))
+    }
+
+    /// Nothing that is due has waited here for longer than `partitioner.availability.timeout.ms` (KIP-794).
+    pub(crate) fn takes(&self, now_ns: u64, timeout_ns: u64) -> bool {
+        self.ready.is_empty() || now_ns <= self.due_ns.saturating_add(timeout_ns)
     }
 
     /// When this link wants to be looked at, apart from its answers and from being idle.

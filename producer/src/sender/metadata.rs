@@ -1,6 +1,7 @@
 //! What the cluster looks like: nodes, topics, partitions, leaders with their epochs.
 //!
 //! - An older leader epoch is never believed, wherever it comes from (KIP-320).
+//! - A topic that nobody produces to any more is not asked for any more (KIP-526, `metadata.max.idle.ms`).
 //! - A15: a topic or partition that is missing from one answer keeps its state and its numbers; only a new topic id
 //!   is another topic.
 
@@ -9,7 +10,7 @@ use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 
 use super::link::{Address, Link, State};
 use super::partition::{Context, NO_NODE, Partition};
-use super::{Sender, Topic};
+use super::{Interest, Sender, Topic};
 use crate::produce_request::TopicId;
 use crate::record::TopicHandle;
 
@@ -17,24 +18,22 @@ use crate::record::TopicHandle;
 const UNKNOWN_PARTITION: i16 = 3;
 /// Partitions of one topic that are believed; Kafka clusters stay far below.
 const MAX_PARTITIONS: usize = 1 << 20;
+/// Nodes that are believed, those that left included; Kafka clusters stay far below.
+const MAX_NODES: usize = 4096;
+/// Characters of a host name shown in an error.
+const MAX_SHOWN_CHARS: usize = 64;
 
 impl Sender {
     pub(super) fn metadata_answered(&mut self, response: &MetadataResponse, now_ns: u64) {
         self.control.note_age(now_ns);
         for broker in &response.brokers {
-            if let Ok(port) = u16::try_from(broker.port) {
-                self.learn_node(
-                    broker.node_id.0,
-                    Address {
-                        host: broker.host.to_string(),
-                        port,
-                    },
-                    now_ns,
-                );
-            }
+            self.learn_node(broker.node_id.0, broker.host.as_str(), broker.port, now_ns);
         }
         let mut complete = true;
         for index in 0..self.topics.len() {
+            if self.topics[index].interest == Interest::Forgotten {
+                continue;
+            }
             let named = |topic: &&MetadataResponseTopic| {
                 topic
                     .name
@@ -45,6 +44,7 @@ impl Sender {
                 Some(topic) => {
                     self.topics[index].error = topic.error_code;
                     if topic.error_code == 0 {
+                        self.topics[index].interest = Interest::Live;
                         complete &= self.topic_answered(index, topic, now_ns);
                     } else {
                         complete = false;
@@ -57,11 +57,51 @@ impl Sender {
         self.enqueue_all(now_ns);
     }
 
-    /// A node, from metadata or a leader hint. What is connected to an address it left is closed.
-    pub(super) fn learn_node(&mut self, node: i32, address: Address, now_ns: u64) {
-        if self.nodes.get(&node) == Some(&address) {
+    /// Stops asking for topics whose last record was long ago and has its outcome. True if any is left to ask for.
+    pub(super) fn forget_idle_topics(&mut self, now_ns: u64) -> bool {
+        let begun_ns = now_ns.saturating_sub(self.settings.metadata_max_idle_ns);
+        for topic in &mut self.topics {
+            // One never produced to is idle since it was first seen.
+            let unused = topic.used_ns <= begun_ns && !topic.partitions.is_empty();
+            let idle = |&number: &u32| self.partitions[number as usize].is_idle();
+            if topic.interest == Interest::Live && unused && topic.partitions.iter().all(idle) {
+                topic.interest = Interest::Forgotten;
+            }
+        }
+        self.topics
+            .iter()
+            .any(|topic| topic.interest != Interest::Forgotten)
+    }
+
+    /// A record is there for a topic whose metadata is not: asks for it.
+    pub(super) fn await_topic(&mut self, topic: TopicHandle) {
+        let topic = &mut self.topics[topic.index()];
+        if topic.interest == Interest::Forgotten {
+            topic.interest = Interest::Awaited;
+            self.control.want_metadata();
+        }
+    }
+
+    /// The names of the topics that are asked for.
+    pub(super) fn live_topics(&self) -> impl Iterator<Item = &str> {
+        let live = |topic: &&Topic| topic.interest != Interest::Forgotten;
+        self.topics.iter().filter(live).map(|topic| topic.name.as_str())
+    }
+
+    /// A node, from metadata or a leader hint. What is connected to an address it left is closed. One that no broker
+    /// can have is not believed, and who cannot be ready for that reason is told.
+    pub(super) fn learn_node(&mut self, node: i32, host: &str, port: i32, now_ns: u64) {
+        let known = self.nodes.get(&node);
+        if known.is_some_and(|known| known.host == host && i32::from(known.port) == port) {
             return;
         }
+        let room = known.is_some() || self.nodes.len() < MAX_NODES;
+        let Some(address) = Address::told(host, port).filter(|_| node >= 0 && room) else {
+            let shown: String = host.chars().take(MAX_SHOWN_CHARS).collect();
+            self.control
+                .note(format!("not believed: node {node} at {shown:?}, port {port}"));
+            return;
+        };
         let moved = self.nodes.insert(node, address).is_some();
         if moved && let Some(&link) = self.node_links.get(&node) {
             let index = link as usize;
@@ -93,17 +133,21 @@ impl Sender {
 
     /// Learns one topic. False if something is missing that a later answer may have.
     fn topic_answered(&mut self, index: usize, answer: &MetadataResponseTopic, now_ns: u64) -> bool {
-        let last = answer
-            .partitions
-            .iter()
-            .map(|partition| partition.partition_index)
-            .max();
-        let told = last
-            .and_then(|last| usize::try_from(last).ok())
-            .map_or(0, |last| last + 1)
-            .min(MAX_PARTITIONS);
+        // Brokers list every partition from 0 on. A number beyond what is listed would make up partitions (and memory
+        // for them) out of nothing, and keys would go astray.
+        let told = answer.partitions.len();
+        let listed = |index: i32| usize::try_from(index).is_ok_and(|index| index < told);
+        if told > MAX_PARTITIONS || answer.partitions.iter().any(|p| !listed(p.partition_index)) {
+            let name = &self.topics[index].name;
+            self.control
+                .note(format!("not believed: the partitions of topic {name}"));
+            return false;
+        }
         self.check_topic_id(index, answer.topic_id.into_bytes(), told, now_ns);
         let first_sight = self.topics[index].partitions.is_empty();
+        if first_sight {
+            self.topics[index].used_ns = now_ns;
+        }
         self.add_partitions(index, told);
         let mut complete = told > 0;
         for partition in &answer.partitions {

@@ -13,7 +13,8 @@
 //! A batch's fate is NOT_WRITTEN (never sent, or each sending definitely refused) or UNKNOWN, which is sticky: only
 //! an acknowledgement, its own or of a later batch of the same epoch, settles it (A7, A8). A batch that is refused
 //! for good leaves a *gap* in the numbers. When everything before the gap is acked and everything behind it is known
-//! to be NOT_WRITTEN, those behind are numbered on from the gap (A13).
+//! to be NOT_WRITTEN, those behind are numbered on from the gap (A13). An UNKNOWN batch that is refused for good is
+//! proven by a later one (A11) or stays UNKNOWN for its caller; then the partition goes on in a new epoch (A14).
 
 mod endings;
 mod numbering;
@@ -59,6 +60,8 @@ struct Sent {
     reported: bool,
     /// Sent again after CORRUPT_MESSAGE; a second one stops the partition.
     corrupt: bool,
+    /// Refused for good with this code while UNKNOWN: asked again it tells nothing, a later batch may (A12).
+    hopeless: Option<i16>,
     /// Answers that it was not written: `retries` bounds them.
     refusals: u32,
 }
@@ -155,6 +158,9 @@ pub(crate) struct Partition {
     /// A batch behind a gap was UNKNOWN before it was refused: a late copy may still arrive, so the numbers may
     /// not be given again under this epoch (A14).
     needs_epoch: bool,
+    /// A batch ended UNKNOWN, refused with this code, and nothing was appended since: only an append of a later epoch
+    /// of the same producer id keeps its late copies out.
+    needs_fence: Option<i16>,
     /// The head was refused as out of order while others were on the wire.
     head_refused: bool,
     attempts: u32,
@@ -182,6 +188,7 @@ impl Partition {
             last_ack_ns: None,
             gap: None,
             needs_epoch: false,
+            needs_fence: None,
             head_refused: false,
             attempts: 0,
             retry_at_ns: 0,
@@ -273,6 +280,7 @@ impl Partition {
             on_wire: true,
             reported: false,
             corrupt: false,
+            hopeless: None,
             refusals: 0,
         });
         self.on_wire += 1;
@@ -305,6 +313,11 @@ impl Partition {
         self.has_fresh() || self.unacked.iter().any(|sent| !sent.on_wire)
     }
 
+    /// Every record of it has its outcome, and nothing is left to resolve.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unacked.is_empty() && !self.has_fresh()
+    }
+
     /// Sent batches wait to be sent again: no linger for them.
     pub(crate) fn is_retrying(&self) -> bool {
         self.mode != Mode::Flowing
@@ -320,6 +333,11 @@ impl Partition {
     /// A14: some batch must not be numbered on under the epoch it had.
     pub(crate) fn needs_epoch(&self) -> bool {
         self.needs_epoch
+    }
+
+    /// A14: the next epoch must be one of the same producer id, or the partition stops with this code.
+    pub(crate) fn needs_fence(&self) -> Option<i16> {
+        self.needs_fence
     }
 
     /// A14: an epoch may be left when nothing of it is on the wire or UNKNOWN.

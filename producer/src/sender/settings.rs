@@ -24,6 +24,7 @@ pub(super) struct Settings {
     /// Doubles with each failure (KIP-601).
     pub(super) connection_setup_timeout: Backoff,
     pub(super) metadata_max_age_ns: u64,
+    pub(super) metadata_max_idle_ns: u64,
     pub(super) retries: u32,
     /// `u64::MAX` = never.
     pub(super) connections_max_idle_ns: u64,
@@ -31,6 +32,8 @@ pub(super) struct Settings {
     pub(super) reconnect_backoff: Backoff,
     pub(super) ignore_keys: bool,
     pub(super) adaptive_partitioning: bool,
+    /// `None` = every broker counts as available.
+    pub(super) availability_timeout_ns: Option<u64>,
 }
 
 impl Settings {
@@ -59,6 +62,7 @@ impl Settings {
                 max_ns: config.connection_setup_timeout_max_ns,
             },
             metadata_max_age_ns: config.metadata_max_age_ns,
+            metadata_max_idle_ns: config.metadata_max_idle_ns,
             retries: config.retries,
             connections_max_idle_ns: config.connections_max_idle_ns.unwrap_or(u64::MAX),
             retry_backoff: Backoff {
@@ -71,6 +75,10 @@ impl Settings {
             },
             ignore_keys: config.partitioner_ignore_keys,
             adaptive_partitioning: config.partitioner_adaptive,
+            // As in the Java client: without adaptive partitioning nobody looks at the brokers.
+            availability_timeout_ns: config
+                .partitioner_availability_timeout_ns
+                .filter(|_| config.partitioner_adaptive),
         }
     }
 }

@@ -2,10 +2,15 @@
 
 mod answers;
 mod behaviour;
+mod control;
+mod fault;
+mod hostile;
 mod log;
 mod properties;
+mod refused;
 mod rules;
 mod script;
+mod tamper;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +26,10 @@ const TOPIC: &str = "orders";
 /// A core with these settings, connected to nothing yet.
 fn sender(properties: &[(&str, String)], seed: u64) -> Sender {
     let mut all: BTreeMap<String, String> = BTreeMap::from([
-        ("bootstrap.servers".to_owned(), "boot:9000".to_owned()),
+        (
+            "bootstrap.servers".to_owned(),
+            format!("boot:{}", script::BOOTSTRAP_PORT),
+        ),
         ("linger.ms".to_owned(), "0".to_owned()),
     ]);
     all.extend(

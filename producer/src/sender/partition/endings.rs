@@ -69,6 +69,7 @@ impl Partition {
         self.on_wire = 0;
         self.gap = None;
         self.needs_epoch = false;
+        self.needs_fence = None;
         self.head_refused = false;
         self.mode = Mode::Stopped(code);
     }

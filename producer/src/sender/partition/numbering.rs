@@ -1,4 +1,4 @@
-//! Numbers given anew: behind a gap (A13), in a new epoch (A14), for a topic made again (A5).
+//! Numbers given anew: behind a gap (A13), in a new epoch (A14), for a topic made again (A5), and what must end first.
 //!
 //! Only batches that are NOT_WRITTEN and off the wire ever get another number (A8).
 
@@ -16,18 +16,7 @@ impl Partition {
     /// The topic was deleted and made again under another id: nothing of the old one can be resolved any more, and
     /// the new one has seen none of our numbers (A5).
     pub(crate) fn topic_replaced(&mut self, cx: &mut Context<'_>) {
-        let mut i = 0;
-        while i < self.unacked.len() {
-            if self.unacked[i].fate == Fate::Unknown || self.unacked[i].on_wire {
-                self.report(i, Outcome::Unknown, UNKNOWN_TOPIC_ID, cx);
-                if let Some(sent) = self.unacked.remove(i) {
-                    self.on_wire -= usize::from(sent.on_wire);
-                    cx.memory.retire(sent.batch, sent.charged);
-                }
-            } else {
-                i += 1;
-            }
-        }
+        self.end_unknown(UNKNOWN_TOPIC_ID, cx);
         let identity = self.identity_of_unacked();
         self.leader = NO_NODE;
         self.leader_epoch = -1;
@@ -41,6 +30,37 @@ impl Partition {
         debug_assert!(self.may_leave_epoch());
         if self.stopped().is_none() {
             self.restart_numbers(Some(identity));
+        }
+    }
+
+    /// Nothing that a broker can say settles what is UNKNOWN any more (A12): its caller hears so, once. The rest goes
+    /// on in a new epoch. A late copy of the old one is appended before that or refused for ever (47), and nothing
+    /// that may be in the log is sent again, so no record is doubled or overtaken.
+    pub(super) fn leave_epoch(&mut self, code: i16, cx: &mut Context<'_>) {
+        self.end_unknown(code, cx);
+        self.gap = None;
+        self.needs_epoch = true;
+        self.needs_fence = Some(code);
+        self.mode = if self.unacked.is_empty() {
+            Mode::Flowing
+        } else {
+            Mode::OneByOne
+        };
+    }
+
+    /// Ends all that is UNKNOWN or on the wire.
+    fn end_unknown(&mut self, code: i16, cx: &mut Context<'_>) {
+        let mut i = 0;
+        while i < self.unacked.len() {
+            if self.unacked[i].fate == Fate::Unknown || self.unacked[i].on_wire {
+                self.report(i, Outcome::Unknown, code, cx);
+                if let Some(sent) = self.unacked.remove(i) {
+                    self.on_wire -= usize::from(sent.on_wire);
+                    cx.memory.retire(sent.batch, sent.charged);
+                }
+            } else {
+                i += 1;
+            }
         }
     }
 

@@ -4,7 +4,8 @@
 //!   written ─────► it and all before it are ACKED (contiguity, A8)
 //!   refused ─────► OneByOne, same bytes again after the backoff        lost, 7, 20 .. ─► the same, but UNKNOWN
 //!   out of order ► not head: wait for the head (A9) · head: probe newest-first (A11), all refused: stop (A10)
-//!   rejected ────► NOT_WRITTEN: its numbers become a gap (A13) · UNKNOWN: stop, it may be in the log
+//!   rejected ────► NOT_WRITTEN: its numbers become a gap (A13)
+//!                  UNKNOWN: a later batch may prove it written (A12, A11), else UNKNOWN and a new epoch (A14)
 //! ```
 
 use std::sync::Arc;
@@ -51,8 +52,10 @@ impl Partition {
             Verdict::Corrupt if !sent.corrupt => sent.corrupt = true,
             Verdict::Corrupt | Verdict::StopNotWritten => self.stop(code, cx),
             Verdict::OutOfOrder => self.out_of_order(i, cx),
-            // A split that failed comes here too. An UNKNOWN batch cannot be given up: it may be in the log.
-            Verdict::TooLarge | Verdict::Rejected if sent.fate == Fate::Unknown => self.stop(code, cx),
+            // A split that failed comes here too.
+            Verdict::TooLarge | Verdict::Rejected if sent.fate == Fate::Unknown => {
+                self.refused_for_good(i, code, cx);
+            }
             Verdict::TooLarge | Verdict::Rejected => self.reject(i, code, cx),
             Verdict::Stop => {
                 sent.fate = Fate::Unknown;
@@ -114,6 +117,7 @@ impl Partition {
                 on_wire: false,
                 reported: whole.reported,
                 corrupt: false,
+                hopeless: None,
                 refusals: 0,
             };
             self.unacked.insert(i + n, piece);
@@ -168,12 +172,16 @@ impl Partition {
             gap.at -= i + 1;
         }
         self.last_ack_ns = Some(cx.now_ns);
+        self.needs_fence = None; // the partition was left to its next epoch, so this append is of that one
         self.alone = false;
         self.head_refused = false;
         self.attempts = 0;
         self.retry_at_ns = 0;
         if probing {
             self.mode = Mode::OneByOne; // the rest goes up from here (A11)
+            for sent in &mut self.unacked {
+                sent.hopeless = None; // what is behind it has changed
+            }
         }
     }
 
@@ -188,24 +196,31 @@ impl Partition {
         if self.gap.is_none_or(|gap| i < gap.at) {
             self.gap = Some(Gap { at: i, sequence });
         }
-        match self.mode {
-            // The head was out of order and all others too: nothing fits what the broker has (A10).
-            Mode::Probing(0) => self.stop(OUT_OF_ORDER, cx),
-            Mode::Probing(_) => self.mode = Mode::Probing(i - 1),
-            _ => {}
+        if matches!(self.mode, Mode::Probing(_)) {
+            self.probe_below(i, cx);
+        }
+    }
+
+    /// Batch `i`, UNKNOWN, is refused for good. That speaks of this attempt only: brokers look at a batch before they
+    /// look whether they have it already.
+    fn refused_for_good(&mut self, i: usize, code: i16, cx: &mut Context<'_>) {
+        if self.gap.is_some_and(|gap| gap.at == 0) {
+            // The gap's number was never taken and is not given again under this epoch: nothing behind it fits.
+            self.needs_epoch = true;
+            self.unacked[i].fate = Fate::NotWritten;
+            self.reject(i, code, cx);
+            return;
+        }
+        self.unacked[i].hopeless = Some(code);
+        if matches!(self.mode, Mode::Probing(_)) {
+            self.probe_below(i, cx);
         }
     }
 
     /// 45 on batch `i` (A9, A10, A11).
     pub(super) fn out_of_order(&mut self, i: usize, cx: &mut Context<'_>) {
         match self.mode {
-            Mode::Probing(k) if k == i => {
-                if i == 0 {
-                    self.stop(OUT_OF_ORDER, cx); // A10: acknowledged data is gone from the broker
-                } else {
-                    self.mode = Mode::Probing(i - 1);
-                }
-            }
+            Mode::Probing(k) if k == i => self.probe_below(i, cx),
             _ if self.gap.is_some_and(|gap| gap.at == 0) => {
                 // Everything before the gap is acked, so the broker waits for the gap's number: this is proof.
                 let sent = &mut self.unacked[i];
@@ -227,6 +242,15 @@ impl Partition {
         if std::mem::take(&mut self.head_refused) {
             self.begin_probe(cx);
         }
+        if self.mode == Mode::OneByOne
+            && let Some(code) = self.hopeless()
+        {
+            if self.remembered(cx.now_ns) {
+                self.probe_below(self.before_gap(), cx);
+            } else {
+                self.leave_epoch(code, cx);
+            }
+        }
         if let Some(gap) = self.gap
             && gap.at == 0
             && !self.needs_epoch
@@ -245,15 +269,39 @@ impl Partition {
     }
 
     /// A11: newest first, where that proves anything.
-    pub(super) fn begin_probe(&mut self, cx: &mut Context<'_>) {
-        let before_gap = self.gap.map_or(self.unacked.len(), |gap| gap.at);
-        let remembered = self
-            .last_ack_ns
-            .is_some_and(|ack| cx.now_ns.saturating_sub(ack) <= EXPIRATION_NS);
-        if before_gap > 1 && remembered {
-            self.mode = Mode::Probing(before_gap - 1);
+    fn begin_probe(&mut self, cx: &mut Context<'_>) {
+        let before_gap = self.before_gap();
+        if before_gap > 1 && self.remembered(cx.now_ns) {
+            self.probe_below(before_gap, cx);
         } else {
             self.stop(OUT_OF_ORDER, cx);
         }
+    }
+
+    /// The next probe is the newest batch below `i`, those left out that were refused for good: they were asked.
+    fn probe_below(&mut self, i: usize, cx: &mut Context<'_>) {
+        let next = (0..i).rev().find(|&k| self.unacked[k].hopeless.is_none());
+        match (next, self.hopeless()) {
+            (Some(k), _) => self.mode = Mode::Probing(k),
+            // One of them may be what the broker has last.
+            (None, Some(code)) => self.leave_epoch(code, cx),
+            // All are out of order: nothing fits what the broker has, so acknowledged data is gone (A10).
+            (None, None) => self.stop(OUT_OF_ORDER, cx),
+        }
+    }
+
+    /// The code with which the first UNKNOWN batch was refused for good, if one was.
+    fn hopeless(&self) -> Option<i16> {
+        self.unacked.iter().find_map(|sent| sent.hopeless)
+    }
+
+    fn before_gap(&self) -> usize {
+        self.gap.map_or(self.unacked.len(), |gap| gap.at)
+    }
+
+    /// The broker has a batch of this epoch and cannot have forgotten us yet.
+    fn remembered(&self, now_ns: u64) -> bool {
+        self.last_ack_ns
+            .is_some_and(|ack| now_ns.saturating_sub(ack) <= EXPIRATION_NS)
     }
 }

@@ -33,12 +33,17 @@ pub(super) fn api_versions(newest_produce: i16) -> ApiVersionsResponse {
     ])
 }
 
-pub(super) fn metadata(logs: &[Log], nodes: i32, topic_id: u128, hidden: bool) -> MetadataResponse {
+pub(super) fn metadata(
+    logs: &[Log],
+    nodes: i32,
+    first_port: i32,
+    topic_id: Option<u128>,
+) -> MetadataResponse {
     let brokers = (0..nodes).map(|node| {
         MetadataResponseBroker::default()
             .with_node_id(node.into())
             .with_host(StrBytes::from_static_str("node"))
-            .with_port(9000 + node)
+            .with_port(first_port + node)
     });
     let partitions = logs.iter().enumerate().map(|(p, log)| {
         MetadataResponsePartition::default()
@@ -49,13 +54,13 @@ pub(super) fn metadata(logs: &[Log], nodes: i32, topic_id: u128, hidden: bool) -
     });
     let mut topic =
         MetadataResponseTopic::default().with_name(Some(TopicName(StrBytes::from_static_str(TOPIC))));
-    if hidden {
-        topic.error_code = 3;
-    } else {
+    if let Some(topic_id) = topic_id {
         // A topic without partitions, as Produce v13 has it, is the shortest way to a UUID.
         let encoded = [&topic_id.to_be_bytes()[..], &[1, 0]].concat();
         topic.topic_id = TopicProduceData::decode(&mut &encoded[..], 13).unwrap().topic_id;
         topic.partitions = partitions.collect();
+    } else {
+        topic.error_code = 3;
     }
     MetadataResponse::default()
         .with_brokers(brokers.collect())

@@ -34,6 +34,20 @@ fn records_linger_for_parts_of_a_millisecond_and_a_flush_ends_it() {
 }
 
 #[test]
+fn a_flush_of_nothing_leaves_nothing_behind() {
+    let mut script = pipelined(&[("linger.ms", "5")]);
+    let at_ns = script.now_ns;
+    script.sender.set_flushing(true, at_ns);
+    script.run_for(MS);
+    script.sender.set_flushing(false, script.now_ns);
+    let at_ns = script.now_ns;
+    append(&mut script, 0, 1, 2);
+    script.run_for(10 * MS);
+    assert_eq!(script.requests[0].at_ns, at_ns + 5 * MS, "linger counts again");
+    all_acked(&mut script, 3);
+}
+
+#[test]
 fn while_one_request_is_out_records_gather_for_the_next() {
     let mut script = pipelined(&[
         ("max.in.flight.requests.per.connection", "1"),
@@ -143,4 +157,52 @@ fn an_idle_connection_is_closed_and_made_again_when_needed() {
     script.run_for(10 * MS);
     assert_eq!(script.sender.metrics().connection_creation_total, made + 1);
     all_acked(&mut script, 2);
+}
+
+/// Where keyless records go while node 0, which leads partition 0, is down: how many of 400 wait for it.
+fn keyless_for_a_dead_broker(properties: &[(&str, &str)]) -> usize {
+    let mut settings = vec![("batch.size", "200".to_owned())];
+    settings.extend(
+        properties
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned())),
+    );
+    let mut script = script(&settings, 2, 2, 1);
+    script.run_for(1000 * MS);
+    script.restart(0, 60_000);
+    let value = [0; 100];
+    let keyless = Record {
+        partition: None,
+        ..record(&value)
+    };
+    let append = |script: &mut super::script::Script, ids: std::ops::Range<u64>| {
+        for id in ids {
+            assert_eq!(script.sender.append(&keyless, id, script.now_ns), Ok(()));
+            script.run_for(MS);
+        }
+    };
+    let waiting = |script: &super::script::Script| {
+        let partition = &script.sender.partitions[0];
+        let batches = partition.closed.iter().chain(&partition.open);
+        batches.map(|batch| batch.tokens.len()).sum::<usize>()
+    };
+    append(&mut script, 0..100);
+    let before = waiting(&script);
+    assert!(before > 0, "the first ones could not know");
+    script.run_for(500 * MS);
+    append(&mut script, 100..500);
+    waiting(&script) - before
+}
+
+#[test]
+fn keyless_records_avoid_a_broker_that_takes_nothing_for_the_availability_timeout() {
+    let timeout = ("partitioner.availability.timeout.ms", "300");
+    let adaptive = ("partitioner.adaptive.partitioning.enable", "false");
+    // One batch was begun before, and is filled.
+    assert!(keyless_for_a_dead_broker(&[timeout]) <= 1);
+    assert!(keyless_for_a_dead_broker(&[]) > 10, "0 = off");
+    assert!(
+        keyless_for_a_dead_broker(&[timeout, adaptive]) > 10,
+        "as in Kafka: without adaptive, off"
+    );
 }

@@ -28,7 +28,7 @@ pub(super) fn pipelined(more: &[(&str, &str)]) -> Script {
 }
 
 /// Appends single records, each in a request of its own as long as slots are free.
-fn one_by_one(script: &mut Script, first: u64, count: u64) {
+pub(super) fn one_by_one(script: &mut Script, first: u64, count: u64) {
     for id in first..first + count {
         append(script, 0, id, 1);
         script.run_for(1);

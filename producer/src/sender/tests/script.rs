@@ -10,56 +10,26 @@ use kafka_protocol::messages::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsResponse, InitProducerIdResponse, ProduceRequest, ProduceResponse, RequestHeader,
+    ApiKey, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
+    ProduceRequest, ProduceResponse, RequestHeader,
 };
 use kafka_protocol::protocol::{Decodable, StrBytes};
 
 use super::answers::{self, encode};
-use super::log::{Log, stamp};
+pub(super) use super::fault::Fault;
+use super::log::{Log, Stamp, stamp};
+use super::tamper::Tamper;
 use crate::record::Outcome;
 use crate::sender::{Action, Frame, LinkId, Sender};
 
 pub(super) const MS: u64 = 1_000_000;
+/// Where the bootstrap server listens; it reaches node 0.
+pub(super) const BOOTSTRAP_PORT: u16 = 9500;
+/// How often one batch may reach a broker before the core counts as going in circles. No list of faults here gives a
+/// reason for more.
+const MAX_SENDINGS: u32 = 100;
 /// How long a broker takes for a request.
 const SERVICE_NS: u64 = 100_000;
-
-/// What happens to one Produce request. Codes apply to the partition `which` (modulo those in the request).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fault {
-    None,
-    /// Not written, this code.
-    Refuse {
-        which: usize,
-        code: i16,
-    },
-    /// Written, but this code is answered.
-    WriteThen {
-        which: usize,
-        code: i16,
-    },
-    /// The connection is cut before the broker has read the request.
-    CutBefore,
-    /// The connection is cut after the append, before the answer.
-    CutAfter,
-    /// The connection is cut, and the broker works on the request only later.
-    Late {
-        ms: u64,
-    },
-    /// Written, and never answered.
-    Silent,
-    /// Written, then the broker dies and comes back after a while, remembering one batch per producer.
-    Restart {
-        ms: u64,
-    },
-    /// Another node leads from now on. What was not acked may be gone from its log.
-    Move {
-        lose_tail: bool,
-    },
-    Throttle {
-        ms: i32,
-    },
-    Garbage,
-}
 
 /// A Produce request that reached a broker.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,8 +50,8 @@ struct Late {
 struct Wire {
     node: i32,
     open: bool,
-    /// (when, frame) in order.
-    answers: VecDeque<(u64, Vec<u8>)>,
+    /// (when, frame) in order; no frame = the connection breaks.
+    answers: VecDeque<(u64, Option<Vec<u8>>)>,
 }
 
 pub(super) struct Script {
@@ -99,6 +69,14 @@ pub(super) struct Script {
     pub(super) old: bool,
     pub(super) newest_produce: i16,
     pub(super) topic_id: u128,
+    /// Node n listens on this port + n.
+    pub(super) first_port: i32,
+    /// The epoch that comes with the next producer id; then 0 again, as Kafka gives it.
+    pub(super) next_epoch: i16,
+    /// Answers to be changed, and how often yet.
+    pub(super) tampering: Vec<(Tamper, u32)>,
+    /// What the core asked for, apart from Produce.
+    pub(super) asked: Asked,
     nodes: i32,
     /// Not reachable until then.
     down_until: BTreeMap<i32, u64>,
@@ -106,6 +84,16 @@ pub(super) struct Script {
     late: Vec<Late>,
     next_pid: i64,
     busy_until: BTreeMap<u32, u64>,
+    /// How often each batch reached a broker: partition, producer id, epoch, base sequence.
+    sendings: BTreeMap<(usize, i64, i16, i32), u32>,
+}
+
+/// Control requests, as they came.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// How many topics each Metadata request asked for.
+    pub(super) metadata: Vec<usize>,
+    pub(super) identities: Vec<InitProducerIdRequest>,
 }
 
 impl Script {
@@ -123,12 +111,17 @@ impl Script {
             topic_hidden: false,
             old: false,
             topic_id: 7,
+            first_port: 9000,
+            next_epoch: 0,
+            tampering: Vec::new(),
+            asked: Asked::default(),
             nodes,
             down_until: BTreeMap::new(),
             wires: BTreeMap::new(),
             late: Vec::new(),
             next_pid: 4000,
             busy_until: BTreeMap::new(),
+            sendings: BTreeMap::new(),
         }
     }
 
@@ -188,8 +181,11 @@ impl Script {
     fn act(&mut self, action: Action) {
         match action {
             Action::Connect { link, port, .. } => {
-                let node = i32::from(port) - 9000;
-                if self.is_down(node) {
+                let node = match port {
+                    BOOTSTRAP_PORT => 0,
+                    port => i32::from(port) - self.first_port,
+                };
+                if self.is_down(node) || !(0..self.nodes).contains(&node) {
                     self.sender.disconnected(link, "refused", self.now_ns);
                 } else {
                     self.wires.insert(
@@ -242,21 +238,36 @@ impl Script {
                 let refused = ApiVersionsResponse::default().with_error_code(35);
                 encode(correlation, 0, &refused)
             }
-            ApiKey::ApiVersions => encode(correlation, version, &answers::api_versions(self.newest_produce)),
+            ApiKey::ApiVersions => {
+                let mut versions = answers::api_versions(self.newest_produce);
+                self.tamper(|tamper| tamper.api_versions(&mut versions));
+                encode(correlation, version, &versions)
+            }
             ApiKey::Metadata => {
-                let metadata = answers::metadata(&self.logs, self.nodes, self.topic_id, self.topic_hidden);
+                let asked = MetadataRequest::decode(&mut request, version).unwrap();
+                self.asked
+                    .metadata
+                    .push(asked.topics.map_or(0, |topics| topics.len()));
+                let topic_id = (!self.topic_hidden).then_some(self.topic_id);
+                let mut metadata = answers::metadata(&self.logs, self.nodes, self.first_port, topic_id);
+                self.tamper(|tamper| tamper.metadata(&mut metadata));
                 encode(correlation, version, &metadata)
             }
             ApiKey::InitProducerId => {
+                let asked = InitProducerIdRequest::decode(&mut request, version).unwrap();
+                self.asked.identities.push(asked);
                 self.next_pid += 1;
-                let id = InitProducerIdResponse::default().with_producer_id(self.next_pid.into());
+                let mut id = InitProducerIdResponse::default()
+                    .with_producer_id(self.next_pid.into())
+                    .with_producer_epoch(std::mem::take(&mut self.next_epoch));
+                self.tamper(|tamper| tamper.identity(&mut id));
                 encode(correlation, version, &id)
             }
             ApiKey::DescribeConfigs => encode(correlation, version, &answers::configs()),
             ApiKey::Produce => return self.produce(link, correlation, version, request),
             other => panic!("not asked of a producer: {other:?}"),
         };
-        self.answer(link, answer, 0);
+        self.answer(link, api, answer, 0);
     }
 
     fn produce(&mut self, link: LinkId, correlation: i32, version: i16, mut request: Bytes) {
@@ -270,6 +281,9 @@ impl Script {
             }
         }
         let stale = version >= 13 && request.topic_data[0].topic_id.as_u128() != self.topic_id;
+        for (p, batch) in &batches {
+            self.count_sending(*p, &stamp(batch));
+        }
         let seen: Vec<(i32, i32)> = batches
             .iter()
             .map(|(p, batch)| (*p as i32, stamp(batch).base_sequence))
@@ -332,7 +346,7 @@ impl Script {
             Fault::Silent => return,
             Fault::CutAfter => return self.cut(link),
             Fault::Restart { ms } => return self.restart(node, ms),
-            Fault::Garbage => return self.answer(link, vec![0xff; 40], 0),
+            Fault::Garbage => return self.answer(link, ApiKey::Produce, vec![0xff; 40], 0),
             _ => {}
         }
         let mut topic = TopicProduceResponse::default().with_partition_responses(answers);
@@ -351,12 +365,36 @@ impl Script {
                     NodeEndpoint::default()
                         .with_node_id(node.into())
                         .with_host(StrBytes::from_static_str("node"))
-                        .with_port(9000 + node)
+                        .with_port(self.first_port + node)
                 })
                 .collect();
         }
+        self.tamper(|tamper| tamper.produce(&mut response));
         let frame = encode(correlation, version, &response);
-        self.answer(link, frame, SERVICE_NS);
+        self.answer(link, ApiKey::Produce, frame, SERVICE_NS);
+    }
+
+    fn count_sending(&mut self, partition: usize, stamp: &Stamp) {
+        let batch = (partition, stamp.producer_id, stamp.epoch, stamp.base_sequence);
+        let times = self.sendings.entry(batch).or_default();
+        *times += 1;
+        assert!(
+            *times < MAX_SENDINGS,
+            "the core goes in circles (A11, A18): {stamp:?} of partition {partition} was sent {times} times"
+        );
+    }
+
+    /// Lets those tamper that mean the answer at hand.
+    fn tamper(&mut self, mut apply: impl FnMut(&Tamper) -> bool) {
+        for (tamper, times) in self.tampering.iter_mut().filter(|(_, times)| *times > 0) {
+            *times -= u32::from(apply(tamper));
+        }
+    }
+
+    /// The process ends and another one begins: its core, fresh, takes over. Gives back the old one.
+    pub(super) fn replace_sender(&mut self, sender: Sender) -> Sender {
+        self.wires.clear();
+        std::mem::replace(&mut self.sender, sender)
     }
 
     pub(super) fn restart(&mut self, node: i32, ms: u64) {
@@ -385,16 +423,19 @@ impl Script {
     fn cut(&mut self, link: LinkId) {
         if let Some(wire) = self.wires.get_mut(&link.0) {
             wire.open = false;
-            wire.answers.push_back((self.now_ns + SERVICE_NS, Vec::new()));
+            wire.answers.push_back((self.now_ns + SERVICE_NS, None));
         }
     }
 
-    fn answer(&mut self, link: LinkId, frame: Vec<u8>, service_ns: u64) {
+    fn answer(&mut self, link: LinkId, api: ApiKey, frame: Vec<u8>, service_ns: u64) {
+        let mut frames = vec![frame];
+        self.tamper(|tamper| tamper.frames(api, &mut frames));
         let busy = self.busy_until.entry(link.0).or_default();
         *busy = (*busy).max(self.now_ns) + service_ns;
         let at_ns = *busy;
         if let Some(wire) = self.wires.get_mut(&link.0) {
-            wire.answers.push_back((at_ns, frame));
+            wire.answers
+                .extend(frames.into_iter().map(|frame| (at_ns, Some(frame))));
         }
     }
 
@@ -421,15 +462,15 @@ impl Script {
             else {
                 break;
             };
-            if frame.is_empty() {
+            let Some(frame) = frame else {
                 self.wires.remove(&link);
                 self.sender.disconnected(LinkId(link), "cut", self.now_ns);
-            } else {
-                self.sender.received(LinkId(link), &frame, self.now_ns);
-                // Nonsense makes the core close at once, in which case nothing more comes from there.
-                while let Some(action) = self.sender.next_action() {
-                    self.act(action);
-                }
+                continue;
+            };
+            self.sender.received(LinkId(link), &frame, self.now_ns);
+            // Nonsense makes the core close at once, in which case nothing more comes from there.
+            while let Some(action) = self.sender.next_action() {
+                self.act(action);
             }
         }
     }
