@@ -185,6 +185,7 @@ fn batch(base_offset: i64, records: Vec<LogRecord>) -> LogBatch {
         base_sequence: base_offset as i32,
         control: false,
         transactional: false,
+        marker: None,
         records,
     }
 }

@@ -29,6 +29,7 @@ use crate::frame::FormatError;
 use crate::measurements::Measurements;
 use crate::timeline::join_faults;
 use crate::verdict::{Inconclusive, Outcome, ThresholdVerdict, Verdict};
+use crate::workload::{Keys, PartitionChoice};
 
 mod folder; // the JSON files of a run folder
 
@@ -40,6 +41,7 @@ mod load; // counts and latency per segment of time
 mod phases; // which time is which phase
 mod schedule; // how much should have been sent
 mod series; // the run second by second
+mod sources; // files or memory: where evidence comes from
 mod tables; // a row a record
 mod usage; // samples.jsonl: CPU, memory, disturbance
 
@@ -51,6 +53,9 @@ mod logs; // log/*.bin, through all the others here
 mod loss; // L1-L3
 mod order; // O1-O3, O7
 
+// ---- the front for evidence in memory -------------------------------------------------------------------
+mod evidence; // plain structures in, findings out
+
 // ---- verdict --------------------------------------------------------------------------------------------
 mod case; // everything known, weighed
 mod claims; // anomalies against their limits
@@ -59,11 +64,15 @@ mod harness; // H1-H5, and what each voids
 mod steady; // probes at the end of warm-up, at the time and afterwards
 mod thresholds; // figures against their limits
 
+use availability::Availability;
 use case::Case;
+pub use evidence::{Evidence, Found, examine};
+pub use findings::Anomaly;
 use findings::Findings;
 use histories::{Books, Source};
 use load::Load;
 use phases::{Cuts, Phases};
+use sources::{Logs, Topic};
 use tables::Tables;
 use usage::Usage;
 
@@ -221,33 +230,43 @@ pub fn judge(
     let mut tables = Tables::default();
     let mut findings = Findings::default();
 
+    let mut availability = Availability::new();
     let source = Source {
         dir: &run_dir.join("history"),
         looked_ns: None,
+        expected: &usage.workers(),
+        plan,
     };
     let mut books = Books {
         tables: &mut tables,
-        load: &mut load,
+        load: Some(&mut load),
+        availability: &mut availability,
         findings: &mut findings,
     };
-    let account = histories::read(source, &plan, &usage.workers(), &mut books)?;
+    let histories = sources::history_files(source.dir, false)?;
+    let account = histories::read(histories, source, &mut books)?;
     let workload = account.workload.as_ref().ok_or_else(|| JudgeError::Missing {
         path: run_dir.join("history"),
     })?;
     let seal = folder::seal(run_dir)?;
     let incomplete = |worker: u16| account.incomplete.contains_key(&worker);
+    let topic = Topic {
+        name: &workload.topic,
+        partitions: workload.partitions,
+        by_key: workload.keys != Keys::None && workload.partition == PartitionChoice::ByKey,
+    };
     let log = logs::read(
-        run_dir,
-        workload,
+        &Logs::files(&run_dir.join("log"), &topic, seal.as_ref())?,
+        &topic,
         seal.as_ref(),
         &incomplete,
         &mut tables,
         &mut findings,
     )?;
 
-    let table_bytes = tables.bytes() + log.key_bytes + load.availability.bytes() + load.series.bytes();
+    let table_bytes = tables.bytes() + log.key_bytes + availability.bytes() + load.series.bytes();
     drop(tables);
-    let stretches = load.availability.stretches();
+    let stretches = availability.stretches();
     let case = Case {
         expectations,
         environment,

@@ -154,20 +154,7 @@ impl Case<'_> {
     }
 
     fn records(&self) -> Records {
-        let Account {
-            sent,
-            acked,
-            not_written,
-            ..
-        } = self.account;
-        Records {
-            intended: sent + self.account.withheld.iter().map(|run| run.records).sum::<u64>(),
-            sent,
-            acked,
-            not_written,
-            unknown: sent - acked - not_written,
-            read: self.log.read,
-        }
+        self.account.records(self.log.read)
     }
 
     fn measurements(

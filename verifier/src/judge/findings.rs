@@ -10,7 +10,7 @@ const EXAMPLES_MAX: u64 = 10;
 
 /// The anomalies that this version can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Anomaly {
+pub enum Anomaly {
     /// Lost: acknowledged, and provably not in the log.
     L1,
     /// Lost below the frontier: L1 with some later offset of the same partition read.
@@ -43,7 +43,7 @@ pub(super) enum Anomaly {
 
 impl Anomaly {
     /// `L1`, `D2`, ...
-    pub(super) fn id(self) -> &'static str {
+    pub fn id(self) -> &'static str {
         match self {
             Anomaly::L1 => "L1",
             Anomaly::L2 => "L2",
@@ -96,6 +96,11 @@ impl Findings {
     /// How many were found.
     pub(super) fn count(&self, anomaly: Anomaly) -> u64 {
         self.counts.get(&anomaly).copied().unwrap_or(0)
+    }
+
+    /// All that were found, with their counts.
+    pub(super) fn counts(&self) -> BTreeMap<Anomaly, u64> {
+        self.counts.clone()
     }
 
     /// The examples, by anomaly.

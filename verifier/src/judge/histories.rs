@@ -9,18 +9,20 @@
 //! words is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::JudgeError;
+use super::availability::Availability;
 use super::findings::{Anomaly, Findings};
-use super::load::Load;
+use super::load::{Load, ON_ITS_WAY_NS};
 use super::phases::Plan;
 use super::schedule;
+use super::sources::{Histories, History};
 use super::tables::{State, Stretch, Tables};
-use crate::history::{Completed, Entry, Header, Outcome, Reader, Withheld};
+use crate::history::{Completed, Entry, Header, Outcome, Withheld};
 use crate::stamp::RecordId;
+use crate::verdict::Records;
 use crate::workload::Workload;
 
 /// Kafka's DUPLICATE_SEQUENCE_NUMBER: the batch is in the log, and the broker does not say where.
@@ -28,12 +30,16 @@ const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
 /// A record may be due this long after the planned end before clocks are in doubt.
 const PLAN_SLACK_NS: u64 = 1_000_000_000;
 
-/// Which histories, and whether they are whole.
+/// What is known of the histories beforehand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
+    /// Where they lie, for messages.
     pub(super) dir: &'a Path,
     /// The moment of looking, when the workers still write. None: the run is over.
     pub(super) looked_ns: Option<u64>,
+    /// Workers that are known to have run.
+    pub(super) expected: &'a BTreeSet<u16>,
+    pub(super) plan: Plan,
 }
 
 /// What the histories say beside the tables.
@@ -80,7 +86,9 @@ pub(super) struct ClockDoubts {
 /// What pass 1 fills.
 pub(super) struct Books<'a> {
     pub(super) tables: &'a mut Tables,
-    pub(super) load: &'a mut Load,
+    /// None in a simulated world, whose latency is not judged.
+    pub(super) load: Option<&'a mut Load>,
+    pub(super) availability: &'a mut Availability,
     pub(super) findings: &'a mut Findings,
 }
 
@@ -98,26 +106,28 @@ struct File<'a> {
     first_stretch: usize,
 }
 
-/// Reads `history/*.bin`. `expected` are the workers that are known to have run.
+/// Reads every history once.
 pub(super) fn read(
+    histories: Histories<'_>,
     source: Source<'_>,
-    plan: &Plan,
-    expected: &BTreeSet<u16>,
     books: &mut Books<'_>,
 ) -> Result<Account, JudgeError> {
     let mut account = Account::default();
-    let files = open(source)?;
-    account.note_missing(&files, expected);
-    let last: BTreeMap<u16, u32> = files.keys().copied().collect();
-    for ((worker, incarnation), (path, mut reader)) in files {
-        let header = reader.header().clone();
-        account.note_header(&path, &header)?;
+    account.note_missing(&histories, source.expected);
+    let last: BTreeMap<u16, u32> = histories.keys().copied().collect();
+    for ((worker, incarnation), mut history) in histories {
+        if let Some(header) = &history.header {
+            account.note_header(&history.path, header)?;
+        }
         let is_last = last.get(&worker) == Some(&incarnation);
-        account.read_file(&path, &header, &mut reader, plan, books)?;
-        if reader.torn() && is_last {
+        account.read_history(&mut history, &source.plan, books)?;
+        if history.entries.torn() && is_last {
             account.doubt(
                 worker,
-                format!("{} was cut off and no later one accounts for it", path.display()),
+                format!(
+                    "{} was cut off and no later one accounts for it",
+                    history.path.display()
+                ),
             );
         }
     }
@@ -130,61 +140,58 @@ pub(super) fn read(
             ),
         });
     }
-    for row in books.tables.stretches.iter().flat_map(|stretch| &stretch.rows) {
+    let Books {
+        tables,
+        load,
+        availability,
+        ..
+    } = books;
+    for row in tables.stretches.iter().flat_map(|stretch| &stretch.rows) {
         if row.state == State::Open {
-            books
-                .load
-                .without_outcome(row.time_ns, row.handover_ns, source.looked_ns);
+            match source.looked_ns {
+                Some(looked_ns) if looked_ns.saturating_sub(row.time_ns) < ON_ITS_WAY_NS => {
+                    if let Some(load) = load {
+                        load.on_its_way(row.time_ns, row.handover_ns, looked_ns);
+                    }
+                    availability.acked(looked_ns, row.time_ns);
+                }
+                _ => availability.failed(u64::MAX, row.time_ns),
+            }
         }
     }
     for not_sent in &account.withheld {
-        books.load.never_handed_over(&not_sent.due, not_sent.records);
+        if let Some(load) = load {
+            load.never_handed_over(&not_sent.due, not_sent.records);
+        }
+        availability.failed(u64::MAX, not_sent.due.start);
     }
     Ok(account)
 }
 
-/// Open histories by worker and incarnation.
-type Files = BTreeMap<(u16, u32), (PathBuf, Reader)>;
-
-fn open(source: Source<'_>) -> Result<Files, JudgeError> {
-    let dir = source.dir;
-    let io = |source| JudgeError::Io {
-        path: dir.to_owned(),
-        source,
-    };
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if path.extension().is_none_or(|extension| extension != "bin") {
-            continue;
-        }
-        let reader = match source.looked_ns {
-            Some(_) => Reader::open_growing(&path)?,
-            None => Reader::open(&path)?,
-        };
-        let name = (reader.header().worker, reader.header().incarnation);
-        if let Some((other, _)) = files.insert(name, (path.clone(), reader)) {
-            let what = format!(
-                "it and {} are of the same worker and incarnation",
-                other.display()
-            );
-            return Err(JudgeError::Contradiction { path, what });
-        }
-    }
-    if files.is_empty() {
-        return Err(JudgeError::Missing {
-            path: dir.join("*.bin"),
-        });
-    }
-    Ok(files)
-}
-
 impl Account {
+    /// All counts; `read` = data records of the log.
+    pub(super) fn records(&self, read: u64) -> Records {
+        let Account {
+            sent,
+            acked,
+            not_written,
+            ..
+        } = *self;
+        Records {
+            intended: sent + self.withheld.iter().map(|run| run.records).sum::<u64>(),
+            sent,
+            acked,
+            not_written,
+            unknown: sent - acked - not_written,
+            read,
+        }
+    }
+
     fn doubt(&mut self, worker: u16, what: String) {
         self.incomplete.entry(worker).or_default().push(what);
     }
 
-    fn note_missing(&mut self, files: &Files, expected: &BTreeSet<u16>) {
+    fn note_missing(&mut self, files: &Histories<'_>, expected: &BTreeSet<u16>) {
         let workers: BTreeSet<u16> = files.keys().map(|&(worker, _)| worker).collect();
         let highest = workers.iter().chain(expected).max().copied().unwrap_or(0);
         for worker in (0..=highest).filter(|worker| !workers.contains(worker)) {
@@ -225,27 +232,25 @@ impl Account {
         Ok(())
     }
 
-    fn read_file(
+    fn read_history(
         &mut self,
-        path: &Path,
-        header: &Header,
-        reader: &mut Reader,
+        history: &mut History<'_>,
         plan: &Plan,
         books: &mut Books<'_>,
     ) -> Result<(), JudgeError> {
+        let header = history.header.as_ref();
         let mut file = File {
-            path,
-            worker: header.worker,
-            next_index: header.workload.first_index,
+            path: &history.path,
+            worker: history.worker,
+            next_index: history.first_index,
             handover_ns: 0,
-            last_due_ns: header.workload.start_ns,
+            last_due_ns: header.map_or(0, |header| header.workload.start_ns),
             sent: 0,
             withheld: 0,
             first_stretch: books.tables.stretches.len(),
         };
         let mut ended = false;
-        let restarted = header.incarnation > 0;
-        while let Some(entry) = reader.next_entry()? {
+        while let Some(entry) = history.entries.next()? {
             match entry {
                 Entry::HandedOver {
                     first_index,
@@ -260,11 +265,12 @@ impl Account {
                     self.follow(&mut file, withheld.first_index, withheld.count)?;
                     self.withheld(&mut file, &withheld);
                 }
+                Entry::TransactionEnded(_) | Entry::Copied(_) => {}
                 Entry::End => ended = true,
             }
         }
         // What a worker that was started again still owed, its workload alone does not tell.
-        if ended && !restarted {
+        if let Some(header) = header.filter(|header| ended && header.incarnation == 0) {
             self.note_unsaid(&file, header);
         }
         Ok(())
@@ -314,7 +320,9 @@ impl Account {
             let outside =
                 intended_ns < plan.start_ns || intended_ns > plan.end_ns.saturating_add(PLAN_SLACK_NS);
             self.clock.outside += u64::from(outside);
-            books.load.handed_over(intended_ns, handover_ns);
+            if let Some(load) = &mut books.load {
+                load.handed_over(intended_ns, handover_ns);
+            }
         }
         self.clock.backwards += u64::from(handover_ns < file.handover_ns);
         file.handover_ns = handover_ns;
@@ -355,20 +363,25 @@ impl Account {
                         row.offset = completed.base_offset.saturating_add(i as i64);
                     }
                     self.clock.acked_early += u64::from(completed.ack_ns < handover_ns);
-                    books.load.acked(intended_ns, handover_ns, completed.ack_ns);
+                    if let Some(load) = &mut books.load {
+                        load.acked(intended_ns, handover_ns, completed.ack_ns);
+                    }
                 }
             }
         }
         if acked {
             self.acked += records;
-            books.load.batch_acked(records, completed.ack_ns, due_ns);
+            if let Some(load) = &mut books.load {
+                load.batch_acked(records, completed.ack_ns);
+            }
+            books.availability.acked(completed.ack_ns, due_ns);
         } else if records > 0 {
             self.not_written += if completed.outcome == Outcome::NotWritten {
                 records
             } else {
                 0
             };
-            books.load.availability.failed(completed.ack_ns, due_ns);
+            books.availability.failed(completed.ack_ns, due_ns);
         }
         if acked && placed {
             let end = completed.base_offset.saturating_add(records as i64);

@@ -9,7 +9,6 @@
 //! records are no data, and offsets without a record (compaction, markers) are no holes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use super::JudgeError;
 use super::duplication::{Sighting, sight};
@@ -17,10 +16,10 @@ use super::findings::Findings;
 use super::integrity::{Identity, Integrity};
 use super::loss::{self, Frontier};
 use super::order::Order;
+use super::sources::{Logs, Topic};
 use super::tables::{State, Tables};
-use crate::log::{self, LogRecord, Reader};
+use crate::log::LogRecord;
 use crate::seal::Seal;
-use crate::workload::{Keys, PartitionChoice, Workload};
 
 /// A record of the log and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -57,41 +56,47 @@ pub(super) struct LogAccount {
     pub(super) key_bytes: usize,
 }
 
-/// Reads `log/` twice and finds every anomaly.
+/// Reads the log twice and finds every anomaly.
 pub(super) fn read(
-    run_dir: &Path,
-    workload: &Workload,
+    logs: &Logs<'_>,
+    topic: &Topic<'_>,
     seal: Option<&Seal>,
     incomplete: &dyn Fn(u16) -> bool,
     tables: &mut Tables,
     findings: &mut Findings,
 ) -> Result<LogAccount, JudgeError> {
-    let files = files(run_dir, workload, seal)?;
+    let partitions = logs.partitions();
     let mut account = LogAccount {
-        keys_choose_partition: workload.keys != Keys::None && workload.partition == PartitionChoice::ByKey,
-        unsealed: unsealed(workload, seal),
+        keys_choose_partition: topic.by_key,
+        unsealed: unsealed(topic, seal),
         ..LogAccount::default()
     };
     let mut frontier = BTreeMap::new();
-    for (&partition, path) in &files {
-        let (highest, footer_end) = find_homes(path, workload, partition, tables)?;
+    for &partition in &partitions {
+        let (highest, footer_end) = find_homes(logs, topic, partition, tables)?;
         frontier.insert(partition, highest);
-        let sealed_end = seal.and_then(|seal| seal.partitions.iter().find(|p| p.partition == partition));
-        if sealed_end.is_some_and(|sealed| footer_end < sealed.end_offset) {
+        let sealed_end = seal.and_then(|seal| {
+            seal.partitions
+                .iter()
+                .find(|p| p.partition == partition && p.topic == topic.name)
+        });
+        if let Some(end) = footer_end
+            && sealed_end.is_some_and(|sealed| end < sealed.end_offset)
+        {
             account.unsealed.push(format!(
-                "{} ends at offset {footer_end}, before the sealed end",
-                path.display()
+                "the log of {}-{partition} ends at offset {end}, before the sealed end",
+                topic.name
             ));
         }
     }
-    let mut order = Order::new(account.keys_choose_partition, workload.partitions);
+    let mut order = Order::new(account.keys_choose_partition, topic.partitions);
     let mut integrity = Integrity::new(incomplete);
-    for (&partition, path) in &files {
+    for &partition in &partitions {
         order.begin_partition();
         examine(
-            path,
+            logs,
             partition,
-            workload,
+            topic,
             &mut Examiner {
                 tables,
                 findings,
@@ -101,42 +106,19 @@ pub(super) fn read(
         )?;
         account.key_bytes = account.key_bytes.max(order.bytes());
     }
-    integrity.contested(tables, &workload.topic, findings);
+    integrity.contested(tables, topic.name, findings);
     account.read = integrity.read;
     account.unaccounted = integrity.unaccounted;
     let frontier = Frontier {
         highest: frontier,
         sealed: account.unsealed.is_empty(),
     };
-    loss::find(tables, &frontier, &integrity, &workload.topic, findings);
+    loss::find(tables, &frontier, &integrity, topic.name, findings);
     Ok(account)
 }
 
-/// The log files of the topic, by partition. One that the seal speaks of must be there.
-fn files(
-    run_dir: &Path,
-    workload: &Workload,
-    seal: Option<&Seal>,
-) -> Result<BTreeMap<i32, PathBuf>, JudgeError> {
-    let dir = run_dir.join("log");
-    let sealed = seal.map_or(Vec::new(), |seal| {
-        seal.partitions.iter().map(|p| p.partition).collect()
-    });
-    let mut files = BTreeMap::new();
-    let count = i32::try_from(workload.partitions).unwrap_or(i32::MAX);
-    for partition in (0..count).chain(sealed.iter().copied()) {
-        let path = log::path(&dir, &workload.topic, partition);
-        if path.exists() {
-            files.insert(partition, path);
-        } else if sealed.contains(&partition) {
-            return Err(JudgeError::Missing { path });
-        }
-    }
-    Ok(files)
-}
-
 /// Why the log may lack something, by seal.json itself and by its figures.
-fn unsealed(workload: &Workload, seal: Option<&Seal>) -> Vec<String> {
+fn unsealed(topic: &Topic<'_>, seal: Option<&Seal>) -> Vec<String> {
     let Some(seal) = seal else {
         return vec!["there is no seal.json: the log was not read to an end".to_owned()];
     };
@@ -148,13 +130,13 @@ fn unsealed(workload: &Workload, seal: Option<&Seal>) -> Vec<String> {
                 .unwrap_or_else(|| "seal.json gives no reason".to_owned()),
         );
     }
-    let count = i32::try_from(workload.partitions).unwrap_or(i32::MAX);
+    let count = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
     for partition in 0..count {
-        let name = format!("{}-{partition}", workload.topic);
+        let name = format!("{}-{partition}", topic.name);
         let Some(sealed) = seal
             .partitions
             .iter()
-            .find(|p| p.partition == partition && p.topic == workload.topic)
+            .find(|p| p.partition == partition && p.topic == topic.name)
         else {
             reasons.push(format!("{name} is not in seal.json"));
             continue;
@@ -178,20 +160,14 @@ fn unsealed(workload: &Workload, seal: Option<&Seal>) -> Vec<String> {
 /// First reading: marks the records that stand where they were acknowledged. Gives the highest offset read and the
 /// end offset of the footer.
 fn find_homes(
-    path: &Path,
-    workload: &Workload,
+    logs: &Logs<'_>,
+    topic: &Topic<'_>,
     partition: i32,
     tables: &mut Tables,
-) -> Result<(i64, i64), JudgeError> {
-    let mut reader = Reader::open(path)?;
-    if reader.topic() != workload.topic || reader.partition() != partition {
-        return Err(JudgeError::Contradiction {
-            path: path.to_owned(),
-            what: format!("it says that it is {}-{}", reader.topic(), reader.partition()),
-        });
-    }
+) -> Result<(i64, Option<i64>), JudgeError> {
+    let mut batches = logs.open(topic, partition)?;
     let mut highest = -1;
-    while let Some(batch) = reader.next_batch()? {
+    while let Some(batch) = batches.next()? {
         for record in &batch.records {
             highest = highest.max(record.offset);
             if batch.control {
@@ -205,7 +181,7 @@ fn find_homes(
             }
         }
     }
-    Ok((highest, reader.footer().map_or(-1, |footer| footer.end_offset)))
+    Ok((highest, batches.end_offset()))
 }
 
 /// Everything that the second reading works on.
@@ -219,19 +195,19 @@ struct Examiner<'a, 'b> {
 /// Second reading: each record against integrity, duplication and order, in this order; what fails the first two has
 /// no place in the third.
 fn examine(
-    path: &Path,
+    logs: &Logs<'_>,
     partition: i32,
-    workload: &Workload,
+    topic: &Topic<'_>,
     on: &mut Examiner<'_, '_>,
 ) -> Result<(), JudgeError> {
-    let mut reader = Reader::open(path)?;
+    let mut batches = logs.open(topic, partition)?;
     let mut number = 0;
     let mut offset_before = -1;
-    while let Some(batch) = reader.next_batch()? {
+    while let Some(batch) = batches.next()? {
         number += 1;
         for record in &batch.records {
             let place = Place {
-                topic: &workload.topic,
+                topic: topic.name,
                 partition,
                 batch: number,
                 record,
