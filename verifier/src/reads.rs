@@ -127,15 +127,31 @@ impl Recorded {
     }
 
     /// The observations from the begin.
-    pub fn replay(&self) -> impl Iterator<Item = Seen<'_>> {
-        let mut records = self.records.as_slice();
-        self.seen.iter().map(move |stored| {
-            let (own, rest) = records.split_at(stored.records);
-            records = rest;
-            match stored.seen {
-                Seen::Poll(poll) => Seen::Poll(Poll { records: own, ..poll }),
-                assigned @ Seen::Assigned { .. } => assigned,
-            }
+    pub fn replay(&self) -> Replay<'_> {
+        Replay {
+            seen: &self.seen,
+            records: &self.records,
+        }
+    }
+}
+
+/// The observations of a [`Recorded`], in order.
+#[derive(Debug, Clone)]
+pub struct Replay<'a> {
+    seen: &'a [Stored],
+    records: &'a [LogRecord],
+}
+
+impl<'a> Iterator for Replay<'a> {
+    type Item = Seen<'a>;
+
+    fn next(&mut self) -> Option<Seen<'a>> {
+        let (stored, seen) = self.seen.split_first()?;
+        let (own, records) = self.records.split_at(stored.records);
+        (self.seen, self.records) = (seen, records);
+        Some(match stored.seen {
+            Seen::Poll(poll) => Seen::Poll(Poll { records: own, ..poll }),
+            assigned @ Seen::Assigned { .. } => assigned,
         })
     }
 }

@@ -15,6 +15,7 @@ use super::JudgeError;
 use crate::frame::FormatError;
 use crate::history::{self, Entry, Header, Recorded, Replay};
 use crate::log::{self, LogBatch};
+use crate::reads::{self, Seen};
 use crate::seal::Seal;
 
 /// The topic that is judged.
@@ -218,4 +219,54 @@ impl Batches<'_> {
             Batches::Memory(_) => None,
         }
     }
+}
+
+/// What one reader saw during the run.
+#[derive(Debug)]
+pub(super) enum Observations<'a> {
+    File(Box<reads::Reader>),
+    Memory(&'a reads::Header, reads::Replay<'a>),
+}
+
+impl Observations<'_> {
+    pub(super) fn header(&self) -> &reads::Header {
+        match self {
+            Observations::File(reader) => reader.header(),
+            Observations::Memory(header, _) => header,
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Seen<'_>>, FormatError> {
+        match self {
+            Observations::File(reader) => reader.next_seen(),
+            Observations::Memory(_, replay) => Ok(replay.next()),
+        }
+    }
+}
+
+/// Opens `reads/*.bin` of readers of this topic, in order of their names; a run need not have any.
+pub(super) fn observation_files(dir: &Path, topic: &str) -> Result<Vec<Observations<'static>>, JudgeError> {
+    let io = |source| JudgeError::Io {
+        path: dir.to_owned(),
+        source,
+    };
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.extension().is_some_and(|extension| extension == "bin") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut observations = Vec::new();
+    for path in paths {
+        let reader = reads::Reader::open(&path)?;
+        if reader.header().topic == topic {
+            observations.push(Observations::File(Box::new(reader)));
+        }
+    }
+    Ok(observations)
 }

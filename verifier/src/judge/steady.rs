@@ -19,6 +19,7 @@ use super::figures;
 use super::findings::Findings;
 use super::folder;
 use super::histories::{self, Books, Source};
+use super::liveness::Debts;
 use super::load::{Load, ON_ITS_WAY_NS, PhaseLoad};
 use super::phases::{Cuts, Phases, Plan, WARMUP};
 use super::sources;
@@ -52,6 +53,7 @@ pub(super) fn look(
         tables: &mut Tables::default(),
         load: Some(&mut load),
         availability: &mut availability,
+        debts: &mut Debts::default(),
         findings: &mut Findings::default(),
     };
     let source = Source {

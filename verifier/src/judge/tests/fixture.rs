@@ -207,6 +207,7 @@ impl Run {
                 .to_vec(),
                 thresholds: Vec::new(),
                 steady_state: Vec::new(),
+                recovery: None,
                 unlimited: false,
                 keyed: true,
             },
@@ -223,6 +224,7 @@ impl Run {
                 end_offset,
                 last_stable_offset: end_offset,
                 open_transactions: 0,
+                stable_stood_ns: 0,
                 read_to: end_offset,
             }
         };
@@ -320,6 +322,11 @@ impl Run {
             histories: &histories,
             logs: &self.logs,
             seal: self.seal.as_ref().unwrap(),
+            reads: &[],
+            copy: None,
+            liveness: None,
+            hanging_ns: 75 * S,
+            calm_ns: 0,
         })
         .unwrap()
     }
