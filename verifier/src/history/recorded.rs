@@ -163,3 +163,86 @@ impl<'a> Iterator for Replay<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::super::tests::header;
+    use super::super::{Outcome, Reader, TransactionOutcome, Writer};
+    use super::*;
+
+    /// Whatever the judge replays from memory is what it would read from a file.
+    #[test]
+    fn file_and_memory_give_the_same_entries() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("3-1.bin");
+        let mut writer = Writer::create(&path, &header()).unwrap();
+        let mut recorded = Recorded::new(3, 1, 7);
+        let ended = |number, outcome| TransactionEnded {
+            number,
+            outcome,
+            producer_id: -1,
+            producer_epoch: 3,
+            error_code: 51,
+            asked_ns: 60,
+            ended_ns: u64::MAX,
+        };
+        for (number, outcome) in [
+            (1, TransactionOutcome::Committed),
+            (2, TransactionOutcome::Aborted),
+            (3, TransactionOutcome::Unknown),
+        ] {
+            let copied = Copied {
+                first_index: 7 * number,
+                partition: 5,
+                offsets: &[5, 6, 9, 2],
+            };
+            writer.copied(&copied).unwrap();
+            recorded.copied(&copied);
+            writer.handed_over(7 * number, &[1, 2, 9], 12).unwrap();
+            recorded.handed_over(7 * number, &[1, 2, 9], 12);
+            let completed = Completed {
+                indexes: &[7 * number + 1, 7 * number],
+                partition: 2,
+                base_offset: 11,
+                outcome: Outcome::Acked,
+                error_code: 0,
+                ack_ns: 99,
+                producer_id: 4_000,
+                producer_epoch: 1,
+                base_sequence: 8,
+                transaction: number,
+            };
+            writer.completed(&completed).unwrap();
+            recorded.completed(&completed);
+            writer.transaction_ended(&ended(number, outcome)).unwrap();
+            recorded.transaction_ended(&ended(number, outcome));
+        }
+        let withheld = Withheld {
+            first_index: 40,
+            count: 2,
+            first_due_ns: 3,
+            last_due_ns: 4,
+            had_room: true,
+            at_ns: 5,
+        };
+        writer.withheld(&withheld).unwrap();
+        recorded.withheld(&withheld);
+        assert!({
+            let mut replay = recorded.replay();
+            replay.by_ref().for_each(drop);
+            replay.torn()
+        });
+        writer.finish().unwrap();
+        recorded.finish();
+        let mut reader = Reader::open(&path).unwrap();
+        let mut replay = recorded.replay();
+        for entry in replay.by_ref() {
+            assert_eq!(reader.next_entry().unwrap(), Some(entry));
+        }
+        assert_eq!((reader.next_entry().unwrap(), replay.torn()), (None, false));
+        recorded.clear();
+        assert_eq!(recorded.replay().next(), None);
+    }
+}

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::environment::{BrokerEnvironment, Environment};
 use crate::expectations::{Claim, ClaimId, Expectations, Threshold};
-use crate::history::{Completed, Header, Outcome, Recorded, Withheld, Writer};
-use crate::judge::{Evidence, Found, JudgeError, Judgement, examine, judge};
+use crate::history::{Completed, Header, Outcome, Withheld, Writer};
+use crate::judge::{JudgeError, Judgement, judge};
 use crate::log::{self, LogBatch, LogRecord};
 use crate::seal::{PartitionSeal, Seal};
 use crate::stamp::RecordId;
@@ -308,29 +308,6 @@ impl Run {
         judge(self.write().path(), &self.expectations, &environment())
     }
 
-    /// Judges the same run from memory.
-    pub(crate) fn found(&self) -> Found {
-        let mut workers: Vec<u16> = self.sent.iter().map(|sent| sent.id.worker()).collect();
-        workers.push(self.workload.worker);
-        workers.sort_unstable();
-        workers.dedup();
-        let histories: Vec<Recorded> = workers.iter().map(|&worker| self.recorded(worker)).collect();
-        examine(&Evidence {
-            topic: "orders",
-            partitions: self.workload.partitions,
-            keys_choose_partition: self.workload.keys != Keys::None,
-            histories: &histories,
-            logs: &self.logs,
-            seal: self.seal.as_ref().unwrap(),
-            reads: &[],
-            copy: None,
-            liveness: None,
-            hanging_ns: 75 * S,
-            calm_ns: 0,
-        })
-        .unwrap()
-    }
-
     /// The anomalies that judging names, with their counts.
     pub(crate) fn anomalies(&self) -> Vec<(String, u64)> {
         let found = self.judge().unwrap().verdict.anomalies;
@@ -353,32 +330,6 @@ impl Run {
             .map(|seal| seal.read_to)
             .max()
             .unwrap_or(0)
-    }
-
-    fn recorded(&self, worker: u16) -> Recorded {
-        let mut sent: Vec<Sent> = self
-            .sent
-            .iter()
-            .filter(|s| s.id.worker() == worker)
-            .copied()
-            .collect();
-        sent.sort_by_key(|sent| sent.id.index());
-        let mut recorded = Recorded::new(worker, self.workload.incarnation, self.workload.first_index);
-        for sent in &sent {
-            recorded.handed_over(sent.id.index(), &[sent.due_ns], sent.sent_ns);
-        }
-        if let Some(withheld) = self.withheld.get(&worker) {
-            recorded.withheld(withheld);
-        }
-        for sent in &sent {
-            if let Some(completed) = completed(sent, &[sent.id.index()]) {
-                recorded.completed(&completed);
-            }
-        }
-        if !self.torn.contains(&worker) {
-            recorded.finish();
-        }
-        recorded
     }
 
     fn write_history(&self, worker: u16, dir: &Path) {
@@ -428,7 +379,8 @@ impl Run {
     }
 }
 
-fn completed<'a>(sent: &Sent, indexes: &'a [u64]) -> Option<Completed<'a>> {
+/// What the client told of it; none for one that it never told of.
+pub(super) fn completed<'a>(sent: &Sent, indexes: &'a [u64]) -> Option<Completed<'a>> {
     let (outcome, ack_ns, partition, base_offset, error_code) = match sent.fate {
         Fate::Acked {
             at_ns,

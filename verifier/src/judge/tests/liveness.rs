@@ -4,7 +4,14 @@ use std::ops::Range;
 
 use super::fixture::{MS, S, START};
 use super::world::{World, begin_ns};
-use crate::judge::Liveness;
+use crate::expectations::{Comparison, Metric, Recovery, Statistic, Threshold};
+use crate::judge::findings::Findings;
+use crate::judge::liveness::Debts;
+use crate::judge::phases::Plan;
+use crate::judge::tables::Tables;
+use crate::judge::{Anomaly, Liveness};
+use crate::measurements::Point;
+use crate::timeline::Fault;
 
 /// Asked of three transactions 100 ms apart, each acknowledged after 10 ms; the fault ended 250 ms after the start.
 fn liveness(healthy: Vec<Range<u64>>) -> Liveness {
@@ -104,19 +111,94 @@ fn v4_a_record_without_an_outcome_to_the_end() {
 
 #[test]
 fn v6_what_was_due_before_the_heal_is_handed_over_too_late() {
-    let mut world = world();
-    world.told(2).handover_ns = HEALED + 61 * MS;
-    acked_at(&mut world, 2, None, HEALED + 62 * MS);
-    // The fixture's records are due when they are handed over; this one's story needs an earlier due time.
-    let mut debts = world.liveness.as_ref().unwrap().debts();
+    let liveness = liveness(vec![HEALED..START + 400 * MS]);
+    let mut debts = liveness.debts();
+    let found = |debts: &Debts| {
+        let mut findings = Findings::default();
+        liveness.find(&[], debts, &Tables::default(), &mut findings);
+        findings.count(Anomaly::V6)
+    };
     debts.handed_over(HEALED - 1, HEALED + 60 * MS);
     debts.handed_over(HEALED, HEALED + 90 * MS);
-    let mut findings = crate::judge::findings::Findings::default();
-    let tables = crate::judge::tables::Tables::default();
-    let liveness = world.liveness.as_ref().unwrap();
-    liveness.find(&[], &debts, &tables, &mut findings);
-    assert_eq!(findings.counts().len(), 0);
+    assert_eq!(found(&debts), 0);
     debts.handed_over(HEALED - 1, HEALED + 60 * MS + 1);
-    liveness.find(&[], &debts, &tables, &mut findings);
-    assert_eq!(findings.count(crate::judge::Anomaly::V6), 1);
+    debts.handed_over(HEALED - 2, HEALED + 70 * MS);
+    assert_eq!(found(&debts), 1, "once a heal, however many");
+}
+
+#[test]
+fn a_run_is_healthy_where_no_fault_stands() {
+    let plan = Plan {
+        start_ns: 0,
+        warmup_end_ns: 10,
+        end_ns: 100,
+    };
+    let fault = |started_ns, healed_ns| Fault {
+        name: String::new(),
+        action: String::new(),
+        target: String::new(),
+        resolved: String::new(),
+        started_ns,
+        healed_ns,
+        evidence: Default::default(),
+        failed: None,
+    };
+    let healthy = |faults: &[Fault]| Liveness::of(&Recovery::default(), &plan, faults).healthy;
+    assert_eq!(healthy(&[]), [10..100]);
+    let overlapping = [fault(30, Some(50)), fault(20, Some(40)), fault(80, Some(200))];
+    assert_eq!(healthy(&overlapping), [10..20, 50..80]);
+    assert_eq!(healthy(&[fault(5, Some(15)), fault(60, None)]), [15..60]);
+}
+
+#[test]
+fn v3_by_a_condition_looks_at_every_second_after_the_time_to_recover() {
+    let liveness = Liveness {
+        run: 0..20 * S,
+        healthy: vec![0..5 * S, 10 * S..20 * S],
+        ..Liveness::default()
+    };
+    let points = |slow: Range<i64>| -> Vec<Point> {
+        let point = |s| Point {
+            t_ns: s * S as i64,
+            intended: 10,
+            acked: 10,
+            p50_ns: Some(1),
+            p99_ns: Some(if slow.contains(&s) { 2_000_000 } else { 500_000 }),
+            max_ns: Some(3_000_000),
+        };
+        (0..20).map(point).collect()
+    };
+    let condition = |statistic| Threshold {
+        metric: Metric::AckLatency,
+        phase: None,
+        expression: "p(99)<1ms".into(),
+        statistic,
+        comparison: Comparison::Less,
+        limit: 1e6,
+    };
+    let found = |points: &[Point], statistic| {
+        let mut findings = Findings::default();
+        let judged = liveness.find_unmet((&condition(statistic), 3 * S), (points, 0), &mut findings);
+        (judged, findings.count(Anomaly::V3))
+    };
+    let p99 = Statistic::Percentile(99.0);
+    assert_eq!(found(&points(0..0), p99), (true, 0));
+    assert_eq!(
+        found(&points(4..13), p99),
+        (true, 0),
+        "the fault and three seconds"
+    );
+    assert_eq!(found(&points(4..14), p99), (true, 1));
+    let mut silent = points(0..0);
+    silent[15] = Point {
+        p99_ns: None,
+        acked: 0,
+        ..silent[15].clone()
+    };
+    assert_eq!(
+        found(&silent, p99),
+        (true, 1),
+        "a second in which nothing due was acknowledged"
+    );
+    assert_eq!(found(&points(0..0), Statistic::Avg), (false, 0));
 }

@@ -165,8 +165,7 @@ fn l4_a_client_that_closed_in_order_and_never_said_what_became_of_a_record() {
     assert_eq!(world.names(), "", "a client that was killed promised nothing");
 }
 
-/// A copy job: twelve source records, of which transaction 2 would have copied four; it was aborted, and they were
-/// copied again by nobody, so the position stands where transaction 3 began... in a world of two committed ones.
+/// A copy job of twelve source records in three committed transactions; its position stands behind them.
 fn copy_job() -> World {
     let mut world = World::clean();
     for partition in [0, 1] {
@@ -226,7 +225,7 @@ fn t6_speaks_of_what_can_be_read_at_both_ends() {
 
 #[test]
 fn d6_one_source_record_has_two_copies() {
-    // Offset 12 is where a thirteenth record of worker 0 says it comes from, and so does a second history's.
+    // A second worker of the job copied source offsets 4 to 7 once more.
     let mut world = copy_job();
     let mut again = world.told(3).clone();
     (again.worker, again.number, again.first_index) = (1, 1, 4);

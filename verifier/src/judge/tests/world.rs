@@ -44,14 +44,17 @@ pub(crate) struct Story {
     pub(crate) records: Vec<Told>,
 }
 
+/// Batches by partition.
+type PartitionLogs = BTreeMap<i32, Vec<LogBatch>>;
+
 /// A world.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) story: Vec<Story>,
-    pub(crate) logs: BTreeMap<i32, Vec<LogBatch>>,
+    pub(crate) logs: PartitionLogs,
     pub(crate) reads: Vec<reads::Recorded>,
     /// The source topic's log and the committed positions; record i is made from offset i of its partition 0.
-    pub(crate) copy: Option<(BTreeMap<i32, Vec<LogBatch>>, BTreeMap<i32, i64>)>,
+    pub(crate) copy: Option<(PartitionLogs, BTreeMap<i32, i64>)>,
     pub(crate) liveness: Option<Liveness>,
     /// A last stable offset of partition 0 below its end, and how long it stood there.
     pub(crate) open: Option<(i64, u64)>,
