@@ -27,7 +27,7 @@ enum Owned {
     Withheld(Withheld),
 }
 
-fn header() -> Header {
+pub(super) fn header() -> Header {
     let workload = Workload {
         seed: 7,
         worker: 3,
@@ -136,6 +136,7 @@ fn read(path: &std::path::Path) -> Result<(Vec<Owned>, bool), FormatError> {
                 });
             }
             Entry::Withheld(withheld) => entries.push(Owned::Withheld(withheld)),
+            Entry::TransactionEnded(_) | Entry::Copied(_) => panic!("not written here"),
             Entry::End => ended = true,
         }
     }

@@ -114,6 +114,7 @@ pub(crate) fn batch(records: Vec<LogRecord>) -> LogBatch {
         base_sequence: 0,
         control: false,
         transactional: false,
+        marker: None,
         records,
     }
 }
@@ -206,6 +207,7 @@ impl Run {
                 .to_vec(),
                 thresholds: Vec::new(),
                 steady_state: Vec::new(),
+                recovery: None,
                 unlimited: false,
                 keyed: true,
             },
@@ -222,6 +224,7 @@ impl Run {
                 end_offset,
                 last_stable_offset: end_offset,
                 open_transactions: 0,
+                stable_stood_ns: 0,
                 read_to: end_offset,
             }
         };
@@ -366,34 +369,40 @@ impl Run {
             writer.withheld(withheld).unwrap();
         }
         for sent in &sent {
-            let (outcome, ack_ns, partition, base_offset, error_code) = match sent.fate {
-                Fate::Acked {
-                    at_ns,
-                    partition,
-                    offset,
-                } => (Outcome::Acked, at_ns, partition, offset, 0),
-                Fate::NotWritten { at_ns } => (Outcome::NotWritten, at_ns, 0, -1, 10),
-                Fate::Unknown { at_ns } => (Outcome::Unknown, at_ns, 0, -1, 7),
-                Fate::Open => continue,
-            };
-            let completed = Completed {
-                indexes: &[sent.id.index()],
-                partition,
-                base_offset,
-                outcome,
-                error_code,
-                ack_ns,
-                producer_id: 1,
-                producer_epoch: 0,
-                base_sequence: 0,
-                transaction: 0,
-            };
-            writer.completed(&completed).unwrap();
+            if let Some(completed) = completed(sent, &[sent.id.index()]) {
+                writer.completed(&completed).unwrap();
+            }
         }
         if !self.torn.contains(&worker) {
             writer.finish().unwrap();
         }
     }
+}
+
+/// What the client told of it; none for one that it never told of.
+pub(super) fn completed<'a>(sent: &Sent, indexes: &'a [u64]) -> Option<Completed<'a>> {
+    let (outcome, ack_ns, partition, base_offset, error_code) = match sent.fate {
+        Fate::Acked {
+            at_ns,
+            partition,
+            offset,
+        } => (Outcome::Acked, at_ns, partition, offset, 0),
+        Fate::NotWritten { at_ns } => (Outcome::NotWritten, at_ns, 0, -1, 10),
+        Fate::Unknown { at_ns } => (Outcome::Unknown, at_ns, 0, -1, 7),
+        Fate::Open => return None,
+    };
+    Some(Completed {
+        indexes,
+        partition,
+        base_offset,
+        outcome,
+        error_code,
+        ack_ns,
+        producer_id: 1,
+        producer_epoch: 0,
+        base_sequence: 0,
+        transaction: 0,
+    })
 }
 
 /// One round a second: a worker with 5 % of a core and 10 MB, a broker with 40 % and 500 MB; nothing disturbed.
