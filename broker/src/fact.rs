@@ -23,6 +23,11 @@ pub enum Fact {
         /// Properties that were set.
         configs: Vec<(String, String)>,
     },
+    /// Logs below this are given away, those of deleted topics included.
+    Logs {
+        /// The next one.
+        next: u32,
+    },
     /// A topic is gone.
     TopicDeleted {
         /// Its id.
@@ -71,6 +76,13 @@ pub enum Fact {
     },
     /// A group's committed offset.
     Offset(OffsetFact),
+    /// The transaction that held a group's pending offsets is decided; those that count follow as [`Fact::Offset`].
+    PendingOffsetsDone {
+        /// Group.
+        group: String,
+        /// Whose transaction.
+        producer_id: i64,
+    },
     /// A group's offset expired or was deleted.
     OffsetForgotten {
         /// Group.

@@ -47,3 +47,38 @@ pub enum What {
 /// Names a hook that was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HookId(pub u64);
+
+/// Hooks that have not struck yet.
+#[derive(Debug, Default)]
+pub(crate) struct Hooks {
+    set: Vec<(HookId, Hook)>,
+    next: u64,
+}
+
+impl Hooks {
+    pub(crate) fn set(&mut self, hook: Hook) -> HookId {
+        self.next += 1;
+        let id = HookId(self.next);
+        self.set.push((id, hook));
+        id
+    }
+
+    pub(crate) fn unset(&mut self, id: HookId) {
+        self.set.retain(|(set, _)| *set != id);
+    }
+
+    /// Counts a request; answers the hook that strikes it, and takes it away. Every hook counts every request, so
+    /// that two hooks for the 1st and 2nd mean two requests in a row.
+    pub(crate) fn strike(&mut self, node: i32, api_key: i16) -> Option<(HookId, Hook)> {
+        let mut struck = None;
+        for (at, (_, hook)) in self.set.iter_mut().enumerate() {
+            if hook.api_key == api_key && hook.node.is_none_or(|on| on == node) {
+                hook.nth = hook.nth.saturating_sub(1);
+                if hook.nth == 0 && struck.is_none() {
+                    struck = Some(at);
+                }
+            }
+        }
+        struck.map(|at| self.set.remove(at))
+    }
+}
