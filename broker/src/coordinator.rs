@@ -106,7 +106,11 @@ impl Supports {
                 code::INVALID_PRODUCER_EPOCH,
                 "a newer epoch owns this transactional id",
             ),
-            code::TRANSACTION_ABORTABLE if self == Supports::Default => refused(code::INVALID_TXN_STATE, "Partition was not added to the transaction").told(),
+            code::TRANSACTION_ABORTABLE if self == Supports::Default => refused(
+                code::INVALID_TXN_STATE,
+                "Partition was not added to the transaction",
+            )
+            .told(),
             code::CONCURRENT_TRANSACTIONS if self != Supports::EpochBump => unable(
                 "Unable to verify the partition has been added to the transaction. Underlying error: \
                  CONCURRENT_TRANSACTIONS",
