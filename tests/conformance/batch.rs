@@ -2,16 +2,49 @@
 //!
 //! Layout: `DefaultRecordBatch` (magic 2) and `LegacyRecord` (magic 0 and 1) of the Kafka protocol guide.
 
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::text::Names;
 
-/// 14 November 2023; every record of the script carries this, so that answers tell it back.
-pub(crate) const BASE_TIMESTAMP: i64 = 1_700_000_000_000;
+/// 14 November 2023: older than any producer that a partition remembers.
+pub(crate) const OLD_TIMESTAMP: i64 = 1_700_000_000_000;
 /// Bit of `attributes`.
 pub(crate) const TRANSACTIONAL: i16 = 1 << 4;
 /// Bit of `attributes`.
 pub(crate) const CONTROL: i16 = 1 << 5;
 /// Length of a batch without its records.
 const HEADER_BYTES: usize = 61;
+
+/// When the script began. Its records carry this, and answers tell it back: not a fixed time, since a partition forgets
+/// a producer whose last record is older than producer.id.expiration.ms.
+pub(crate) fn base_timestamp() -> i64 {
+    static BEGAN: OnceLock<i64> = OnceLock::new();
+    *BEGAN.get_or_init(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.as_millis() as i64
+    })
+}
+
+/// Leader epochs after the first depend on how often the broker lost and won the partition while it came up.
+pub(crate) fn epoch_name(epoch: i64) -> String {
+    if epoch > 0 {
+        "<later>".into()
+    } else {
+        epoch.to_string()
+    }
+}
+
+/// A timestamp as it can be compared: the script's own, or a clock's.
+pub(crate) fn timestamp_name(timestamp: i64) -> String {
+    match timestamp - base_timestamp() {
+        0 => "<script>".into(),
+        // The script's records lie no further apart.
+        later @ (100 | 200) => format!("<script+{later}>"),
+        _ if timestamp <= OLD_TIMESTAMP => timestamp.to_string(),
+        _ => "<now>".into(),
+    }
+}
 
 /// A batch of magic 2, with room to lie.
 #[derive(Debug, Clone)]
@@ -40,7 +73,7 @@ impl Batch {
         Batch {
             base_offset: 0,
             attributes: 0,
-            base_timestamp: BASE_TIMESTAMP,
+            base_timestamp: base_timestamp(),
             producer,
             sequence,
             count: None,
@@ -102,7 +135,7 @@ impl Batch {
 pub(crate) fn legacy(magic: u8, value: &str) -> Vec<u8> {
     let mut covered = vec![magic, 0];
     if magic > 0 {
-        covered.extend(BASE_TIMESTAMP.to_be_bytes());
+        covered.extend(base_timestamp().to_be_bytes());
     }
     covered.extend((-1_i32).to_be_bytes());
     covered.extend((value.len() as i32).to_be_bytes());
@@ -163,17 +196,14 @@ fn one(batch: &[u8], names: &mut Names) -> Option<String> {
     if control {
         kinds.push("control ");
     }
-    let timestamp = match at(27, 8)? {
-        BASE_TIMESTAMP => "script",
-        _ => "<now>",
-    };
+    let timestamps = [timestamp_name(at(27, 8)?), timestamp_name(at(35, 8)?)].join("..");
     Some(format!(
-        "{}batch offsets={}..{} leaderEpoch={} magic={} crc={crc} attributes={attributes} timestamp={timestamp} \
+        "{}batch offsets={}..{} leaderEpoch={} magic={} crc={crc} attributes={attributes} timestamps={timestamps} \
          pid={} epoch={} sequence={} records=[{}]",
         kinds.concat(),
         at(0, 8)?,
         at(0, 8)? + at(23, 4)?,
-        at(12, 4)?,
+        epoch_name(at(12, 4)?),
         at(16, 1)?,
         names.pid(at(43, 8)?),
         at(51, 2)?,

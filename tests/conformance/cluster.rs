@@ -18,8 +18,6 @@ const PROPERTIES: &[&str] = &[
     // The first use of a coordinator makes its topic: 50 partitions take seconds.
     "transaction.state.log.num.partitions=2",
     "offsets.topic.num.partitions=2",
-    // Markers bear the time of today, the script's records that of 2023: no new segment for that, since a fetch reads one.
-    "log.roll.ms=9000000000000",
     // A broker that was killed may come back as soon as its session has ended.
     "broker.session.timeout.ms=2000",
     "broker.heartbeat.interval.ms=500",

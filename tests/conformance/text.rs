@@ -11,7 +11,7 @@
 
 use steadfast_wire::admin::error_name;
 
-use super::batch::{BASE_TIMESTAMP, batches};
+use super::batch::{batches, epoch_name, timestamp_name};
 use super::layout::Node;
 
 /// Names for what differs from cluster to cluster, and the values they stand for.
@@ -46,8 +46,8 @@ impl Names {
             "producerId" | "ongoingTxnProducerId" => self.pid(value),
             "port" if value >= 0 => "<port>".into(),
             "sessionId" if value > 0 => "<session>".into(),
-            "lastTimestamp" | "timestamp" if value >= 0 && !of_script(value) => "<now>".into(),
-            // What the machine's clock and the number of elections before make of it.
+            "lastTimestamp" | "timestamp" | "logAppendTimeMs" => timestamp_name(value),
+            "leaderEpoch" | "committedLeaderEpoch" => epoch_name(value),
             "errorCode" | "partitionErrorCode" | "topicConfigErrorCode" if value != 0 => {
                 format!("{value}({})", error_name(value as i16))
             }
@@ -65,6 +65,9 @@ impl Names {
         for (class, value) in &self.known {
             let number = number.entry(class).and_modify(|n| *n += 1).or_insert(1);
             text = replace_word(&text, value, &format!("<{class}-{number}>"));
+        }
+        if field.ends_with("essage") {
+            text = without_clocks(&text);
         }
         text.replace('\n', "\\n")
     }
@@ -150,11 +153,6 @@ fn in_order<'a>(list: &str, items: &'a [Node]) -> Vec<&'a Node> {
     items
 }
 
-/// Timestamps of the script's own records are as stable as everything else in it.
-fn of_script(timestamp: i64) -> bool {
-    (BASE_TIMESTAMP..BASE_TIMESTAMP + 1000).contains(&timestamp)
-}
-
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-<>".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -162,6 +160,22 @@ fn quoted(text: &str) -> String {
     } else {
         format!("\"{text}\"")
     }
+}
+
+/// Numbers of 13 digits and more are milliseconds of some clock, and limits counted from it.
+fn without_clocks(text: &str) -> String {
+    const DIGITS: usize = 13;
+    let mut out = String::new();
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = piece.trim_end_matches(|c: char| !c.is_ascii_digit());
+        if digits.len() >= DIGITS {
+            out.push_str("<milliseconds>");
+            out.push_str(&piece[digits.len()..]);
+        } else {
+            out.push_str(piece);
+        }
+    }
+    out
 }
 
 /// Replaces `word` where it stands for itself and is no part of a longer number or name.

@@ -30,9 +30,9 @@ const fn case(name: &'static str, play: fn(&mut Player<'_, '_>) -> Result<(), St
 }
 
 fn created(player: &mut Player<'_, '_>) -> Result<(), String> {
+    // Version 4, since from version 5 on every setting there is comes back.
     let mut fresh = create_topic("created", 2, &[("retention.ms", "1000000")]);
-    player.ask("only tried", 5, &fresh.clone().with_validate_only(true))?;
-    // The settings that come back are every setting there is; version 4 leaves them out.
+    player.ask("only tried", 4, &fresh.clone().with_validate_only(true))?;
     player.ask("two partitions", 4, &fresh)?;
     player.ask("again", 4, &fresh)?;
     let many = fresh.topics[0].clone().with_name(topic_name("created-twice"));

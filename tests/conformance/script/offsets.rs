@@ -130,9 +130,6 @@ fn refused_in_transaction(player: &mut Player<'_, '_>) -> Result<(), String> {
     player.ask("generation 5 of an empty group", 3, &generation)?;
     let member = request().with_member_id(requests::text("somebody"));
     player.ask("a member that nobody knows", 3, &member)?;
-    let (pid, epoch) = producer;
-    let newer = requests::txn_offset_commit(id, (pid, epoch + 3), group, &topic, 4);
-    player.ask("an epoch from the future", 3, &newer)?;
     let there = requests::txn_offset_commit(id, producer, group, &nowhere(), 4);
     player.ask("a topic that is not there", 3, &there)?;
     player.end("abort", TV1, id, producer, false)?;
@@ -142,6 +139,13 @@ fn refused_in_transaction(player: &mut Player<'_, '_>) -> Result<(), String> {
         &offset_fetch(7, group, &topic, true),
         (COMMITTED, &[88]),
     )?;
+    let id = "txn-offsets-future";
+    let (pid, epoch) = player.init("another owner", Some(id))?;
+    let group = "txn-offsets-future-group";
+    let add = requests::add_offsets(id, (pid, epoch), group);
+    player.settled("its group into the transaction", 3, &add, ("errorCode", COMING))?;
+    let newer = requests::txn_offset_commit(id, (pid, epoch + 3), group, &topic, 4);
+    player.ask("an epoch from the future", 3, &newer)?;
     Ok(())
 }
 

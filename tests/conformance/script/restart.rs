@@ -1,6 +1,7 @@
 //! What a restart forgets: the snapshot of a partition's producers keeps one batch of each, so five known ones become one.
+//! And a producer counts as expired by the timestamp of its *records*: whoever sends old ones is forgotten altogether.
 
-use crate::conformance::batch::Batch;
+use crate::conformance::batch::{Batch, OLD_TIMESTAMP};
 use crate::conformance::player::{Case, Player, Restart};
 use crate::conformance::requests;
 use crate::conformance::steps::{PRODUCED, TV1};
@@ -18,9 +19,9 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// M5 on partition 0, M6 on 1, M7 on 2; an open transaction on 3.
+/// M5 on partition 0, M6 on 1, M7 on 2; an open transaction on 3; on 4 records of 2023, so that their producer has expired.
 fn after(player: &mut Player<'_, '_>, how: Restart, word: &str) -> Result<(), String> {
-    let topic = player.topic(&format!("restart-{word}"), 4, &[])?;
+    let topic = player.topic(&format!("restart-{word}"), 5, &[])?;
     let id = format!("restart-{word}");
     let producer = player.init("a producer", None)?;
     let batch = |n: i32| Batch::of(producer, n, &[&format!("v{n}")]);
@@ -32,6 +33,13 @@ fn after(player: &mut Player<'_, '_>, how: Restart, word: &str) -> Result<(), St
             }
         }
     }
+    let old = |n: i32| Batch {
+        base_timestamp: OLD_TIMESTAMP,
+        ..batch(n)
+    };
+    for n in [0, 1, 0] {
+        player.send_to(&format!("old records: batch {n}"), &topic, 4, &old(n))?;
+    }
     player.note("# five batches in each of partitions 0 to 2");
     let owner = player.init("a transactional one", Some(&id))?;
     player.add(TV1, &id, owner, &topic, &[3])?;
@@ -39,7 +47,7 @@ fn after(player: &mut Player<'_, '_>, how: Restart, word: &str) -> Result<(), St
     player.send_in("in a transaction", TV1, (&id, &topic, 3), record(0))?;
 
     player.restart(how)?;
-    player.led(&topic, 4)?;
+    player.led(&topic, 5)?;
 
     for n in 0..5 {
         player.send(&format!("M5: batch {n} again"), &topic, &batch(n))?;
@@ -59,6 +67,11 @@ fn after(player: &mut Player<'_, '_>, how: Restart, word: &str) -> Result<(), St
         player.send_to(&format!("M7: batch {n}"), &topic, 2, &batch(n))?;
     }
     player.ends("M7: six records", &topic, 2)?;
+
+    for n in [1, 0] {
+        player.send_to(&format!("old records: batch {n} again"), &topic, 4, &old(n))?;
+    }
+    player.ends("old records: their producer was forgotten", &topic, 4)?;
 
     player.ends("the open transaction", &topic, 3)?;
     player.send_in("in the transaction again", TV1, (&id, &topic, 3), record(0))?;

@@ -137,7 +137,7 @@ fn late(player: &mut Player<'_, '_>, protocol: Protocol, id: &str) -> Result<(),
     // Accepted; or refused by a coordinator that is closing the transaction (51, which Produce below version 12 gives as 19)
     // or has closed it (48, which version 11 gives as 120); or by the epoch of the marker.
     let either = match protocol {
-        TV1 => &[0, 19, 120, 47][..],
+        TV1 => &[0, 19, 48, 120, 47][..],
         _ => &[0, 51, 48, 47][..],
     };
     let strange: Vec<&i64> = codes.iter().filter(|code| !either.contains(code)).collect();
