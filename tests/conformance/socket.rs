@@ -44,9 +44,8 @@ impl Socket {
         }
         let deadline = Instant::now() + bound;
         let mut length = [0; 4];
-        match self.fill(&mut length, deadline)? {
-            Some(silent_or_closed) => return Ok(silent_or_closed),
-            None => {}
+        if let Some(silent_or_closed) = self.fill(&mut length, deadline)? {
+            return Ok(silent_or_closed);
         }
         let length = u32::from_be_bytes(length) as usize;
         if length > MAX_FRAME_BYTES {

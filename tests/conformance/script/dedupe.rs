@@ -3,8 +3,7 @@
 use crate::conformance::batch::Batch;
 use crate::conformance::player::{Case, Player};
 use crate::conformance::requests;
-
-use super::super::steps::PRODUCED;
+use crate::conformance::steps::PRODUCED;
 
 pub(super) const CASES: &[Case] = &[
     case("m01-m02-resend-the-newest-six", newest_six),

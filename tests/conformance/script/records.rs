@@ -326,7 +326,7 @@ fn listed(player: &mut Player<'_, '_>) -> Result<(), String> {
         let mut batch = Batch::plain(&["a", "b"]);
         batch.base_timestamp += n * 100;
         player.ask(
-            &format!("two records, {}00 ms later", n),
+            &format!("two records, {n}00 ms later"),
             9,
             &produce(&topic, 0, batch.bytes()),
         )?;

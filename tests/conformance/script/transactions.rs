@@ -3,9 +3,10 @@
 use crate::conformance::batch::Batch;
 use crate::conformance::player::{Answer, Case, Player};
 use crate::conformance::requests;
-use crate::conformance::steps::{COMING, PRODUCED, Protocol, TV1, TV2};
+use crate::conformance::steps::{COMING, PRODUCED, Protocol, TV1, TV2, producer_of};
 
 use super::NEEDS_TV2;
+use steadfast_wire::kafka_protocol::messages::ApiKey;
 
 pub(super) const CASES: &[Case] = &[
     both("transaction-tv1", None, |player| whole(player, TV1, "t1")),
@@ -51,12 +52,10 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-type Play = fn(&mut Player<'_, '_>) -> Result<(), String>;
-
 const fn both(
     name: &'static str,
-    needs: Option<(steadfast_wire::kafka_protocol::messages::ApiKey, i16)>,
-    play: Play,
+    needs: Option<(ApiKey, i16)>,
+    play: fn(&mut Player<'_, '_>) -> Result<(), String>,
 ) -> Case {
     Case { name, needs, play }
 }
@@ -115,7 +114,7 @@ fn late(player: &mut Player<'_, '_>, protocol: Protocol, id: &str) -> Result<(),
         let owner = player.until("an owner", 4, &requests::init(Some(&id), (-1, -1)), |answer| {
             answer.int("errorCode") == Some(0)
         })?;
-        let owner = crate::conformance::steps::producer_of(&owner)?;
+        let owner = producer_of(&owner)?;
         if protocol == TV1 {
             player.quiet(3, &requests::add_partitions(&id, owner, &topic, &[0]))?;
         }
@@ -130,7 +129,7 @@ fn late(player: &mut Player<'_, '_>, protocol: Protocol, id: &str) -> Result<(),
             return Err(format!("race {race}: {first:?}, then {committed:?}"));
         }
         codes.push(code(&player.quiet(protocol.produce, &produce(1))?));
-        player.closed_or_aborted(&id, protocol, owner, &topic)?;
+        player.quiet_again(&id, protocol, &topic)?;
     }
     codes.sort_unstable();
     codes.dedup();
@@ -290,7 +289,7 @@ fn times_out(player: &mut Player<'_, '_>, protocol: Protocol, id: &str) -> Resul
     let topic = player.topic(id, 1, &[])?;
     let request = requests::init(Some(id), (-1, -1)).with_transaction_timeout_ms(300);
     let answer = player.settled("an owner with 300 ms", 4, &request, ("errorCode", COMING))?;
-    let owner = crate::conformance::steps::producer_of(&answer)?;
+    let owner = producer_of(&answer)?;
     player.add(protocol, id, owner, &topic, &[0])?;
     player.send_in("a record", protocol, (id, &topic, 0), Batch::of(owner, 0, &["a"]))?;
     player.closed(&topic, 0)?;
@@ -315,22 +314,14 @@ fn times_out(player: &mut Player<'_, '_>, protocol: Protocol, id: &str) -> Resul
 
 impl Player<'_, '_> {
     /// After a race: whatever it has left open is closed, so that the next one finds a quiet partition.
-    fn closed_or_aborted(
-        &mut self,
-        id: &str,
-        protocol: Protocol,
-        owner: requests::Producer,
-        topic: &requests::Topic,
-    ) -> Result<(), String> {
-        if protocol == TV1 {
-            return self.closed(topic, 0);
+    fn quiet_again(&mut self, id: &str, protocol: Protocol, topic: &requests::Topic) -> Result<(), String> {
+        if protocol == TV2 {
+            // The late batch may have begun the next transaction: a new owner ends it.
+            let begun = requests::init(Some(id), (-1, -1));
+            self.until("a new owner", 4, &begun, |answer| {
+                answer.int("errorCode") == Some(0)
+            })?;
         }
-        // The late batch may have opened the next transaction under the old epoch's name: a new owner ends it.
-        let begun = requests::init(Some(id), (-1, -1));
-        self.until("a new owner", 4, &begun, |answer| {
-            answer.int("errorCode") == Some(0)
-        })?;
-        let _ = owner;
         self.closed(topic, 0)
     }
 }

@@ -168,7 +168,11 @@ fn orders() -> Receiver<String> {
             }
         }
         let piped = fstat(&input).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
-        while !piped {
+        if piped {
+            return;
+        }
+        // The sender must live on: its end would be taken for that of a pipe.
+        loop {
             std::thread::park();
         }
     });
