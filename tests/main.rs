@@ -17,6 +17,8 @@ mod main_job; // the main job on a real broker, judged again from the folder
 mod planted; // anomalies planted into a sealed log are named; damage is never judged
 mod oracle; // Kafka's own consumer counts the same records
 mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
+mod kept_cluster; // a cluster outside any run; other versions of Kafka
+mod conformance; // one script of requests, answered as measured
 mod faults; // three nodes: kill, pause, restart, partition
 mod browser; // the report in a real browser, off-line
 mod licences; // every crate's licence against deny.toml
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         planted::trials(),
         oracle::trials(),
         interrupted::trials(),
+        kept_cluster::trials(),
+        conformance::trials(),
         faults::trials(),
         browser::trials(),
     ] {

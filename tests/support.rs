@@ -14,6 +14,8 @@ pub(crate) const STEADFAST: &str = env!("CARGO_BIN_EXE_steadfast");
 pub(crate) enum Need {
     /// Java and the Kafka jars.
     Kafka,
+    /// The jars of every pinned version, not only of the default one.
+    KafkaVersions,
     /// A toxiproxy-server, or Go to build one.
     Toxiproxy,
     /// Headless Chromium.
@@ -25,7 +27,7 @@ pub(crate) enum Need {
 impl Need {
     fn word(self) -> &'static str {
         match self {
-            Need::Kafka => "kafka",
+            Need::Kafka | Need::KafkaVersions => "kafka",
             Need::Toxiproxy => "toxiproxy",
             Need::Browser => "browser",
             Need::All => "all",
@@ -36,6 +38,7 @@ impl Need {
     fn missing(self) -> Option<String> {
         match self {
             Need::Kafka => missing_kafka(),
+            Need::KafkaVersions => missing_versions(),
             Need::Toxiproxy => (!on_path("toxiproxy-server") && !on_path("go") && !cached_toxiproxy())
                 .then(|| "no toxiproxy-server and no go to build it".to_owned()),
             Need::Browser => browser().is_none().then(|| "no chromium on PATH".to_owned()),
@@ -69,22 +72,38 @@ pub(crate) fn trial(name: &str, needs: &[Need], test: fn() -> Result<(), Failed>
     Trial::test(name, test)
 }
 
+/// Versions of Kafka beside the default one that the tests play to.
+pub(crate) const OTHER_VERSIONS: [&str; 2] = ["4.4.0", "3.9.2"];
+
 fn missing_kafka() -> Option<String> {
     static ANSWER: OnceLock<Option<String>> = OnceLock::new();
-    ANSWER
-        .get_or_init(|| {
-            if !on_path("java") && std::env::var_os("JAVA_HOME").is_none() {
-                return Some("no Java".into());
-            }
-            // Fetches when the jars are not in the cache yet; needs Maven and the registry then.
-            let fetched = Command::new(STEADFAST).args(["cluster", "fetch"]).output();
-            match fetched {
-                Ok(output) if output.status.success() => None,
-                Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
-                Err(error) => Some(error.to_string()),
-            }
-        })
-        .clone()
+    ANSWER.get_or_init(|| fetch(&[])).clone()
+}
+
+fn missing_versions() -> Option<String> {
+    static ANSWER: OnceLock<Option<String>> = OnceLock::new();
+    let fetch_all = || {
+        OTHER_VERSIONS
+            .iter()
+            .find_map(|version| fetch(&["--version", version]))
+    };
+    ANSWER.get_or_init(fetch_all).clone()
+}
+
+/// Fetches when the jars are not in the cache yet, and needs Maven and the registry then; the reason when it cannot.
+fn fetch(arguments: &[&str]) -> Option<String> {
+    if !on_path("java") && std::env::var_os("JAVA_HOME").is_none() {
+        return Some("no Java".into());
+    }
+    let fetched = Command::new(STEADFAST)
+        .args(["cluster", "fetch"])
+        .args(arguments)
+        .output();
+    match fetched {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// First Chromium on PATH.

@@ -99,7 +99,44 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Fetch the pinned Kafka jars into the user's cache, through Maven
-    Fetch,
+    Fetch {
+        /// Version of Apache Kafka, one of the pinned ones
+        #[arg(long, default_value = "")]
+        version: String,
+    },
+    /// Start a cluster of real Kafka and keep it until `cluster stop`, Ctrl-C, or the end of a piped standard input
+    Start(ClusterStartArgs),
+    /// Stop the cluster that `cluster start` keeps in a folder
+    Stop {
+        /// Its folder
+        #[arg(default_value = CLUSTER_FOLDER)]
+        folder: PathBuf,
+    },
+}
+
+/// Where `cluster start` keeps its cluster's files when nobody says.
+const CLUSTER_FOLDER: &str = "runs/cluster";
+
+/// `steadfast cluster start`
+#[derive(Debug, Args)]
+pub(crate) struct ClusterStartArgs {
+    /// Version of Apache Kafka, one of the pinned ones
+    #[arg(long, default_value = "")]
+    pub(crate) version: String,
+    /// Brokers
+    #[arg(long, default_value_t = 1)]
+    pub(crate) nodes: u32,
+    /// A broker setting, e.g. num.io.threads=4
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) properties: Vec<(String, String)>,
+    /// Folder for logs, data and cluster.json
+    #[arg(long, default_value = CLUSTER_FOLDER)]
+    pub(crate) out: PathBuf,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Schemas that are published.

@@ -98,14 +98,13 @@ fn download(
     let pom = POM
         .replace("@SCALA@", pinned.scala)
         .replace("@KAFKA@", pinned.version);
-    fs::write(
-        partial.join("pom.xml"),
-        pom.replace("@SLF4J@", pinned.slf4j_simple),
-    )
-    .map_err(io("write", &partial))?;
+    let pom = pom
+        .replace("@BINDING@", pinned.slf4j_binding)
+        .replace("@SLF4J@", pinned.slf4j);
+    fs::write(partial.join("pom.xml"), pom).map_err(io("write", &partial))?;
 
     progress(&format!(
-        "fetching Apache Kafka {} with Maven (about 93 jars, 54 MB)",
+        "fetching Apache Kafka {} with Maven (about 100 jars, 54 MB or more)",
         pinned.version
     ));
     run_maven(&maven, &partial, &collected, &log, spawner, progress)?;

@@ -179,8 +179,8 @@ pub(crate) fn available_memory() -> u64 {
         / 1024
 }
 
-/// Arguments of a broker's JVM: the collector as in Kafka's own `kafka-run-class.sh`, its heap, its logs.
-pub(crate) fn broker_arguments(heap: Heap, class_path: &str, gc_log: &Path, log4j2: &Path) -> Vec<String> {
+/// Arguments of a broker's JVM: the collector as in Kafka's own `kafka-run-class.sh`, its heap, its collections' log.
+pub(crate) fn broker_arguments(heap: Heap, gc_log: &Path) -> Vec<String> {
     let mut arguments = vec![
         "-server".into(),
         "-XX:+UseG1GC".into(),
@@ -196,21 +196,31 @@ pub(crate) fn broker_arguments(heap: Heap, class_path: &str, gc_log: &Path, log4
         format!("-Xlog:gc:file={}:time,uptime:filecount=0", gc_log.display()),
     ];
     arguments.extend(heap.young.map(|young| format!("-Xmn{young}m")));
-    arguments.extend(logging_arguments(log4j2));
-    arguments.extend(["-cp".into(), class_path.into()]);
     arguments
 }
 
-/// Both slf4j bindings that may be in the jars (ours: simple; Kafka's own distribution: log4j2) write INFO to stderr.
-pub(crate) fn logging_arguments(log4j2: &Path) -> [String; 5] {
+/// Every slf4j binding that may be in the jars (ours: simple; Kafka's own: log4j2, before version 4 reload4j) writes INFO to
+/// stderr.
+pub(crate) fn logging_arguments(log4j: &Path, log4j2: &Path) -> [String; 6] {
     [
         "-Dorg.slf4j.simpleLogger.showDateTime=true".into(),
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS".into(),
         "-Dorg.slf4j.simpleLogger.showShortLogName=true".into(),
         "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn".into(),
+        format!("-Dlog4j.configuration=file:{}", log4j.display()),
         format!("-Dlog4j2.configurationFile={}", log4j2.display()),
     ]
 }
+
+/// For jars that bring reload4j (Kafka 3): without it they would log nothing.
+pub(crate) const LOG4J_PROPERTIES: &str = "\
+log4j.rootLogger=INFO, stderr
+log4j.appender.stderr=org.apache.log4j.ConsoleAppender
+log4j.appender.stderr.target=System.err
+log4j.appender.stderr.layout=org.apache.log4j.PatternLayout
+log4j.appender.stderr.layout.ConversionPattern=%d %p %c{1} - %m%n
+log4j.logger.org.apache.kafka.common.config.AbstractConfig=WARN
+";
 
 /// For jars that bring log4j2: without it they would log errors only.
 pub(crate) const LOG4J2_PROPERTIES: &str = "\

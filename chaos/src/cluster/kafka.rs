@@ -15,16 +15,34 @@ pub struct Pinned {
     pub version: &'static str,
     /// Scala version in the name of its core artefact.
     pub scala: &'static str,
-    /// The slf4j binding that fits the slf4j-api which Kafka brings (2.x bindings are not found by a 1.7 api).
-    pub slf4j_simple: &'static str,
+    /// The slf4j binding: Kafka 3 brings one of its own, and two would quarrel.
+    pub slf4j_binding: &'static str,
+    /// Its version, which fits the slf4j-api that Kafka brings (2.x bindings are not found by a 1.7 api).
+    pub slf4j: &'static str,
 }
 
-/// The newest first: it is the default.
-pub const PINNED: &[Pinned] = &[Pinned {
-    version: "4.1.0",
-    scala: "2.13",
-    slf4j_simple: "1.7.36",
-}];
+/// The default first: the one that every measurement in the documents was made on. Then the newest, whose consumers of the
+/// wire must find nothing changed, and the last of line 3, which knows transaction version 1 only.
+pub const PINNED: &[Pinned] = &[
+    Pinned {
+        version: "4.1.0",
+        scala: "2.13",
+        slf4j_binding: "slf4j-simple",
+        slf4j: "1.7.36",
+    },
+    Pinned {
+        version: "4.4.0",
+        scala: "2.13",
+        slf4j_binding: "slf4j-simple",
+        slf4j: "1.7.36",
+    },
+    Pinned {
+        version: "3.9.2",
+        scala: "2.13",
+        slf4j_binding: "slf4j-reload4j",
+        slf4j: "1.7.36",
+    },
+];
 /// The version that is used when none is named.
 pub const DEFAULT_VERSION: &str = PINNED[0].version;
 /// Lists the jars of a complete cache directory; written last.
@@ -44,6 +62,12 @@ pub struct Home {
 }
 
 impl Home {
+    /// False for Kafka 3, which warns about settings of share groups as unknown (KIP-932).
+    pub(crate) fn has_share_groups(&self) -> bool {
+        let major = self.version.split('.').next();
+        major.is_some_and(|major| major.parse::<u32>().is_ok_and(|major| major >= 4))
+    }
+
     /// For `java -cp`: the JVM itself expands the star.
     pub fn class_path(&self) -> String {
         format!("{}/*", self.jars.display())
@@ -199,6 +223,20 @@ mod tests {
                 .to_string()
                 .contains("unset KAFKA_HOME")
         );
+    }
+
+    #[test]
+    fn share_groups_came_with_kafka_4() {
+        let home = |version: &str| Home {
+            version: version.into(),
+            jars: PathBuf::new(),
+            origin: "the cache",
+        };
+        let with: Vec<bool> = ["3.9.2", "4.0.0", "10.1.0", "trunk"]
+            .iter()
+            .map(|version| home(version).has_share_groups())
+            .collect();
+        assert_eq!(with, [false, true, true, false]);
     }
 
     #[test]

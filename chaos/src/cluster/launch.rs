@@ -103,7 +103,7 @@ impl<'a> Site<'a> {
         let data = run_dir.join("broker-data");
         let data = spawner.journal().temporary_directory(&data);
         let data = data.map_err(ChaosError::io("make the directory of the brokers' data"))?;
-        let house = settings::house_settings(spec.nodes, &spec.properties);
+        let house = settings::house_settings(spec.nodes, home.has_share_groups(), &spec.properties);
         let site = Site {
             home,
             java,
@@ -123,6 +123,7 @@ impl<'a> Site<'a> {
             );
             site.write(&site.properties_of(node), &file)?;
         }
+        site.write(&site.log4j(), java::LOG4J_PROPERTIES)?;
         site.write(&site.log4j2(), java::LOG4J2_PROPERTIES)?;
         Ok(site)
     }
@@ -229,7 +230,7 @@ impl<'a> Site<'a> {
             "-XX:+UseSerialGC".into(),
             "-Xmx128m".into(),
         ];
-        args.extend(java::logging_arguments(&self.log4j2()));
+        args.extend(java::logging_arguments(&self.log4j(), &self.log4j2()));
         args.extend([
             "-cp".into(),
             self.home.class_path(),
@@ -253,7 +254,9 @@ impl<'a> Site<'a> {
         } else {
             Heap::CONTROLLER
         };
-        let mut args = java::broker_arguments(heap, &self.home.class_path(), &gc_log, &self.log4j2());
+        let mut args = java::broker_arguments(heap, &gc_log);
+        args.extend(java::logging_arguments(&self.log4j(), &self.log4j2()));
+        args.extend(["-cp".into(), self.home.class_path()]);
         args.extend([
             "kafka.Kafka".into(),
             self.properties_of(node).display().to_string(),
@@ -280,6 +283,10 @@ impl<'a> Site<'a> {
 
     fn properties_of(&self, node: &NodePlan) -> PathBuf {
         self.logs.join(format!("{}.properties", node.name()))
+    }
+
+    fn log4j(&self) -> PathBuf {
+        self.data.path().join("log4j.properties")
     }
 
     fn log4j2(&self) -> PathBuf {

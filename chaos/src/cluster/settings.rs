@@ -132,7 +132,11 @@ pub(crate) fn check(properties: &BTreeMap<String, String>) -> Result<(), ChaosEr
 }
 
 /// Settings of ours that differ from Kafka's defaults, each with its reason; those that the scenario sets are not ours then.
-pub(crate) fn house_settings(brokers: u32, properties: &BTreeMap<String, String>) -> Vec<Setting> {
+pub(crate) fn house_settings(
+    brokers: u32,
+    share_groups: bool,
+    properties: &BTreeMap<String, String>,
+) -> Vec<Setting> {
     let mut settings = Vec::new();
     let mut add = |name: &str, value: String, default: &str, reason: &str| {
         if value != default && !properties.contains_key(name) {
@@ -157,13 +161,11 @@ pub(crate) fn house_settings(brokers: u32, properties: &BTreeMap<String, String>
         few,
     );
     add("transaction.state.log.min.isr", in_sync.clone(), "2", few);
-    add(
-        "share.coordinator.state.topic.replication.factor",
-        copies,
-        "3",
-        few,
-    );
-    add("share.coordinator.state.topic.min.isr", in_sync, "2", few);
+    if share_groups {
+        let name = "share.coordinator.state.topic.replication.factor";
+        add(name, copies, "3", few);
+        add("share.coordinator.state.topic.min.isr", in_sync, "2", few);
+    }
     add(
         "auto.create.topics.enable",
         "false".into(),
@@ -336,12 +338,12 @@ mod tests {
             ("auto.create.topics.enable", "true"),
             ("log.retention.hours", "1"),
         ]);
-        let names: Vec<String> = house_settings(3, &wish)
+        let names: Vec<String> = house_settings(3, true, &wish)
             .into_iter()
             .map(|setting| setting.name)
             .collect();
         assert!(names.is_empty(), "{names:?}");
-        let names: Vec<String> = house_settings(1, &BTreeMap::new())
+        let names: Vec<String> = house_settings(1, false, &BTreeMap::new())
             .into_iter()
             .map(|setting| setting.name)
             .collect();
@@ -349,6 +351,8 @@ mod tests {
             names.contains(&"transaction.state.log.min.isr".to_owned()),
             "{names:?}"
         );
+        // Kafka 3 does not know them.
+        assert!(!names.iter().any(|name| name.starts_with("share.")), "{names:?}");
     }
 
     #[test]

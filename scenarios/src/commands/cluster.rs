@@ -1,6 +1,10 @@
-//! `steadfast cluster ...`: prepares what clusters need.
+//! `steadfast cluster ...`: Kafka's jars, and a cluster that lives for itself.
 
-use steadfast_chaos::cluster::kafka::{self, Home};
+mod keep; // a started cluster, its orders, and how another process finds it
+
+use std::path::Path;
+
+use steadfast_chaos::cluster::kafka;
 use steadfast_chaos::journal::Journal;
 use steadfast_chaos::process::Spawner;
 
@@ -8,16 +12,15 @@ use crate::cli::ClusterCommand;
 use crate::exit::Exit;
 use crate::runner::RunError;
 
-/// Does it, with progress on standard error; standard output names the directory with the jars.
+/// Does it, with progress on standard error; standard output names the directory with the jars, or the bootstrap servers.
 pub(crate) fn run(command: &ClusterCommand) -> Exit {
     let done = match command {
-        ClusterCommand::Fetch => fetch(),
+        ClusterCommand::Fetch { version } => fetch(version),
+        ClusterCommand::Start(args) => keep::start(args),
+        ClusterCommand::Stop { folder } => stop(folder),
     };
     match done {
-        Ok(home) => {
-            println!("{}", home.jars.display());
-            Exit::Pass
-        }
+        Ok(()) => Exit::Pass,
         Err(error) => {
             eprintln!("error: {error}");
             error.exit()
@@ -25,11 +28,22 @@ pub(crate) fn run(command: &ClusterCommand) -> Exit {
     }
 }
 
-fn fetch() -> Result<Home, RunError> {
-    if let Some(home) = kafka::available("") {
-        return Ok(home);
-    }
+fn fetch(version: &str) -> Result<(), RunError> {
+    let home = match kafka::available(version) {
+        Some(home) => home,
+        None => kafka::fetch(version, &spawner()?, &mut |line| eprintln!("{line}"))?,
+    };
+    println!("{}", home.jars.display());
+    Ok(())
+}
+
+fn stop(folder: &Path) -> Result<(), RunError> {
+    keep::stop(folder)?;
+    println!("stopped");
+    Ok(())
+}
+
+fn spawner() -> Result<Spawner, RunError> {
     let tool = |error: std::io::Error| RunError::Tool(error.to_string());
-    let spawner = Spawner::start(Journal::open().map_err(tool)?).map_err(tool)?;
-    Ok(kafka::fetch("", &spawner, &mut |line| eprintln!("{line}"))?)
+    Spawner::start(Journal::open().map_err(tool)?).map_err(tool)
 }
