@@ -98,8 +98,9 @@ impl Load {
         }
     }
 
-    /// When to wake if nothing happens before; a moment already past means at once.
-    pub(crate) fn next_wake(&self, has_room: bool) -> u64 {
+    /// When to wake if nothing happens before; a moment already past means at once. `answer_owed`: the producer has
+    /// records without an outcome, so that an answer will wake the thread.
+    pub(crate) fn next_wake(&self, has_room: bool, answer_owed: bool) -> u64 {
         let due = if self.stopped {
             None
         } else {
@@ -109,7 +110,7 @@ impl Load {
         if let (Some(start), true) = (due, self.schedule.is_unlimited()) {
             return start;
         }
-        let wake = self.waking.next_wake(due, self.progress_ns);
+        let wake = self.waking.next_wake(due, answer_owed, self.progress_ns);
         // When draining, the bound of the wait is worth a wake too.
         wake.min(self.deadline_ns())
     }

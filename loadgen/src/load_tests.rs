@@ -103,7 +103,9 @@ fn run(load: &mut Load, mut producer: Producer, stop_at: Option<u64>) -> Run {
                 last,
             };
         }
-        let wake = load.next_wake(producer.held < producer.buffer).max(now);
+        let wake = load
+            .next_wake(producer.held < producer.buffer, producer.held > 0)
+            .max(now);
         let ack = producer.promised.front().map_or(u64::MAX, |(at, _)| *at);
         now = wake.min(ack);
     }
@@ -136,7 +138,12 @@ fn every_record_goes_out_within_the_gap_of_its_own_due_time() {
     let mut load = load(Executor::ConstantArrivalRate { rate: 25_000.0 });
     let run = run(&mut load, producer(130_000, 100_000), None);
     assert_complete(&run.handed, 25_000);
-    assert!(run.handed.iter().all(|&(_, due, at)| at - due <= WAKE_GAP_NS));
+    // Answers come after 130 µs: what comes due meanwhile waits for the gap, and never for the patience.
+    assert!(
+        run.handed
+            .iter()
+            .all(|&(_, due, at)| at - due <= HANDOVER_GAP_NS + WAKE_GAP_NS)
+    );
     assert_eq!(run.wakes_with_nothing, 0);
     assert!(run.wakes < 2 * 2 * SECOND / WAKE_GAP_NS, "{} wakes", run.wakes);
     assert_eq!(
@@ -144,7 +151,7 @@ fn every_record_goes_out_within_the_gap_of_its_own_due_time() {
         (50_000, 0, 0)
     );
     assert!(
-        (130_000..=240_000).contains(&run.last.p99_ns),
+        (130_000..=380_000).contains(&run.last.p99_ns),
         "{}",
         run.last.p99_ns
     );

@@ -239,10 +239,11 @@ impl Worker<'_> {
         let mut result = report(&mut self.load, self.out, false, note);
         while result.is_ok() {
             let now_ns = monotonic_ns();
-            if stop.load(Ordering::Relaxed) {
+            let stopping = stop.load(Ordering::Relaxed) && !self.load.is_stopped();
+            result = self.wake(now_ns, stopping);
+            if stopping {
                 self.load.stop();
             }
-            result = self.wake(now_ns);
             if result.is_err()
                 || self
                     .load
@@ -250,16 +251,16 @@ impl Worker<'_> {
             {
                 break;
             }
-            let wake_ns = self.load.next_wake(self.held == 0);
+            let wake_ns = self.load.next_wake(self.held == 0, self.driver.pending() > 0);
             result = self.driver.turn(Some(wake_ns)).map_err(WorkerError::Producer);
         }
         self.end(result)
     }
 
-    /// All that one wake does.
-    fn wake(&mut self, now_ns: u64) -> Result<(), WorkerError> {
+    /// All that one wake does. The `last` one hands over what is due whatever the gap.
+    fn wake(&mut self, now_ns: u64, last: bool) -> Result<(), WorkerError> {
         self.book()?;
-        if self.load.woke(now_ns) {
+        if self.load.woke(now_ns) || last {
             self.hand_over(now_ns)?;
         }
         if self.load.progress_due(now_ns) {

@@ -82,7 +82,7 @@ pub(super) fn run(seed: u64, buffer_memory: &str, stop_ns: Option<u64>) -> Run {
         if load.is_over(now_ns, sender.pending()) {
             break;
         }
-        let wake_ns = load.next_wake(sender.free_bytes() >= config.batch_size);
+        let wake_ns = load.next_wake(sender.free_bytes() >= config.batch_size, sender.pending() > 0);
         now_ns = turn_until(&mut sender, &mut broker, now_ns, wake_ns);
     }
 
