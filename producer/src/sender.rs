@@ -251,6 +251,9 @@ impl Sender {
     /// When `advance` is to be called again even if nothing happens; `None` = only when something does.
     #[must_use]
     pub fn wakeup_ns(&self) -> Option<u64> {
+        if self.fatal.is_some() {
+            return None;
+        }
         let links = self.links.iter().map(|link| {
             let slots = if link.node.is_none() {
                 1

@@ -1,11 +1,18 @@
 //! The core driven by events alone, in virtual time: no socket, no clock, no runtime.
 
 mod answers;
+mod atomicity;
 mod behaviour;
+mod coordinator;
+mod fault;
+mod fencing;
 mod log;
 mod properties;
 mod rules;
+mod questions;
 mod script;
+mod transactions;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -21,10 +21,11 @@
 //! The protocol is chosen when a transaction begins and stays for all of it.
 //!
 //! Who calls InitProducerId, and how. `init_transactions` asks plainly: it takes the id over and fences (B1). Whenever
-//! this file asks by itself (after an abort under version 1, for a fresh id, after the coordinator forgot us), it says
+//! the core asks by itself (after an abort under version 1, for a fresh id, after the coordinator forgot us), it says
 //! which id and epoch it has (KIP-360): if there is a newer owner, the coordinator refuses with 90, and we stop instead
-//! of fencing it back (B6). That call must not meet an open transaction: the coordinator would bump the epoch to abort
-//! it, answer 51, and then take us for the old owner. So EndTxn goes first wherever it can.
+//! of fencing it back (B6). Measured on Kafka 4.1.0: before it refuses, it aborts a transaction that the newer owner has
+//! open. So the question is never asked on suspicion: only after the coordinator has just accepted an EndTxn of ours, or
+//! does not know our id at all (then it refuses at once).
 
 mod batches;
 mod coordinator;
@@ -57,6 +58,15 @@ enum Protocol {
     V2,
 }
 
+/// Does the coordinator know of the open transaction? Only then is there anything to end (B4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Registered {
+    No,
+    /// Version 1: it was asked to, and the answer was lost.
+    Maybe,
+    Yes,
+}
+
 /// How an aborted transaction is left, from the mildest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Repair {
@@ -64,7 +74,7 @@ enum Repair {
     End,
     /// The same under both versions.
     EndThenInit,
-    /// The coordinator has forgotten the id, or has ended the transaction itself: EndTxn would be refused.
+    /// The coordinator does not know the id any more: EndTxn would be refused.
     InitOnly,
 }
 
@@ -116,8 +126,7 @@ pub(super) struct Transactions {
     features: (i64, i16),
     /// What the coordinator last connected to speaks.
     versions: Option<TransactionVersions>,
-    /// The coordinator may know of the open transaction: only then is there anything to end (B4).
-    registered: bool,
+    registered: Registered,
     /// Partitions that wait to be enlisted, and those in the request on its way (version 1).
     enlisting: BTreeSet<u32>,
     asked_partitions: Vec<u32>,
@@ -147,7 +156,7 @@ impl Transactions {
             protocol: Protocol::V1,
             features: (-1, 0),
             versions: None,
-            registered: false,
+            registered: Registered::No,
             enlisting: BTreeSet::new(),
             asked_partitions: Vec::new(),
             offsets: VecDeque::new(),
@@ -215,7 +224,9 @@ impl Sender {
         let transactions = self.open_transactions()?;
         match transactions.state {
             State::Ready => {}
-            State::Uninitialized => return Err(transactions.refused("call init_transactions and await its event")),
+            State::Uninitialized => {
+                return Err(transactions.refused("call init_transactions and await its event"));
+            }
             State::AbortableError => {
                 let code = transactions.ending.code;
                 return Err(TransactionError::MustAbort { code });
@@ -225,7 +236,7 @@ impl Sender {
         transactions.state = State::InTransaction;
         transactions.number += 1;
         transactions.begun_ns = now_ns;
-        transactions.registered = false;
+        transactions.registered = Registered::No;
         transactions.ending = Ending::new();
         let number = transactions.number;
         self.outcomes.begin_transaction(number);
@@ -305,6 +316,14 @@ impl Sender {
     #[must_use]
     pub fn transaction_state(&self) -> Option<State> {
         self.transactions.as_ref().map(|transactions| transactions.state)
+    }
+
+    /// Number of the open transaction, or else of the last; 0 = there was none.
+    #[must_use]
+    pub fn transaction_number(&self) -> u64 {
+        self.transactions
+            .as_ref()
+            .map_or(0, |transactions| transactions.number)
     }
 
     /// The open transaction must not commit, although the core saw no failure: a record of it was not even taken.

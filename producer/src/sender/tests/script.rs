@@ -15,51 +15,16 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, StrBytes};
 
 use super::answers::{self, encode};
-use super::log::{Log, stamp};
+use super::coordinator::Coordinator;
+pub(super) use super::fault::Fault;
+use super::log::{Log, is_transactional, stamp};
 use crate::record::Outcome;
 use crate::sender::{Action, Frame, LinkId, Sender};
+use crate::transaction::TransactionEvent;
 
 pub(super) const MS: u64 = 1_000_000;
 /// How long a broker takes for a request.
 const SERVICE_NS: u64 = 100_000;
-
-/// What happens to one Produce request. Codes apply to the partition `which` (modulo those in the request).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fault {
-    None,
-    /// Not written, this code.
-    Refuse {
-        which: usize,
-        code: i16,
-    },
-    /// Written, but this code is answered.
-    WriteThen {
-        which: usize,
-        code: i16,
-    },
-    /// The connection is cut before the broker has read the request.
-    CutBefore,
-    /// The connection is cut after the append, before the answer.
-    CutAfter,
-    /// The connection is cut, and the broker works on the request only later.
-    Late {
-        ms: u64,
-    },
-    /// Written, and never answered.
-    Silent,
-    /// Written, then the broker dies and comes back after a while, remembering one batch per producer.
-    Restart {
-        ms: u64,
-    },
-    /// Another node leads from now on. What was not acked may be gone from its log.
-    Move {
-        lose_tail: bool,
-    },
-    Throttle {
-        ms: i32,
-    },
-    Garbage,
-}
 
 /// A Produce request that reached a broker.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,17 +33,20 @@ pub(super) struct Seen {
     pub(super) node: i32,
     /// Partition and base sequence of each batch.
     pub(super) batches: Vec<(i32, i32)>,
+    pub(super) version: i16,
+    pub(super) transactional: bool,
 }
 
 /// A request that the broker works on although its connection is gone.
-struct Late {
-    at_ns: u64,
-    node: i32,
-    batches: Vec<(usize, Bytes)>,
+pub(super) struct Late {
+    pub(super) at_ns: u64,
+    pub(super) node: i32,
+    pub(super) batches: Vec<(usize, Bytes)>,
+    pub(super) version: i16,
 }
 
-struct Wire {
-    node: i32,
+pub(super) struct Wire {
+    pub(super) node: i32,
     open: bool,
     /// (when, frame) in order.
     answers: VecDeque<(u64, Vec<u8>)>,
@@ -99,12 +67,16 @@ pub(super) struct Script {
     pub(super) old: bool,
     pub(super) newest_produce: i16,
     pub(super) topic_id: u128,
-    nodes: i32,
+    pub(super) coordinator: Coordinator,
+    /// Events of transactions, and the transaction of each completed record.
+    pub(super) events: Vec<TransactionEvent>,
+    pub(super) transaction_of: BTreeMap<u64, u64>,
+    pub(super) nodes: i32,
     /// Not reachable until then.
     down_until: BTreeMap<i32, u64>,
-    wires: BTreeMap<u32, Wire>,
-    late: Vec<Late>,
-    next_pid: i64,
+    pub(super) wires: BTreeMap<u32, Wire>,
+    pub(super) late: Vec<Late>,
+    pub(super) next_pid: i64,
     busy_until: BTreeMap<u32, u64>,
 }
 
@@ -123,6 +95,9 @@ impl Script {
             topic_hidden: false,
             old: false,
             topic_id: 7,
+            coordinator: Coordinator::new(),
+            events: Vec::new(),
+            transaction_of: BTreeMap::new(),
             nodes,
             down_until: BTreeMap::new(),
             wires: BTreeMap::new(),
@@ -145,6 +120,7 @@ impl Script {
                 self.sender.wakeup_ns(),
                 self.next_answer_ns(),
                 self.late.iter().map(|late| late.at_ns).min(),
+                self.coordinator.late.iter().map(|late| late.0).min(),
             ];
             let next_ns = next.into_iter().flatten().min().unwrap_or(u64::MAX);
             same_instant = if next_ns <= self.now_ns {
@@ -158,9 +134,11 @@ impl Script {
             );
             if next_ns > until_ns {
                 self.now_ns = until_ns;
+                self.coordinator.pass(until_ns, &mut self.logs);
                 return;
             }
             self.now_ns = self.now_ns.max(next_ns);
+            self.coordinator.pass(self.now_ns, &mut self.logs);
             self.work_late();
             self.deliver();
         }
@@ -181,7 +159,11 @@ impl Script {
                 let entry = (done.outcome, offset, done.partition, done.error_code);
                 let earlier = self.outcomes.insert(token, entry);
                 assert_eq!(earlier, None, "record {token} got a second outcome: {entry:?}");
+                self.transaction_of.insert(token, done.transaction);
             }
+        }
+        while let Some(event) = self.sender.next_transaction_event() {
+            self.events.push(event);
         }
     }
 
@@ -242,19 +224,27 @@ impl Script {
                 let refused = ApiVersionsResponse::default().with_error_code(35);
                 encode(correlation, 0, &refused)
             }
-            ApiKey::ApiVersions => encode(correlation, version, &answers::api_versions(self.newest_produce)),
+            ApiKey::ApiVersions => encode(
+                correlation,
+                version,
+                &answers::api_versions(
+                    self.newest_produce,
+                    self.coordinator.newest_init,
+                    self.coordinator.level,
+                ),
+            ),
             ApiKey::Metadata => {
                 let metadata = answers::metadata(&self.logs, self.nodes, self.topic_id, self.topic_hidden);
                 encode(correlation, version, &metadata)
             }
-            ApiKey::InitProducerId => {
+            ApiKey::InitProducerId if self.sender.transaction_state().is_none() => {
                 self.next_pid += 1;
                 let id = InitProducerIdResponse::default().with_producer_id(self.next_pid.into());
                 encode(correlation, version, &id)
             }
             ApiKey::DescribeConfigs => encode(correlation, version, &answers::configs()),
             ApiKey::Produce => return self.produce(link, correlation, version, request),
-            other => panic!("not asked of a producer: {other:?}"),
+            api => return self.coordinate(link, correlation, api, version, request),
         };
         self.answer(link, answer, 0);
     }
@@ -280,17 +270,36 @@ impl Script {
             seen.len(),
             "A4: one batch per partition and request"
         );
+        let transactional = batches.iter().any(|(_, batch)| is_transactional(batch));
+        assert_eq!(
+            request.transactional_id.is_some(),
+            transactional,
+            "a request names its transactional id, and only then"
+        );
+        assert!(
+            batches
+                .iter()
+                .all(|(_, batch)| is_transactional(batch) == transactional),
+            "B10: plain and transactional batches mixed"
+        );
         self.requests.push(Seen {
             at_ns: self.now_ns,
             node,
             batches: seen,
+            version,
+            transactional,
         });
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
         match fault {
             Fault::CutBefore => return self.cut(link),
             Fault::Late { ms } => {
                 let at_ns = self.now_ns + ms * MS;
-                self.late.push(Late { at_ns, node, batches });
+                self.late.push(Late {
+                    at_ns,
+                    node,
+                    batches,
+                    version,
+                });
                 return self.cut(link);
             }
             Fault::Move { lose_tail } => {
@@ -307,15 +316,15 @@ impl Script {
                 _ if stale => (100, -1),
                 Fault::Refuse { which, code } if chosen(which) => (code, -1),
                 Fault::WriteThen { which, code } if chosen(which) => {
-                    match self.logs[*p].write(node, batch, false) {
+                    match self.write(*p, node, batch, version, false) {
                         (0, _) => (code, -1),
                         refused => refused,
                     }
                 }
                 Fault::Silent | Fault::CutAfter | Fault::Restart { .. } | Fault::Garbage => {
-                    self.logs[*p].write(node, batch, false)
+                    self.write(*p, node, batch, version, false)
                 }
-                _ => self.logs[*p].write(node, batch, true),
+                _ => self.write(*p, node, batch, version, true),
             };
             let mut answer = PartitionProduceResponse::default()
                 .with_index(*p as i32)
@@ -359,6 +368,27 @@ impl Script {
         self.answer(link, frame, SERVICE_NS);
     }
 
+    /// What a leader does with a batch: of a transactional one it asks the coordinator first.
+    pub(super) fn write(
+        &mut self,
+        partition: usize,
+        node: i32,
+        batch: &Bytes,
+        version: i16,
+        commit: bool,
+    ) -> (i16, i64) {
+        if self.logs[partition].leader == node && is_transactional(batch) {
+            self.coordinator.pass(self.now_ns, &mut self.logs);
+            let code = self
+                .coordinator
+                .lets_in(&stamp(batch), partition, version, self.now_ns);
+            if code != 0 {
+                return (code, -1);
+            }
+        }
+        self.logs[partition].write(node, batch, commit)
+    }
+
     pub(super) fn restart(&mut self, node: i32, ms: u64) {
         self.down_until.insert(node, self.now_ns + ms * MS);
         for log in self.logs.iter_mut().filter(|log| log.leader == node) {
@@ -375,21 +405,21 @@ impl Script {
         }
     }
 
-    fn is_down(&self, node: i32) -> bool {
+    pub(super) fn is_down(&self, node: i32) -> bool {
         self.down_until
             .get(&node)
             .is_some_and(|until| *until > self.now_ns)
     }
 
     /// The connection breaks. The core hears of it when it next looks.
-    fn cut(&mut self, link: LinkId) {
+    pub(super) fn cut(&mut self, link: LinkId) {
         if let Some(wire) = self.wires.get_mut(&link.0) {
             wire.open = false;
             wire.answers.push_back((self.now_ns + SERVICE_NS, Vec::new()));
         }
     }
 
-    fn answer(&mut self, link: LinkId, frame: Vec<u8>, service_ns: u64) {
+    pub(super) fn answer(&mut self, link: LinkId, frame: Vec<u8>, service_ns: u64) {
         let busy = self.busy_until.entry(link.0).or_default();
         *busy = (*busy).max(self.now_ns) + service_ns;
         let at_ns = *busy;
@@ -430,19 +460,6 @@ impl Script {
                 while let Some(action) = self.sender.next_action() {
                     self.act(action);
                 }
-            }
-        }
-    }
-
-    fn work_late(&mut self) {
-        let now_ns = self.now_ns;
-        let (due, rest) = std::mem::take(&mut self.late)
-            .into_iter()
-            .partition(|late| late.at_ns <= now_ns);
-        self.late = rest;
-        for late in Vec::<Late>::from_iter(due) {
-            for (p, batch) in late.batches {
-                self.logs[p].write(late.node, &batch, false);
             }
         }
     }

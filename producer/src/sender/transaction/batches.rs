@@ -2,7 +2,7 @@
 
 use super::enlist::SOON_NS;
 use super::requests::PRODUCE_V2;
-use super::{Protocol, Repair, Sender};
+use super::{Protocol, Registered, Repair, Sender};
 use crate::produce_response::PartitionResponse;
 use crate::reaction::{Reaction, Written, classify};
 use crate::sender::answers::NOT_LEADER;
@@ -12,7 +12,6 @@ use crate::sender::partition::{Context, Verdict};
 /// UNSUPPORTED_VERSION.
 const UNSUPPORTED_VERSION: i16 = 35;
 const OUT_OF_ORDER_SEQUENCE: i16 = 45;
-const INVALID_PRODUCER_EPOCH: i16 = 47;
 
 impl Sender {
     /// The version for a Produce request to a broker that speaks up to `newest`; `None` = none goes to it.
@@ -42,7 +41,7 @@ impl Sender {
             return false;
         }
         match transactions.protocol {
-            Protocol::V2 => transactions.registered = true,
+            Protocol::V2 => transactions.registered = Registered::Yes,
             Protocol::V1 if self.partitions[number as usize].enlisted == transactions.number => {}
             Protocol::V1 => {
                 transactions.enlisting.insert(number);
@@ -88,8 +87,11 @@ impl Sender {
             {
                 Verdict::OutOfOrder
             }
+            // Also 47: the coordinator timed us out, or there is a newer owner. EndTxn(abort) tells which without harm:
+            // version 2 takes it for a repetition or refuses it, version 1 refuses both. InitProducerId with the known
+            // epoch (KIP-588) would tell too, but aborts a newer owner's open transaction first (measured on 4.1.0).
             Reaction::Abort => {
-                failure = Some(self.repair_after(code));
+                failure = Some(Repair::End);
                 plain
             }
             Reaction::AbortAndReinit => {
@@ -129,21 +131,6 @@ impl Sender {
         }
     }
 
-    /// 47 on a batch: somebody raised the epoch. Under version 2 EndTxn(abort) finds out who: it is taken for a repetition
-    /// if the coordinator has timed the transaction out, and refused if there is a newer owner. Under version 1 EndTxn
-    /// would be refused in both cases, and InitProducerId tells them apart (KIP-588).
-    fn repair_after(&self, code: i16) -> Repair {
-        let v1 = self
-            .transactions
-            .as_ref()
-            .is_some_and(|transactions| transactions.protocol == Protocol::V1);
-        if code == INVALID_PRODUCER_EPOCH && v1 {
-            Repair::InitOnly
-        } else {
-            Repair::End
-        }
-    }
-
     /// Nothing leaves any more: what was never sent ends NOT_WRITTEN, what was sent waits for its answer.
     pub(super) fn stop_batches(&mut self, code: i16, now_ns: u64) {
         let mut cx = Context {
@@ -166,7 +153,11 @@ impl Sender {
 
     /// Nothing of the transaction is on the wire: the rest ends as what is known of it. False if something still is.
     pub(super) fn batches_stopped(&mut self, code: i16, now_ns: u64) -> bool {
-        if !self.partitions.iter().all(super::super::Partition::is_off_the_wire) {
+        if !self
+            .partitions
+            .iter()
+            .all(super::super::Partition::is_off_the_wire)
+        {
             return false;
         }
         let mut cx = Context {

@@ -15,7 +15,7 @@
 //! held up on the way could end the *next* transaction; so a new epoch comes before anything else is done (B3).
 
 use super::requests::{self, Meaning, Question};
-use super::{ABORTED, Protocol, Repair, Sender, State};
+use super::{ABORTED, Protocol, Registered, Repair, Sender, State};
 use crate::sender::identity::Identity;
 use crate::transaction::TransactionEvent;
 
@@ -69,7 +69,7 @@ impl Sender {
         if !flushed {
             return;
         }
-        if transactions.registered {
+        if transactions.registered > Registered::No {
             transactions.ending.due = true;
         } else {
             // B4: there is nothing to end; the coordinator would answer 48.
@@ -106,7 +106,7 @@ impl Sender {
         };
         match transactions.ending.repair {
             Repair::InitOnly => self.init_again(Some(event)),
-            Repair::End if !transactions.registered => self.ended(event),
+            Repair::End if transactions.registered == Registered::No => self.ended(event),
             // B4: also where nothing was written, since trying may have registered a partition.
             Repair::End | Repair::EndThenInit => transactions.ending.due = true,
         }
@@ -126,7 +126,10 @@ impl Sender {
             let code = if commit || because == 0 { code } else { because };
             TransactionEvent::Aborted { transaction, code }
         };
+        // Nothing was registered after all, so there is nothing to abort; the new epoch keeps a late request out.
+        let nothing = code == INVALID_TXN_STATE && !commit && transactions.registered == Registered::Maybe;
         match requests::meaning(Question::EndTxn, code) {
+            _ if nothing => self.end_done(next, now_ns),
             Meaning::Done => self.end_done(next, now_ns),
             Meaning::Soon => self.ask_soon(now_ns),
             Meaning::Again => self.back_off_question(now_ns),
@@ -202,6 +205,8 @@ impl Sender {
             return;
         };
         let transaction = transactions.number;
+        let because = transactions.ending.code;
+        let code = if because == 0 { code } else { because };
         let reported = transactions.init.take().and_then(super::init::Init::into_report);
         let open = !matches!(
             transactions.state,

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 
 use super::coordinator::link_of;
 use super::requests::{self, Meaning, Question};
-use super::{MAX_OFFSETS, Offsets, Protocol, Repair, Sender, State, Transactions};
+use super::{MAX_OFFSETS, Offsets, Protocol, Registered, Repair, Sender, State, Transactions};
 use crate::sender::events::decode;
 use crate::sender::identity::Identity;
 use crate::sender::link::{Asked, State as LinkState};
@@ -24,7 +24,11 @@ pub(super) const SOON_NS: u64 = 20_000_000;
 const NANOS_PER_MS: u64 = 1_000_000;
 
 impl Transactions {
-    pub(super) fn take_offsets(&mut self, group: &str, offsets: &[GroupOffset]) -> Result<(), TransactionError> {
+    pub(super) fn take_offsets(
+        &mut self,
+        group: &str,
+        offsets: &[GroupOffset],
+    ) -> Result<(), TransactionError> {
         let held: usize = self.offsets.iter().map(|offsets| offsets.positions.len()).sum();
         if held + offsets.len() > MAX_OFFSETS {
             return Err(TransactionError::TooManyOffsets(MAX_OFFSETS));
@@ -57,6 +61,13 @@ impl Transactions {
             place.positions.insert(partition, offset.offset);
         }
         Ok(())
+    }
+
+    /// An answer that would have told whether the coordinator knows of the transaction did not come.
+    fn perhaps_registered(&mut self, question: Question) {
+        if matches!(question, Question::AddPartitions | Question::AddOffsets) {
+            self.registered = self.registered.max(Registered::Maybe);
+        }
     }
 
     /// The question to ask next, if any; it depends on the state alone, so the same is asked again until it is done.
@@ -146,7 +157,6 @@ impl Sender {
         transactions.asked = Some(question);
         match question {
             Question::AddPartitions => {
-                transactions.registered = true;
                 transactions.asked_partitions = transactions.enlisting.iter().copied().collect();
                 // Numbers follow the order in which topics became known, not the order of topics.
                 let (topics, partitions) = (&self.topics, &self.partitions);
@@ -163,7 +173,9 @@ impl Sender {
                 self.ask(index, asked, now_ns, requests::encoder(request));
             }
             Question::AddOffsets | Question::CommitOffsets => {
-                transactions.registered = true;
+                if transactions.protocol == Protocol::V2 {
+                    transactions.registered = Registered::Yes;
+                }
                 let Some(offsets) = transactions.offsets.front() else {
                     return;
                 };
@@ -255,6 +267,7 @@ impl Sender {
         self.heard(question);
         if let Some(transactions) = &mut self.transactions {
             transactions.ending.in_doubt |= question == Question::EndTxn;
+            transactions.perhaps_registered(question);
         }
         self.back_off_question(now_ns);
     }
@@ -272,6 +285,7 @@ impl Sender {
         };
         let asked = std::mem::take(&mut transactions.asked_partitions);
         if code == 0 {
+            transactions.registered = Registered::Yes;
             for number in &asked {
                 transactions.enlisting.remove(number);
                 self.partitions[*number as usize].enlisted = transactions.number;
@@ -290,6 +304,7 @@ impl Sender {
             return self.refused_question(question, code, now_ns);
         }
         if let Some(transactions) = &mut self.transactions {
+            transactions.registered = Registered::Yes;
             if question == Question::CommitOffsets {
                 transactions.offsets.pop_front();
             } else if let Some(front) = transactions.offsets.front_mut() {
@@ -308,6 +323,9 @@ impl Sender {
             Meaning::Soon => self.ask_soon(now_ns),
             Meaning::Again => self.back_off_question(now_ns),
             Meaning::Elsewhere | Meaning::InDoubt => {
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.perhaps_registered(question);
+                }
                 self.search_failed(question, now_ns);
                 self.back_off_question(now_ns);
             }
