@@ -283,7 +283,7 @@ impl Coordinator {
                 }
                 (0, self.identity)
             }
-            State::Prepared { commit: was, .. } if was == commit => (51, NONE),
+            State::Prepared { commit: was, .. } if was == commit || (v2 && !again) => (51, NONE),
             State::Complete { commit: was } if was == commit && (again || !v2) => (0, self.identity),
             State::Empty | State::Complete { .. } if v2 && !again && !commit => {
                 self.last = self.identity;

@@ -124,7 +124,7 @@ impl Log {
             let mut ends = self.markers.iter();
             let end = ends.find(|marker| marker.at > place && marker.producer_id == entry.stamp.producer_id);
             let visible = !entry.transactional || end.is_some_and(|marker| marker.commit);
-            visible.then(|| entry.ids.clone()).unwrap_or_default()
+            if visible { entry.ids.clone() } else { Vec::new() }
         };
         self.entries.iter().enumerate().flat_map(seen).collect()
     }

@@ -72,7 +72,7 @@ impl Script {
             Trouble::DoneThen(code) => Some(code),
             _ => None,
         };
-        let answer = self.work_on(correlation, api, version, request, refusal, instead);
+        let answer = self.work_on(correlation, (api, version), request, refusal, instead);
         match trouble {
             Trouble::CutAfter => self.cut(link),
             Trouble::Silent => {}
@@ -84,8 +84,7 @@ impl Script {
     fn work_on(
         &mut self,
         correlation: i32,
-        api: ApiKey,
-        version: i16,
+        (api, version): (ApiKey, i16),
         mut request: Bytes,
         refusal: Option<i16>,
         instead: Option<i16>,
@@ -268,7 +267,7 @@ impl Script {
             .partition(|late| late.0 <= now_ns);
         self.coordinator.late = rest;
         for (_, api, version, request) in Vec::<(u64, ApiKey, i16, Bytes)>::from_iter(due) {
-            self.work_on(0, api, version, request, None, None);
+            self.work_on(0, (api, version), request, None, None);
         }
         let (due, rest) = std::mem::take(&mut self.late)
             .into_iter()
