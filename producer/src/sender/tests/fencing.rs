@@ -183,6 +183,48 @@ fn a_commit_whose_answer_a_newer_owner_swallowed_is_unknown() {
 }
 
 #[test]
+fn a_commit_that_is_refused_is_aborted_and_one_in_doubt_is_never_called_so() {
+    for level in BOTH {
+        for code in [49, 59, 120] {
+            for lost in [false, true] {
+                let mut script = transactional(level, &[]);
+                begin(&mut script);
+                append(&mut script, 0, 0, 3);
+                let doubt = lost.then_some((ApiKey::EndTxn, Trouble::CutAfter));
+                script.coordinator.trouble.extend(doubt);
+                script
+                    .coordinator
+                    .trouble
+                    .push_back((ApiKey::EndTxn, Trouble::Refuse(code)));
+                commit(&mut script);
+                script.run_for(10 * SECOND);
+                let transaction = 1;
+                let expected = if lost {
+                    Unknown { transaction, code }
+                } else {
+                    Aborted { transaction, code }
+                };
+                assert_eq!(script.events, [expected], "level {level}, code {code}");
+                let ends = asked(&script, ApiKey::EndTxn);
+                assert!(
+                    !lost || ends.iter().all(|end| end.commit),
+                    "B3: the flag never flips"
+                );
+                assert_eq!(visible(&script).is_empty(), !lost);
+                if lost && code == 120 {
+                    stopped(&mut script);
+                } else {
+                    assert!(matches!(
+                        whole(&mut script, 3),
+                        Some(Committed { transaction: 2 })
+                    ));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_close_in_the_middle_tells_what_is_known() {
     let mut script = transactional(2, &[]);
     begin(&mut script);
