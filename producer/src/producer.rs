@@ -25,9 +25,31 @@
 //! # }
 //! ```
 //!
+//! With `transactional.id`, records go between [`begin_transaction`](Producer::begin_transaction) and
+//! [`commit_transaction`](Producer::commit_transaction), and readers see all of them or none (KIP-98, KIP-890):
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use steadfast_producer::producer::{Producer, ProducerRecord};
+//! # use steadfast_producer::transaction::TransactionEvent;
+//! # fn copy(producer: &Producer) -> Result<(), Box<dyn std::error::Error>> {
+//! let patience = Duration::from_secs(60);
+//! producer.init_transactions(patience)?; // once
+//! producer.begin_transaction()?;
+//! producer.send(ProducerRecord::new("orders", "hello"))?;
+//! match producer.commit_transaction(patience)? {
+//!     TransactionEvent::Committed { .. } => {}
+//!     TransactionEvent::Aborted { code, .. } => println!("aborted ({code}): begin again from the source"),
+//!     other => println!("look into the log before going on: {other:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A caller that has a thread to give and counts microseconds uses the [`Driver`] itself.
 
 mod queue;
+mod transactions;
 mod worker;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::producer::{Producer, ProducerRecord};
 use crate::ticket::DeliveryError;
+use crate::transaction::TransactionError;
 
 const PATIENCE_NS: u64 = 400_000_000;
 
@@ -165,4 +166,40 @@ fn records_for_a_cluster_that_is_not_there_end_not_written_after_max_block_ms() 
     producer.close(Duration::ZERO).unwrap();
     assert_eq!(late.wait(), Err(DeliveryError::NotWritten { code: 7 }));
     assert!(producer.send(ProducerRecord::new("orders", "z")).is_err());
+}
+
+#[test]
+fn transactions_of_a_cluster_that_is_not_there_say_so_and_can_be_waited_for_again() {
+    let properties = [
+        ("bootstrap.servers", "127.0.0.1:1"),
+        ("max.block.ms", "200"),
+        ("transactional.id", "copier-1"),
+    ];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = ProducerConfig::from_properties(&BTreeMap::from(properties)).unwrap();
+    let producer = Producer::new(&config).unwrap();
+    let patience = Duration::from_millis(50);
+    for _ in 0..2 {
+        assert_eq!(
+            producer.init_transactions(patience),
+            Err(TransactionError::TimedOut)
+        );
+    }
+    for refused in [
+        producer.begin_transaction().map(|_| ()),
+        producer.commit_transaction(patience).map(|_| ()),
+        producer.abort_transaction(patience).map(|_| ()),
+    ] {
+        assert!(
+            matches!(refused, Err(TransactionError::WrongState { .. })),
+            "{refused:?}"
+        );
+    }
+    let ticket = producer.send(ProducerRecord::new("orders", "x")).unwrap();
+    assert!(matches!(ticket.wait(), Err(DeliveryError::NotWritten { .. })));
+    producer.close(Duration::ZERO).unwrap();
+    assert_eq!(producer.begin_transaction(), Err(TransactionError::Closed));
+
+    let plain = Producer::new(&self::config("127.0.0.1:1", "200")).unwrap();
+    assert_eq!(plain.begin_transaction(), Err(TransactionError::NotTransactional));
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::transactions::{Call, Reply};
 use super::{ProducerRecord, SendError};
 use crate::error::Fatal;
 use crate::metrics::Metrics;
@@ -18,6 +19,8 @@ pub(super) enum Command {
     Record(Box<Queued>),
     /// Settle this slot when everything taken before has its outcome.
     Flush(Arc<Slot>),
+    /// Something about transactions, and who waits for the answer.
+    Transaction(Call, Reply),
     /// Flush until then, and end.
     Close(u64),
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::not_written;
 use super::queue::{Command, Queue, Queued};
+use super::transactions::Calls;
 use crate::clock::monotonic_ns;
 use crate::driver::Driver;
 use crate::error::{AppendError, Fatal};
 use crate::record::{Outcome, Record, TopicHandle};
 use crate::record_batch::Header;
 use crate::ticket::{Delivered, DeliveryError, Slot};
+use crate::transaction::{TransactionError, TransactionState};
 
 /// REQUEST_TIMED_OUT: what `max.block.ms` ends with, as in the Java client.
 const TIMED_OUT: i16 = 7;
@@ -18,6 +20,10 @@ const TIMED_OUT: i16 = 7;
 const TOO_LARGE: i16 = 10;
 /// UNKNOWN_TOPIC_OR_PARTITION.
 const UNKNOWN_PARTITION: i16 = 3;
+/// INVALID_TXN_STATE: a record outside of a transaction.
+const NO_TRANSACTION: i16 = 48;
+/// TRANSACTION_ABORTABLE: a record that waited when its transaction was aborted.
+const ABORTED: i16 = 120;
 /// A flush has a ticket like a record, and nowhere to point to.
 const FLUSHED: Result<Delivered, DeliveryError> = Ok(Delivered {
     partition: -1,
@@ -33,6 +39,7 @@ pub(super) fn run(driver: Driver, queue: &Queue, max_block_ns: u64) {
         topics: BTreeMap::new(),
         outstanding: Outstanding::default(),
         flushes: Vec::new(),
+        calls: Calls::default(),
     };
     let ended = worker.work();
     worker.end(&ended);
@@ -47,6 +54,7 @@ struct Worker<'a> {
     topics: BTreeMap<String, Topic>,
     outstanding: Outstanding,
     flushes: Vec<Flush>,
+    calls: Calls,
 }
 
 struct Topic {
@@ -129,10 +137,15 @@ impl Worker<'_> {
                 match command {
                     Command::Record(queued) => self.take(queued, now_ns),
                     Command::Flush(slot) => self.begin_flush(slot),
+                    Command::Transaction(call, reply) => {
+                        self.calls.called(call, reply, &mut self.driver);
+                        self.hand_on_call();
+                    }
                     Command::Close(at_ns) => deadline_ns = Some(at_ns),
                 }
             }
             let give_up_ns = self.append_waiting(now_ns);
+            self.hand_on_call();
             if let Some(deadline_ns) = deadline_ns {
                 return Ok(deadline_ns);
             }
@@ -187,6 +200,23 @@ impl Worker<'_> {
         give_up_ns
     }
 
+    /// A commit waits until what was sent before it is appended; an abort gives that up.
+    fn hand_on_call(&mut self) {
+        if self.calls.gives_up_waiting() {
+            let (mut records, mut bytes) = (0, 0);
+            for topic in self.topics.values_mut() {
+                for (generation, queued) in topic.waiting.drain(..) {
+                    (records, bytes) = (records + 1, bytes + queued.bytes);
+                    let given_up = Err(not_written(ABORTED));
+                    self.outstanding.settle(generation, &queued.slot, given_up);
+                }
+            }
+            self.queue.left(records, bytes);
+        }
+        let waiting = self.topics.values().any(|topic| !topic.waiting.is_empty());
+        self.calls.hand_on(waiting, &mut self.driver);
+    }
+
     fn begin_flush(&mut self, slot: Arc<Slot>) {
         self.flushes.push(Flush {
             generation: self.outstanding.generation,
@@ -214,6 +244,9 @@ impl Worker<'_> {
                 };
                 self.outstanding.settle_token(token, outcome);
             }
+        }
+        while let Some(event) = self.driver.next_transaction_event() {
+            self.calls.heard(event);
         }
         self.settle_flushes();
     }
@@ -251,6 +284,7 @@ impl Worker<'_> {
         let closed = self.driver.close(monotonic_ns());
         fatal = fatal.or(closed.err());
         self.settle();
+        self.calls.end(fatal.as_ref());
         self.queue.end(fatal);
         // Nothing new can come now; what came before is ended here.
         self.queue.fetch(&mut self.commands, self.driver.metrics());
@@ -262,6 +296,7 @@ impl Worker<'_> {
             match command {
                 Command::Record(queued) => queued.slot.settle(Err(not_written(TIMED_OUT))),
                 Command::Flush(slot) => slot.settle(FLUSHED),
+                Command::Transaction(_, reply) => drop(reply.try_send(Err(TransactionError::Closed))),
                 Command::Close(_) => {}
             }
         }
@@ -293,7 +328,10 @@ fn append_some(
             }
             Err(AppendError::TooLarge { .. }) => Some(TOO_LARGE),
             Err(AppendError::NoSuchPartition { .. }) => Some(UNKNOWN_PARTITION),
-            Err(AppendError::PartitionStopped { code }) => Some(code),
+            Err(AppendError::PartitionStopped { code } | AppendError::TransactionFailed { code }) => {
+                Some(code)
+            }
+            Err(AppendError::NoTransaction) => Some(NO_TRANSACTION),
             Err(_) => Some(TIMED_OUT),
         };
         let Some((generation, taken)) = topic.waiting.pop_front() else {
@@ -301,6 +339,11 @@ fn append_some(
         };
         records += 1;
         bytes += taken.bytes;
+        if let Some(code) = refused
+            && driver.transaction_state() == Some(TransactionState::InTransaction)
+        {
+            driver.fail_transaction(code);
+        }
         match refused {
             None => outstanding.appended(generation, taken.slot),
             Some(code) => outstanding.settle(generation, &taken.slot, Err(not_written(code))),

@@ -18,6 +18,7 @@
 
 mod endings;
 mod numbering;
+mod transaction;
 mod verdicts;
 
 use std::collections::VecDeque;
@@ -111,6 +112,8 @@ pub(crate) enum Verdict {
     Written(i64),
     /// Not written; the same may be accepted later.
     Refused,
+    /// As `Refused`, but no failure: the markers of the last transaction are still being written (B8).
+    NotYet,
     /// Written or not.
     Unknown,
     /// Not written; the broker saw other bytes than were sent.
@@ -143,6 +146,8 @@ pub(crate) struct Partition {
     pub(crate) leader_epoch: i32,
     /// Stands in the ready queue of its leader's link.
     pub(crate) queued: bool,
+    /// Number of the transaction that the coordinator knows it to be part of (TV1).
+    pub(crate) enlisted: u64,
     pub(crate) open: Option<Gathering>,
     pub(crate) closed: VecDeque<Gathering>,
     unacked: VecDeque<Sent>,
@@ -177,6 +182,7 @@ impl Partition {
             leader: NO_NODE,
             leader_epoch: -1,
             queued: false,
+            enlisted: 0,
             open: None,
             closed: VecDeque::new(),
             unacked: VecDeque::new(),
@@ -257,7 +263,7 @@ impl Partition {
             producer_id: identity.id,
             producer_epoch: identity.epoch,
             base_sequence: self.next_sequence,
-            transactional: false,
+            transactional: identity.transactional,
         }
     }
 

@@ -1,16 +1,22 @@
 //! The core driven by events alone, in virtual time: no socket, no clock, no runtime.
 
 mod answers;
+mod atomicity;
 mod behaviour;
 mod control;
+mod coordinator;
 mod fault;
+mod fencing;
 mod hostile;
 mod log;
 mod properties;
 mod refused;
 mod rules;
+mod questions;
 mod script;
 mod tamper;
+mod transactions;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 

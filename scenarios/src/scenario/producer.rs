@@ -19,6 +19,9 @@ const RECORD_OVERHEAD: u64 = 256;
 /// Settings that the runner gives to the producer.
 const OWNED: &[&str] = &["bootstrap.servers", "metadata.broker.list"];
 
+/// The producer takes it, the load generator does not know what to do with it.
+const TRANSACTIONAL_ID: &str = "transactional.id";
+
 /// The producer's settings, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -57,7 +60,16 @@ pub(crate) fn read(table: Option<&Table<'_>>, load: Option<&Load>, notes: &Notes
             );
         }
     }
-    let given = written.iter().filter(|(name, _)| !OWNED.contains(&name.as_str()));
+    if let Some(property) = written.get(TRANSACTIONAL_ID)
+        && !property.value.is_empty()
+    {
+        let title = format!("`{TRANSACTIONAL_ID} = {}` cannot be used", property.value);
+        let reason = "the load generator has no transactions yet; producing is idempotent without it";
+        notes.push(Problem::at(property.span.clone(), &title, reason).note("remove it"));
+    }
+    let given = written
+        .iter()
+        .filter(|(name, _)| !OWNED.contains(&name.as_str()) && *name != TRANSACTIONAL_ID);
     let mut properties: BTreeMap<String, String> = given
         .map(|(name, property)| (name.clone(), property.value.clone()))
         .collect();

@@ -1,7 +1,7 @@
 //! The scripted cluster's answers to everything but Produce.
 
 use bytes::BytesMut;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey};
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult,
 };
@@ -18,19 +18,35 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use super::TOPIC;
 use super::log::Log;
 
-pub(super) fn api_versions(newest_produce: i16) -> ApiVersionsResponse {
+pub(super) fn api_versions(newest_produce: i16, newest_init: i16, level: i16) -> ApiVersionsResponse {
     let api = |key: ApiKey, min, max| {
         ApiVersion::default()
             .with_api_key(key as i16)
             .with_min_version(min)
             .with_max_version(max)
     };
-    ApiVersionsResponse::default().with_api_keys(vec![
+    // What belongs to version 2 of transactions comes with Produce v12.
+    let v2 = i16::from(newest_produce >= 12);
+    let feature = FinalizedFeatureKey::default()
+        .with_name(StrBytes::from_static_str("transaction.version"))
+        .with_max_version_level(level);
+    let response = ApiVersionsResponse::default().with_api_keys(vec![
         api(ApiKey::Produce, 3, newest_produce),
         api(ApiKey::Metadata, 0, 13),
-        api(ApiKey::InitProducerId, 0, 5),
+        api(ApiKey::InitProducerId, 0, newest_init),
         api(ApiKey::DescribeConfigs, 1, 4),
-    ])
+        api(ApiKey::FindCoordinator, 0, 5),
+        api(ApiKey::AddPartitionsToTxn, 0, 5),
+        api(ApiKey::AddOffsetsToTxn, 0, 4),
+        api(ApiKey::TxnOffsetCommit, 0, 4 + v2),
+        api(ApiKey::EndTxn, 0, 4 + v2),
+    ]);
+    if level == 0 {
+        return response;
+    }
+    response
+        .with_finalized_features_epoch(12)
+        .with_finalized_features(vec![feature])
 }
 
 pub(super) fn metadata(

@@ -14,11 +14,22 @@ pub(super) struct Entry {
     pub(super) ids: Vec<u64>,
     /// Acknowledged, or followed by what was: never lost with a leader.
     pub(super) committed: bool,
+    /// Belongs to a transaction: the next marker of the same producer decides over it.
+    pub(super) transactional: bool,
+}
+
+/// The end of a transaction in this log: behind so many entries, of this producer, committed or not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marker {
+    at: usize,
+    producer_id: i64,
+    commit: bool,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     pub(super) entries: Vec<Entry>,
+    pub(super) markers: Vec<Marker>,
     pub(super) leader: i32,
     pub(super) epoch: i32,
     remembered: usize,
@@ -37,6 +48,7 @@ impl Log {
     pub(super) fn new(leader: i32) -> Log {
         Log {
             entries: Vec::new(),
+            markers: Vec::new(),
             leader,
             epoch: 0,
             remembered: REMEMBERED,
@@ -87,12 +99,34 @@ impl Log {
             stamp,
             ids,
             committed: false,
+            transactional: is_transactional(batch),
         });
         if commit {
             self.commit_to(base_offset);
         }
         self.remembered = (self.remembered + 1).min(REMEMBERED);
         (0, base_offset)
+    }
+
+    /// Writes the marker of a transaction. Markers are replicated before anybody hears of them.
+    pub(super) fn mark(&mut self, producer_id: i64, commit: bool) {
+        self.commit_to(i64::MAX);
+        self.markers.push(Marker {
+            at: self.entries.len(),
+            producer_id,
+            commit,
+        });
+    }
+
+    /// What a reader with `isolation.level=read_committed` sees, up to the first open transaction or not.
+    pub(super) fn visible(&self) -> Vec<u64> {
+        let seen = |(place, entry): (usize, &Entry)| {
+            let mut ends = self.markers.iter();
+            let end = ends.find(|marker| marker.at > place && marker.producer_id == entry.stamp.producer_id);
+            let visible = !entry.transactional || end.is_some_and(|marker| marker.commit);
+            if visible { entry.ids.clone() } else { Vec::new() }
+        };
+        self.entries.iter().enumerate().flat_map(seen).collect()
     }
 
     /// The next node leads. It may lack what was not committed; what it has is committed with it.
@@ -126,6 +160,10 @@ pub(super) fn stamp(batch: &Bytes) -> Stamp {
         base_sequence: i32::from_be_bytes(batch[53..57].try_into().unwrap()),
         records: i32::from_be_bytes(batch[57..61].try_into().unwrap()),
     }
+}
+
+pub(super) fn is_transactional(batch: &Bytes) -> bool {
+    batch[22] & 0x10 != 0
 }
 
 /// The first eight bytes of each value.

@@ -16,11 +16,13 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, StrBytes};
 
 use super::answers::{self, encode};
+use super::coordinator::Coordinator;
 pub(super) use super::fault::Fault;
-use super::log::{Log, Stamp, stamp};
+use super::log::{Log, Stamp, is_transactional, stamp};
 use super::tamper::Tamper;
 use crate::record::Outcome;
 use crate::sender::{Action, Frame, LinkId, Sender};
+use crate::transaction::TransactionEvent;
 
 pub(super) const MS: u64 = 1_000_000;
 /// Where the bootstrap server listens; it reaches node 0.
@@ -38,17 +40,20 @@ pub(super) struct Seen {
     pub(super) node: i32,
     /// Partition and base sequence of each batch.
     pub(super) batches: Vec<(i32, i32)>,
+    pub(super) version: i16,
+    pub(super) transactional: bool,
 }
 
 /// A request that the broker works on although its connection is gone.
-struct Late {
-    at_ns: u64,
-    node: i32,
-    batches: Vec<(usize, Bytes)>,
+pub(super) struct Late {
+    pub(super) at_ns: u64,
+    pub(super) node: i32,
+    pub(super) batches: Vec<(usize, Bytes)>,
+    pub(super) version: i16,
 }
 
-struct Wire {
-    node: i32,
+pub(super) struct Wire {
+    pub(super) node: i32,
     open: bool,
     /// (when, frame) in order; no frame = the connection breaks.
     answers: VecDeque<(u64, Option<Vec<u8>>)>,
@@ -77,12 +82,16 @@ pub(super) struct Script {
     pub(super) tampering: Vec<(Tamper, u32)>,
     /// What the core asked for, apart from Produce.
     pub(super) asked: Asked,
-    nodes: i32,
+    pub(super) coordinator: Coordinator,
+    /// Events of transactions, and the transaction of each completed record.
+    pub(super) events: Vec<TransactionEvent>,
+    pub(super) transaction_of: BTreeMap<u64, u64>,
+    pub(super) nodes: i32,
     /// Not reachable until then.
     down_until: BTreeMap<i32, u64>,
-    wires: BTreeMap<u32, Wire>,
-    late: Vec<Late>,
-    next_pid: i64,
+    pub(super) wires: BTreeMap<u32, Wire>,
+    pub(super) late: Vec<Late>,
+    pub(super) next_pid: i64,
     busy_until: BTreeMap<u32, u64>,
     /// How often each batch reached a broker: partition, producer id, epoch, base sequence.
     sendings: BTreeMap<(usize, i64, i16, i32), u32>,
@@ -115,6 +124,9 @@ impl Script {
             next_epoch: 0,
             tampering: Vec::new(),
             asked: Asked::default(),
+            coordinator: Coordinator::new(),
+            events: Vec::new(),
+            transaction_of: BTreeMap::new(),
             nodes,
             down_until: BTreeMap::new(),
             wires: BTreeMap::new(),
@@ -138,6 +150,7 @@ impl Script {
                 self.sender.wakeup_ns(),
                 self.next_answer_ns(),
                 self.late.iter().map(|late| late.at_ns).min(),
+                self.coordinator.late.iter().map(|late| late.0).min(),
             ];
             let next_ns = next.into_iter().flatten().min().unwrap_or(u64::MAX);
             same_instant = if next_ns <= self.now_ns {
@@ -151,9 +164,11 @@ impl Script {
             );
             if next_ns > until_ns {
                 self.now_ns = until_ns;
+                self.coordinator.pass(until_ns, &mut self.logs);
                 return;
             }
             self.now_ns = self.now_ns.max(next_ns);
+            self.coordinator.pass(self.now_ns, &mut self.logs);
             self.work_late();
             self.deliver();
         }
@@ -174,7 +189,11 @@ impl Script {
                 let entry = (done.outcome, offset, done.partition, done.error_code);
                 let earlier = self.outcomes.insert(token, entry);
                 assert_eq!(earlier, None, "record {token} got a second outcome: {entry:?}");
+                self.transaction_of.insert(token, done.transaction);
             }
+        }
+        while let Some(event) = self.sender.next_transaction_event() {
+            self.events.push(event);
         }
     }
 
@@ -239,7 +258,11 @@ impl Script {
                 encode(correlation, 0, &refused)
             }
             ApiKey::ApiVersions => {
-                let mut versions = answers::api_versions(self.newest_produce);
+                let mut versions = answers::api_versions(
+                    self.newest_produce,
+                    self.coordinator.newest_init,
+                    self.coordinator.level,
+                );
                 self.tamper(|tamper| tamper.api_versions(&mut versions));
                 encode(correlation, version, &versions)
             }
@@ -253,7 +276,7 @@ impl Script {
                 self.tamper(|tamper| tamper.metadata(&mut metadata));
                 encode(correlation, version, &metadata)
             }
-            ApiKey::InitProducerId => {
+            ApiKey::InitProducerId if self.sender.transaction_state().is_none() => {
                 let asked = InitProducerIdRequest::decode(&mut request, version).unwrap();
                 self.asked.identities.push(asked);
                 self.next_pid += 1;
@@ -265,7 +288,7 @@ impl Script {
             }
             ApiKey::DescribeConfigs => encode(correlation, version, &answers::configs()),
             ApiKey::Produce => return self.produce(link, correlation, version, request),
-            other => panic!("not asked of a producer: {other:?}"),
+            api => return self.coordinate(link, correlation, api, version, request),
         };
         self.answer(link, api, answer, 0);
     }
@@ -294,17 +317,36 @@ impl Script {
             seen.len(),
             "A4: one batch per partition and request"
         );
+        let transactional = batches.iter().any(|(_, batch)| is_transactional(batch));
+        assert_eq!(
+            request.transactional_id.is_some(),
+            transactional,
+            "a request names its transactional id, and only then"
+        );
+        assert!(
+            batches
+                .iter()
+                .all(|(_, batch)| is_transactional(batch) == transactional),
+            "B10: plain and transactional batches mixed"
+        );
         self.requests.push(Seen {
             at_ns: self.now_ns,
             node,
             batches: seen,
+            version,
+            transactional,
         });
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
         match fault {
             Fault::CutBefore => return self.cut(link),
             Fault::Late { ms } => {
                 let at_ns = self.now_ns + ms * MS;
-                self.late.push(Late { at_ns, node, batches });
+                self.late.push(Late {
+                    at_ns,
+                    node,
+                    batches,
+                    version,
+                });
                 return self.cut(link);
             }
             Fault::Move { lose_tail } => {
@@ -321,15 +363,15 @@ impl Script {
                 _ if stale => (100, -1),
                 Fault::Refuse { which, code } if chosen(which) => (code, -1),
                 Fault::WriteThen { which, code } if chosen(which) => {
-                    match self.logs[*p].write(node, batch, false) {
+                    match self.write(*p, node, batch, version, false) {
                         (0, _) => (code, -1),
                         refused => refused,
                     }
                 }
                 Fault::Silent | Fault::CutAfter | Fault::Restart { .. } | Fault::Garbage => {
-                    self.logs[*p].write(node, batch, false)
+                    self.write(*p, node, batch, version, false)
                 }
-                _ => self.logs[*p].write(node, batch, true),
+                _ => self.write(*p, node, batch, version, true),
             };
             let mut answer = PartitionProduceResponse::default()
                 .with_index(*p as i32)
@@ -375,6 +417,9 @@ impl Script {
     }
 
     fn count_sending(&mut self, partition: usize, stamp: &Stamp) {
+        if self.sender.transaction_state().is_some() {
+            return; // a first batch waits for markers in steps of 20 ms (B8), and its transaction's time bounds that
+        }
         let batch = (partition, stamp.producer_id, stamp.epoch, stamp.base_sequence);
         let times = self.sendings.entry(batch).or_default();
         *times += 1;
@@ -397,6 +442,27 @@ impl Script {
         std::mem::replace(&mut self.sender, sender)
     }
 
+    /// What a leader does with a batch: of a transactional one it asks the coordinator first.
+    pub(super) fn write(
+        &mut self,
+        partition: usize,
+        node: i32,
+        batch: &Bytes,
+        version: i16,
+        commit: bool,
+    ) -> (i16, i64) {
+        if self.logs[partition].leader == node && is_transactional(batch) {
+            self.coordinator.pass(self.now_ns, &mut self.logs);
+            let code = self
+                .coordinator
+                .lets_in(&stamp(batch), partition, version, self.now_ns);
+            if code != 0 {
+                return (code, -1);
+            }
+        }
+        self.logs[partition].write(node, batch, commit)
+    }
+
     pub(super) fn restart(&mut self, node: i32, ms: u64) {
         self.down_until.insert(node, self.now_ns + ms * MS);
         for log in self.logs.iter_mut().filter(|log| log.leader == node) {
@@ -413,21 +479,21 @@ impl Script {
         }
     }
 
-    fn is_down(&self, node: i32) -> bool {
+    pub(super) fn is_down(&self, node: i32) -> bool {
         self.down_until
             .get(&node)
             .is_some_and(|until| *until > self.now_ns)
     }
 
     /// The connection breaks. The core hears of it when it next looks.
-    fn cut(&mut self, link: LinkId) {
+    pub(super) fn cut(&mut self, link: LinkId) {
         if let Some(wire) = self.wires.get_mut(&link.0) {
             wire.open = false;
             wire.answers.push_back((self.now_ns + SERVICE_NS, None));
         }
     }
 
-    fn answer(&mut self, link: LinkId, api: ApiKey, frame: Vec<u8>, service_ns: u64) {
+    pub(super) fn answer(&mut self, link: LinkId, api: ApiKey, frame: Vec<u8>, service_ns: u64) {
         let mut frames = vec![frame];
         self.tamper(|tamper| tamper.frames(api, &mut frames));
         let busy = self.busy_until.entry(link.0).or_default();
@@ -471,19 +537,6 @@ impl Script {
             // Nonsense makes the core close at once, in which case nothing more comes from there.
             while let Some(action) = self.sender.next_action() {
                 self.act(action);
-            }
-        }
-    }
-
-    fn work_late(&mut self) {
-        let now_ns = self.now_ns;
-        let (due, rest) = std::mem::take(&mut self.late)
-            .into_iter()
-            .partition(|late| late.at_ns <= now_ns);
-        self.late = rest;
-        for late in Vec::<Late>::from_iter(due) {
-            for (p, batch) in late.batches {
-                self.logs[p].write(late.node, &batch, false);
             }
         }
     }
