@@ -17,6 +17,7 @@ use super::{MAX_OFFSETS, Offsets, Protocol, Registered, Repair, Sender, State, T
 use crate::sender::events::decode;
 use crate::sender::identity::Identity;
 use crate::sender::link::{Asked, State as LinkState};
+use crate::sender::partition::REQUEST_TIMED_OUT;
 use crate::transaction::{GroupOffset, TransactionError};
 
 /// How soon to ask again while markers of the last transaction are being written (B8); the Java client's figure.
