@@ -13,6 +13,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("cli::errors_of_all_files_come_at_once", &[], all_errors_at_once),
         trial("cli::non_utf8_is_refused", &[], non_utf8),
+        trial(
+            "cli::files_that_cannot_be_read_or_share_a_name_are_refused_together",
+            &[],
+            files_refused,
+        ),
         trial("cli::every_catalogue_file_plans", &[], catalogue_plans),
         trial("cli::list_names_the_catalogue", &[], list),
         trial(
@@ -79,6 +84,38 @@ fn non_utf8() -> Result<(), Failed> {
     expect_exit(&output, 2)?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     expect(text.contains("UTF-8"), || text)
+}
+
+fn files_refused() -> Result<(), Failed> {
+    let dir = temporary();
+    let text = std::fs::read_to_string(root().join("scenarios/quickstart.toml"))?;
+    let mut args = vec!["run".to_owned(), "--out".to_owned()];
+    let out = dir.path().join("out");
+    args.push(out.to_string_lossy().into_owned());
+    for folder in ["one", "two"] {
+        let file = dir.path().join(folder).join("scenarios/a.toml");
+        std::fs::create_dir_all(file.parent().ok_or("no folder")?)?;
+        std::fs::write(&file, &text)?;
+        args.push(file.to_string_lossy().into_owned());
+    }
+    // Root may read everything, so what nobody can read stands for what this user may not.
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join("dangling.toml"))?;
+    args.push(dir.path().join("dangling.toml").to_string_lossy().into_owned());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let output = steadfast(&args);
+    expect_exit(&output, 2)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in [
+        "two scenario files named `a`",
+        "dangling.toml",
+        "No such file or directory",
+        "nothing was started",
+    ] {
+        expect(said.contains(words), || {
+            format!("{words:?} is missing in:\n{said}")
+        })?;
+    }
+    expect(!out.exists(), || "a run folder was made".into())
 }
 
 fn catalogue() -> Vec<std::path::PathBuf> {

@@ -158,6 +158,9 @@ pub(crate) struct RunArgs {
     /// Run each scenario this many times
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,
+    /// Leave the topics that a run made on an external cluster there (else they are deleted when it is over)
+    #[arg(long)]
+    pub(crate) keep_topics: bool,
     /// Print verdict.json of each run on standard output
     #[arg(long)]
     pub(crate) json: bool,

@@ -164,6 +164,7 @@ impl<'a> Site<'a> {
             differences,
             spawner: spawner.clone(),
             proxy: Mutex::new(proxy),
+            foreign: Mutex::default(),
             stopped: AtomicBool::new(false),
             data: Mutex::new(Some(self.data)),
         };
