@@ -1,8 +1,10 @@
 //! Usage and scenario files: what is refused, how, and that nothing is started.
 
+use std::process::{Command, Stdio};
+
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{expect, expect_exit, root, steadfast, temporary, trial};
+use crate::support::{STEADFAST, expect, expect_exit, root, steadfast, temporary, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -27,6 +29,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("cli::an_unknown_flag_is_usage", &[], unknown_flag),
         trial("cli::schemas_are_json", &[], schemas),
+        trial("cli::a_folder_that_is_none_of_a_run_is_told", &[], no_run_folder),
+        trial("cli::a_reader_that_leaves_is_no_error", &[], reader_leaves),
     ]
 }
 
@@ -187,4 +191,37 @@ fn schemas() -> Result<(), Failed> {
         })?;
     }
     Ok(())
+}
+
+fn no_run_folder() -> Result<(), Failed> {
+    let dir = temporary();
+    let here = dir.path().to_string_lossy().into_owned();
+    let nowhere = dir.path().join("nowhere").to_string_lossy().into_owned();
+    for (command, folder, code) in [
+        ("verify", &here, 1),
+        ("report", &here, 1),
+        ("verify", &nowhere, 1),
+        ("list", &nowhere, 2),
+    ] {
+        let output = steadfast(&[command, folder]);
+        expect_exit(&output, code)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        expect(said.contains(folder) && said.contains("mend:"), || said)?;
+    }
+    let left = std::fs::read_dir(dir.path())?.count();
+    expect(left == 0, || "something was written".into())
+}
+
+/// `steadfast schema | head -1`: the schema is longer than a pipe holds.
+fn reader_leaves() -> Result<(), Failed> {
+    let mut child = Command::new(STEADFAST)
+        .arg("schema")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    expect_exit(&output, 0)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(said.is_empty(), || said)
 }

@@ -114,8 +114,12 @@ impl Cluster {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Cluster, ChaosError> {
         let mut cluster = launch::start(spec, run_dir, spawner, progress)?;
-        cluster.create_topics(&spec.topics)?;
-        cluster.differences.extend(cluster.described(spec)?);
+        let told = cluster
+            .create_topics(&spec.topics)
+            .and_then(|()| cluster.described(spec));
+        // A broker that died is the reason, and not that it does not answer.
+        let told = told.or_else(|error| cluster.check().and(Err(error)))?;
+        cluster.differences.extend(told);
         Ok(cluster)
     }
 

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults.
+/// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults
 #[derive(Debug, Parser)]
 #[command(
     name = "steadfast",
     version,
-    about,
     max_term_width = 110,
     disable_help_subcommand = true
 )]

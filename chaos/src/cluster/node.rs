@@ -63,6 +63,11 @@ impl Node {
         format!("127.0.0.1:{}", self.plan.admin_port)
     }
 
+    /// `127.0.0.1:port` of the listener for clients itself, behind the proxy if there is one.
+    pub(crate) fn client_listener(&self) -> String {
+        format!("127.0.0.1:{}", self.plan.client_port)
+    }
+
     /// `127.0.0.1:port` that clients are told.
     pub(crate) fn client_server(&self) -> String {
         format!("127.0.0.1:{}", self.plan.advertised_port)

@@ -6,6 +6,7 @@ use steadfast_chaos::process::Spawner;
 
 use crate::cli::ClusterCommand;
 use crate::exit::Exit;
+use crate::out;
 use crate::runner::RunError;
 
 /// Does it, with progress on standard error; standard output names the directory with the jars.
@@ -15,7 +16,7 @@ pub(crate) fn run(command: &ClusterCommand) -> Exit {
     };
     match done {
         Ok(home) => {
-            println!("{}", home.jars.display());
+            out::line(format_args!("{}", home.jars.display()));
             Exit::Pass
         }
         Err(error) => {

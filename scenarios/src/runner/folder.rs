@@ -29,6 +29,21 @@ pub(crate) fn check(folder: &Path) -> Result<(), String> {
     }
 }
 
+/// What is wrong with a folder that is to be judged or drawn again: none when it is one that a run wrote.
+pub(crate) fn no_run(folder: &Path) -> Option<String> {
+    let why = if !folder.is_dir() {
+        "there is no such folder"
+    } else if !folder.join("scenario.toml").is_file() {
+        "it has no scenario.toml, so no run wrote it"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{} is no run folder: {why}\n  mend: name a folder that `steadfast run` wrote: runs/<scenario>-<time>, or its --out",
+        folder.display()
+    ))
+}
+
 /// Makes the folder and the folders in it that children write to.
 pub(crate) fn create(folder: &Path) -> Result<(), RunError> {
     let cannot = |path: &Path, error: &std::io::Error| {
