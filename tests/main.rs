@@ -21,6 +21,7 @@ mod oracle; // Kafka's own consumer counts the same records
 mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
 mod disk; // full before, during and after the load
 mod external; // what we made on somebody else's cluster goes, what was there stays
+mod outcomes; // what Kafka refuses for good
 mod nonsense; // a broker that answers nonsense
 mod toxiproxy; // the real server: silence, refusal, bypasses
 mod faults; // three nodes: kill, pause, restart, partition
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         interrupted::trials(),
         disk::trials(),
         external::trials(),
+        outcomes::trials(),
         nonsense::trials(),
         toxiproxy::trials(),
         faults::trials(),
