@@ -77,7 +77,7 @@ pub enum WorkerError {
     },
     /// The folder is missing, the file is there already, or the disk is full.
     #[error(
-        "cannot write the history {path}: {source}; it needs an existing folder with room, and a new name"
+        "cannot write the history {path}: {source}\n  mend: it needs an existing folder with room, and a new name: choose another --out"
     )]
     History {
         /// The file.
