@@ -13,8 +13,10 @@ use crate::support::{Need, STEADFAST, expect, expect_exit, root, steadfast, temp
 
 /// The topic of the quickstart.
 const TOPIC: &str = "records";
-/// How long a run that is cut off, or has lost its topic, may take to its end.
+/// How long a run that is cut off may take to its end.
 const END: Duration = Duration::from_secs(60);
+/// The same of one that has lost its topic: the log is looked for as long as an election may last, 120 s.
+const LOST_END: Duration = Duration::from_secs(200);
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -30,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial(
             "external::a_topic_that_vanishes_under_load_is_told",
-            &[Need::Kafka],
+            &[Need::All, Need::Kafka],
             vanishes,
         ),
     ]
@@ -142,7 +144,7 @@ fn vanishes() -> Result<(), Failed> {
     let mut run = Running::start(&args)?;
     run.until("steady")?;
     node.delete(TOPIC)?;
-    let (status, said) = run.end(END)?;
+    let (status, said) = run.end(LOST_END)?;
     expect_nothing_left(&out)?;
     match status.code() {
         // A clear stop.

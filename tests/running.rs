@@ -59,8 +59,7 @@ impl Running {
                 .recv_timeout(PHASE_BOUND.saturating_sub(begin.elapsed()))
             {
                 Ok(line) => {
-                    self.said.push_str(&line);
-                    self.said.push('\n');
+                    self.hear(&line);
                     if line.trim() == phase {
                         return Ok(());
                     }
@@ -73,6 +72,11 @@ impl Running {
                 }
             }
         }
+    }
+
+    fn hear(&mut self, line: &str) {
+        self.said.push_str(line);
+        self.said.push('\n');
     }
 
     /// Sends a signal, `INT` say.
@@ -91,14 +95,16 @@ impl Running {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
+            while let Ok(line) = self.lines.try_recv() {
+                self.hear(&line);
+            }
             expect(begin.elapsed() < bound, || {
                 format!("it did not end within {bound:?}:\n{}", self.said)
             })?;
             std::thread::sleep(Duration::from_millis(50));
         };
         while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
-            self.said.push_str(&line);
-            self.said.push('\n');
+            self.hear(&line);
         }
         Ok((status, std::mem::take(&mut self.said)))
     }
