@@ -1,8 +1,10 @@
 //! Usage and scenario files: what is refused, how, and that nothing is started.
 
+use std::process::{Command, Stdio};
+
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{expect, expect_exit, root, steadfast, temporary, trial};
+use crate::support::{STEADFAST, expect, expect_exit, root, steadfast, temporary, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -13,6 +15,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("cli::errors_of_all_files_come_at_once", &[], all_errors_at_once),
         trial("cli::non_utf8_is_refused", &[], non_utf8),
+        trial(
+            "cli::files_that_cannot_be_read_or_share_a_name_are_refused_together",
+            &[],
+            files_refused,
+        ),
         trial("cli::every_catalogue_file_plans", &[], catalogue_plans),
         trial("cli::list_names_the_catalogue", &[], list),
         trial(
@@ -22,6 +29,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("cli::an_unknown_flag_is_usage", &[], unknown_flag),
         trial("cli::schemas_are_json", &[], schemas),
+        trial("cli::a_folder_that_is_none_of_a_run_is_told", &[], no_run_folder),
+        trial("cli::a_reader_that_leaves_is_no_error", &[], reader_leaves),
     ]
 }
 
@@ -79,6 +88,38 @@ fn non_utf8() -> Result<(), Failed> {
     expect_exit(&output, 2)?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     expect(text.contains("UTF-8"), || text)
+}
+
+fn files_refused() -> Result<(), Failed> {
+    let dir = temporary();
+    let text = std::fs::read_to_string(root().join("scenarios/quickstart.toml"))?;
+    let mut args = vec!["run".to_owned(), "--out".to_owned()];
+    let out = dir.path().join("out");
+    args.push(out.to_string_lossy().into_owned());
+    for folder in ["one", "two"] {
+        let file = dir.path().join(folder).join("scenarios/a.toml");
+        std::fs::create_dir_all(file.parent().ok_or("no folder")?)?;
+        std::fs::write(&file, &text)?;
+        args.push(file.to_string_lossy().into_owned());
+    }
+    // Root may read everything, so what nobody can read stands for what this user may not.
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join("dangling.toml"))?;
+    args.push(dir.path().join("dangling.toml").to_string_lossy().into_owned());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let output = steadfast(&args);
+    expect_exit(&output, 2)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in [
+        "two scenario files named `a`",
+        "dangling.toml",
+        "No such file or directory",
+        "nothing was started",
+    ] {
+        expect(said.contains(words), || {
+            format!("{words:?} is missing in:\n{said}")
+        })?;
+    }
+    expect(!out.exists(), || "a run folder was made".into())
 }
 
 fn catalogue() -> Vec<std::path::PathBuf> {
@@ -150,4 +191,37 @@ fn schemas() -> Result<(), Failed> {
         })?;
     }
     Ok(())
+}
+
+fn no_run_folder() -> Result<(), Failed> {
+    let dir = temporary();
+    let here = dir.path().to_string_lossy().into_owned();
+    let nowhere = dir.path().join("nowhere").to_string_lossy().into_owned();
+    for (command, folder, code) in [
+        ("verify", &here, 1),
+        ("report", &here, 1),
+        ("verify", &nowhere, 1),
+        ("list", &nowhere, 2),
+    ] {
+        let output = steadfast(&[command, folder]);
+        expect_exit(&output, code)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        expect(said.contains(folder) && said.contains("mend:"), || said)?;
+    }
+    let left = std::fs::read_dir(dir.path())?.count();
+    expect(left == 0, || "something was written".into())
+}
+
+/// `steadfast schema | head -1`: the schema is longer than a pipe holds.
+fn reader_leaves() -> Result<(), Failed> {
+    let mut child = Command::new(STEADFAST)
+        .arg("schema")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    expect_exit(&output, 0)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(said.is_empty(), || said)
 }

@@ -1,7 +1,7 @@
 //! The one integration binary: it drives the `steadfast` binary as a user would and looks at what is left on disk.
 //!
 //! A test that needs something this machine lacks is listed as ignored with the reason, and fails where
-//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser) names that thing. `STEADFAST_SUITE=all` adds the
+//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser, small-disk) names that thing. `STEADFAST_SUITE=all` adds the
 //! long ones.
 
 #![expect(
@@ -10,6 +10,8 @@
 )]
 
 mod support; // running the binary, looking at folders and processes, what this machine has
+mod running; // a run under way
+mod node; // a Kafka of the test's own
 
 mod cli; // usage errors, catalogue, plan: nothing is started
 mod environment; // what is missing is said, with the mend: exit 3
@@ -19,6 +21,11 @@ mod oracle; // Kafka's own consumer counts the same records
 mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
 mod kept_cluster; // a cluster outside any run; other versions of Kafka
 mod conformance; // one script of requests, answered as measured
+mod disk; // full before, during and after the load
+mod external; // what we made on somebody else's cluster goes, what was there stays
+mod outcomes; // what Kafka refuses for good
+mod nonsense; // a broker that answers nonsense
+mod toxiproxy; // the real server: silence, refusal, bypasses
 mod faults; // three nodes: kill, pause, restart, partition
 mod browser; // the report in a real browser, off-line
 mod licences; // every crate's licence against deny.toml
@@ -26,8 +33,14 @@ mod licences; // every crate's licence against deny.toml
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
+use steadfast_chaos::process::{SHIM_COMMAND, shim};
 
 fn main() -> ExitCode {
+    // Children that a test starts through the spawner become themselves through this very binary.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == SHIM_COMMAND) {
+        return shim(words);
+    }
     let mut args = Arguments::from_args();
     // One at a time unless asked otherwise: two brokers under load on two cores would disturb each other.
     args.test_threads.get_or_insert(1);
@@ -42,6 +55,11 @@ fn main() -> ExitCode {
         interrupted::trials(),
         kept_cluster::trials(),
         conformance::trials(),
+        disk::trials(),
+        external::trials(),
+        outcomes::trials(),
+        nonsense::trials(),
+        toxiproxy::trials(),
         faults::trials(),
         browser::trials(),
     ] {

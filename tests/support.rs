@@ -20,6 +20,8 @@ pub(crate) enum Need {
     Toxiproxy,
     /// Headless Chromium.
     Browser,
+    /// A small file system of a run's own, so that it can be full.
+    SmallDisk,
     /// The long suite was asked for.
     All,
 }
@@ -30,6 +32,7 @@ impl Need {
             Need::Kafka | Need::KafkaVersions => "kafka",
             Need::Toxiproxy => "toxiproxy",
             Need::Browser => "browser",
+            Need::SmallDisk => "small-disk",
             Need::All => "all",
         }
     }
@@ -42,6 +45,10 @@ impl Need {
             Need::Toxiproxy => (!on_path("toxiproxy-server") && !on_path("go") && !cached_toxiproxy())
                 .then(|| "no toxiproxy-server and no go to build it".to_owned()),
             Need::Browser => browser().is_none().then(|| "no chromium on PATH".to_owned()),
+            Need::SmallDisk => small_disk().is_none().then(|| {
+                "no right to mount a small disk in a namespace of its own (root has it: unshare -m)"
+                    .to_owned()
+            }),
             Need::All => (std::env::var("STEADFAST_SUITE").as_deref() != Ok("all"))
                 .then(|| "long suite; tests/run --all".to_owned()),
         }
@@ -104,6 +111,27 @@ fn fetch(arguments: &[&str]) -> Option<String> {
         Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
         Err(error) => Some(error.to_string()),
     }
+}
+
+/// A command that runs what follows where it may mount something that nobody else sees: as root, or as the root of a user
+/// namespace where the machine allows one.
+pub(crate) fn small_disk() -> Option<&'static [&'static str]> {
+    static ANSWER: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let ways: [&[&str]; 2] = [
+            &["unshare", "--mount"],
+            &["unshare", "--mount", "--map-root-user"],
+        ];
+        let works = |way: &&[&str]| {
+            let mounts = "mount -t tmpfs -o size=1m steadfast-test /tmp";
+            let tried = Command::new(way[0])
+                .args(&way[1..])
+                .args(["sh", "-c", mounts])
+                .output();
+            tried.is_ok_and(|tried| tried.status.success())
+        };
+        ways.into_iter().find(works)
+    })
 }
 
 /// First Chromium on PATH.

@@ -12,6 +12,7 @@
 mod admin; // metadata, topics, settings over the ADMIN listener
 pub(crate) mod external; // somebody else's brokers
 mod fetch; // jars by Maven
+pub(crate) mod foreign; // what we made on somebody else's cluster
 mod hurt; // kill, pause, partition
 pub mod java; // finding Java, and a broker's JVM
 pub mod kafka; // where jars are
@@ -30,6 +31,7 @@ use std::time::Duration;
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::timeline::Role;
 
+use self::foreign::ForeignTopic;
 use self::node::Node;
 use crate::clock::Deadline;
 use crate::error::ChaosError;
@@ -40,6 +42,7 @@ use crate::toxiproxy::Toxiproxy;
 pub use self::admin::Leader;
 pub use self::node::NodeState;
 pub(crate) use self::ports::free as free_ports;
+pub use self::settings::OWNED;
 
 /// How long a broker may take from its start to being in sync everywhere again.
 pub const BACK_BOUND: Duration = Duration::from_secs(60);
@@ -93,6 +96,8 @@ pub struct Cluster {
     spawner: Spawner,
     /// In front of every broker, when the spec says so.
     proxy: Mutex<Option<Arc<Toxiproxy>>>,
+    /// What we made on an external cluster.
+    foreign: Mutex<Vec<ForeignTopic>>,
     /// Set by [`Cluster::stop`]: a fault that is being mended meanwhile must not start a broker again.
     stopped: AtomicBool,
     /// Dropped after the nodes: fields drop in order.
@@ -109,8 +114,12 @@ impl Cluster {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Cluster, ChaosError> {
         let mut cluster = launch::start(spec, run_dir, spawner, progress)?;
-        cluster.create_topics(&spec.topics)?;
-        cluster.differences.extend(cluster.described(spec)?);
+        let told = cluster
+            .create_topics(&spec.topics)
+            .and_then(|()| cluster.described(spec));
+        // A broker that died is the reason, and not that it does not answer.
+        let told = told.or_else(|error| cluster.check().and(Err(error)))?;
+        cluster.differences.extend(told);
         Ok(cluster)
     }
 
@@ -176,7 +185,24 @@ impl Cluster {
         self.proxy().map_or(Ok(()), |proxy| proxy.check())
     }
 
-    /// Ends every process, within bounds, and removes the data. An external cluster is left as it is.
+    /// Leaves the topics that were made on an external cluster to its owner.
+    pub fn keep_topics(&self) -> Result<(), ChaosError> {
+        let mut made = self.foreign();
+        made.iter_mut().try_for_each(ForeignTopic::keep)?;
+        made.clear();
+        Ok(())
+    }
+
+    /// Deletes the topics that were made on an external cluster, and tells why it could not. [`Cluster::stop`] does it
+    /// too, in silence.
+    pub fn delete_topics(&self) -> Result<(), ChaosError> {
+        let mut made = self.foreign();
+        made.iter_mut().try_for_each(ForeignTopic::delete)?;
+        made.clear();
+        Ok(())
+    }
+
+    /// Ends every process, within bounds, and removes the data. Of an external cluster it takes what we made there.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         for node in &self.nodes {
@@ -189,6 +215,7 @@ impl Cluster {
             let _ended_already = node.stop(deadline.left());
         }
         *self.proxy.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.foreign().clear();
         *self.data() = None;
     }
 
@@ -209,6 +236,10 @@ impl Cluster {
             what: "a fault of the network, but no proxy stands in front of the brokers".into(),
             mend: "start the cluster with proxies".into(),
         })
+    }
+
+    fn foreign(&self) -> MutexGuard<'_, Vec<ForeignTopic>> {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn data(&self) -> MutexGuard<'_, Option<TemporaryDirectory>> {
@@ -244,6 +275,7 @@ impl Cluster {
         let server = servers
             .first()
             .ok_or_else(|| ChaosError::admin("create topics", "no broker"))?;
+        let foreign = !self.external_servers.is_empty();
         let view = self
             .view(None)
             .map_err(|reason| ChaosError::admin("look for the topics", reason))?;
@@ -259,7 +291,16 @@ impl Cluster {
                 mend: "delete it, or name another topic".into(),
             });
         }
-        admin::create_topics(server, topics).map_err(|reason| ChaosError::admin("create topics", reason))?;
+        for topic in topics {
+            if foreign {
+                let made = ForeignTopic::create(topic, &servers, self.spawner.journal())?;
+                self.foreign().push(made);
+            } else {
+                // Goes with the cluster's data.
+                admin::create_topic_at(server, topic)
+                    .map_err(|(reason, _)| ChaosError::admin("create topics", reason))?;
+            }
+        }
         self.until("wait for the leaders of the topics", TOPICS_BOUND, |view| {
             for topic in topics {
                 let copies = topic.replication_factor as usize;

@@ -2,8 +2,10 @@
 //!
 //! A process is killed only when three things agree: the pid and its start time (or, for a descendant, being found alive now),
 //! the same boot and pid namespace, and the journal's name in its environment. Between looking and killing it is held by a
-//! pidfd, so that a reused pid is never hit. A directory is removed only when it holds our marker file.
+//! pidfd, so that a reused pid is never hit. A directory is removed only when it holds our marker file. A topic that the run
+//! made on an external cluster is deleted by its id only, never by its name.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::clock::Deadline;
+use crate::cluster::foreign;
 use crate::journal::{self, DIRECTORY_MARKER, Entry, JOURNAL_VARIABLE};
 use crate::process::wait_readable;
 use crate::procstat;
@@ -39,6 +42,20 @@ pub enum Step {
     },
     /// A temporary directory was removed.
     Removed(PathBuf),
+    /// A topic that the run had made on an external cluster was deleted there.
+    Deleted {
+        /// Its name.
+        topic: String,
+        /// The cluster.
+        servers: String,
+    },
+    /// A topic that the run may have made on an external cluster, but nobody can tell by now: its owner has to look.
+    Perhaps {
+        /// Its name.
+        topic: String,
+        /// The cluster.
+        servers: String,
+    },
     /// A runner is alive: its children are its own affair.
     LeftAlone {
         /// The runner's pid.
@@ -60,6 +77,12 @@ impl std::fmt::Display for Step {
         match self {
             Step::Killed { name, pid } => write!(out, "killed {name} (pid {pid})"),
             Step::Removed(path) => write!(out, "removed {}", path.display()),
+            Step::Deleted { topic, servers } => write!(out, "deleted topic {topic} at {servers}"),
+            Step::Perhaps { topic, servers } => write!(
+                out,
+                "topic {topic} at {servers} may be of the killed run: if nobody else made it, delete it with \
+                 kafka-topics.sh --delete"
+            ),
             Step::LeftAlone { runner } => write!(out, "left the live run of pid {runner} alone"),
             Step::Failed(reason) => write!(out, "failed: {reason}"),
         }
@@ -137,6 +160,7 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
         kill_all(&name, &entries, steps);
     }
     remove_directories(&entries, steps);
+    delete_topics(path, &entries, steps);
     if steps[before..].iter().any(|step| matches!(step, Step::Failed(_))) {
         return Ok(());
     }
@@ -208,6 +232,35 @@ fn remove_directories(entries: &[Entry], steps: &mut Vec<Step>) {
                 Ok(()) => Step::Removed(path.clone()),
                 Err(error) => Step::Failed(format!("cannot remove {}: {error}", path.display())),
             });
+        }
+    }
+}
+
+/// What the run made on external clusters. The last word on a topic counts; by now its name may mean another one.
+fn delete_topics(journal: &Path, entries: &[Entry], steps: &mut Vec<Step>) {
+    let mut last: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for entry in entries {
+        if let Entry::Topic { name, .. } | Entry::TopicGone { name } = entry {
+            last.insert(name, entry);
+        }
+    }
+    for entry in last.into_values() {
+        let Entry::Topic { name, servers, id } = entry else {
+            continue;
+        };
+        let topic = name.clone();
+        let all = servers.join(",");
+        let Some(id) = id else {
+            steps.push(Step::Perhaps { topic, servers: all });
+            continue;
+        };
+        match foreign::delete_by_id(servers, id) {
+            Ok(true) => steps.push(Step::Deleted { topic, servers: all }),
+            Ok(false) => {}
+            Err(reason) => steps.push(Step::Failed(format!(
+                "cannot delete topic {topic} at {all}: {reason}; if that cluster is gone for good, remove {}",
+                journal.display()
+            ))),
         }
     }
 }

@@ -37,6 +37,14 @@ pub(crate) enum Entry {
     Directory { path: PathBuf },
     /// It was removed.
     DirectoryGone { path: PathBuf },
+    /// A topic is about to be made on a cluster of somebody else's, and once more with its id when it was.
+    Topic {
+        name: String,
+        servers: Vec<String>,
+        id: Option<String>,
+    },
+    /// It was deleted, was never made, or is kept.
+    TopicGone { name: String },
 }
 
 /// The journal of this process. Shared by everything that starts something.
@@ -52,6 +60,7 @@ struct State {
     file: File,
     children: BTreeMap<u32, String>,
     directories: BTreeSet<PathBuf>,
+    topics: BTreeSet<String>,
 }
 
 impl Journal {
@@ -79,6 +88,7 @@ impl Journal {
                 file,
                 children: BTreeMap::new(),
                 directories: BTreeSet::new(),
+                topics: BTreeSet::new(),
             }),
         };
         journal.locked().append(&runner)?;
@@ -135,6 +145,26 @@ impl Journal {
         })
     }
 
+    /// Notes a topic on an external cluster: without an id before it is made, with it afterwards.
+    pub(crate) fn topic(&self, servers: &[String], name: &str, id: Option<&str>) -> io::Result<()> {
+        let mut state = self.locked();
+        state.topics.insert(name.to_owned());
+        state.append(&Entry::Topic {
+            name: name.to_owned(),
+            servers: servers.to_vec(),
+            id: id.map(str::to_owned),
+        })
+    }
+
+    /// Notes that it is no longer ours to mend.
+    pub(crate) fn topic_gone(&self, name: &str) -> io::Result<()> {
+        let mut state = self.locked();
+        state.topics.remove(name);
+        state.append(&Entry::TopicGone {
+            name: name.to_owned(),
+        })
+    }
+
     fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,7 +181,7 @@ impl State {
 impl Drop for Journal {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if state.children.is_empty() && state.directories.is_empty() {
+        if state.children.is_empty() && state.directories.is_empty() && state.topics.is_empty() {
             // A leftover file is harmless: `heal` finds nothing in it and removes it.
             let _left = fs::remove_file(&self.path);
         }

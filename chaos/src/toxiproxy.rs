@@ -376,7 +376,3 @@ fn port_of(address: &str) -> u16 {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[cfg(test)]
-#[path = "toxiproxy/tests.rs"]
-mod tests;

@@ -77,7 +77,7 @@ pub enum WorkerError {
     },
     /// The folder is missing, the file is there already, or the disk is full.
     #[error(
-        "cannot write the history {path}: {source}; it needs an existing folder with room, and a new name"
+        "cannot write the history {path}: {source}\n  mend: it needs an existing folder with room, and a new name: choose another --out"
     )]
     History {
         /// The file.
@@ -104,13 +104,27 @@ pub enum WorkerError {
     Signal(io::Error),
 }
 
+impl WorkerError {
+    /// True when the machine or the cluster lacks something, and neither the workload nor we are wrong.
+    pub fn is_environment(&self) -> bool {
+        match self {
+            WorkerError::NotReady { .. } => true,
+            WorkerError::History { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// Does what `workload` orders, from the first due record to the last outcome, and writes its history. `out` gets one
 /// [`Progress`](steadfast_verifier::workload::Progress) as a JSON line about each second, the last with `done`.
 ///
 /// SIGTERM and SIGINT end it in order: no further record, outcomes for at most 5 s, a finished history.
 pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> {
     let config = settings(workload)?;
-    let load = Load::new(
+    let mut load = Load::new(
         workload,
         Waking::new(WAKE_GAP_NS, handover_gap_ns(config.linger_ns)),
     )?;
@@ -124,7 +138,9 @@ pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> 
         path: workload.history.clone(),
         source,
     };
-    let history = Writer::create(&workload.history, &header(workload)).map_err(history_error)?;
+    let history = Writer::create(&workload.history, &header(workload))
+        .map_err(history_error)
+        .inspect_err(|error| last_words(&mut load, out, error))?;
     let charge = config.batch_size.max(generator.max_record_bytes());
     match connect(workload, &config, charge) {
         Ok((driver, topic)) => Worker {
@@ -140,6 +156,7 @@ pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> 
         }
         .work(&stop),
         Err(error) => {
+            last_words(&mut load, out, &error);
             history.finish().map_err(history_error)?;
             Err(error)
         }
@@ -376,8 +393,9 @@ impl Worker<'_> {
     /// Ends the load in order, whatever ended it: an outcome for everything, a finished history, the last line.
     fn end(mut self, result: Result<(), WorkerError>) -> Result<(), WorkerError> {
         let now_ns = monotonic_ns();
-        if matches!(result, Err(WorkerError::History { .. })) {
+        if let Err(error @ WorkerError::History { .. }) = &result {
             // What the history does not know must not be sent: no further turn.
+            last_words(&mut self.load, self.out, error);
             return result;
         }
         let alive = !matches!(result, Err(WorkerError::Producer(_)));
@@ -419,6 +437,12 @@ impl Worker<'_> {
             source,
         }
     }
+}
+
+/// Why it ends before it is done, to whoever started it: a log on a full disk cannot say it.
+fn last_words(load: &mut Load, out: &mut dyn Write, error: &WorkerError) {
+    // Nobody there to hear it is no further news.
+    let _unheard = report(load, out, false, Some(error.to_string()));
 }
 
 /// Writes a line of progress in one go, so that its reader wakes once.

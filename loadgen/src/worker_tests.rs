@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 
 use steadfast_verifier::history::{Entry, Reader};
-use steadfast_verifier::workload::Executor;
+use steadfast_verifier::workload::{Executor, Progress};
 
 use super::*;
 
@@ -34,7 +34,12 @@ fn workload(history: PathBuf, bootstrap: &str) -> Workload {
 fn refused(workload: &Workload) -> WorkerError {
     let mut out = Vec::new();
     let error = run(workload, &mut out).unwrap_err();
-    assert!(out.is_empty(), "no progress was made");
+    // It may say why it ends, and nothing else.
+    for line in String::from_utf8(out).unwrap().lines() {
+        let last: Progress = serde_json::from_str(line).unwrap();
+        assert!(!last.done && last.sent == 0, "no progress was made: {line}");
+        assert_eq!(last.note, Some(error.to_string()));
+    }
     error
 }
 
@@ -72,7 +77,8 @@ fn a_history_is_never_overwritten_and_needs_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let order = workload(folder.path().join("0-0.bin"), "127.0.0.1:1");
     std::fs::write(&order.history, "of an earlier run").unwrap();
-    assert!(matches!(refused(&order), WorkerError::History { .. }));
+    let there = refused(&order);
+    assert!(matches!(there, WorkerError::History { .. }) && !there.is_environment());
     assert_eq!(std::fs::read(&order.history).unwrap(), b"of an earlier run");
     let nowhere = workload(folder.path().join("missing/0-0.bin"), "127.0.0.1:1");
     assert!(matches!(refused(&nowhere), WorkerError::History { .. }));
@@ -90,6 +96,7 @@ fn no_cluster_is_told_in_time_and_leaves_an_empty_history() {
     let order = workload(folder.path().join("0-0.bin"), &format!("127.0.0.1:{port}"));
     let error = refused(&order);
     assert!(matches!(error, WorkerError::NotReady { .. }), "{error}");
+    assert!(error.is_environment());
     assert!(error.to_string().contains(&port.to_string()), "{error}");
     let mut reader = Reader::open(&order.history).unwrap();
     assert_eq!(reader.next_entry().unwrap(), Some(Entry::End));

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults.
+/// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults
 #[derive(Debug, Parser)]
 #[command(
     name = "steadfast",
     version,
-    about,
     max_term_width = 110,
     disable_help_subcommand = true
 )]
@@ -195,6 +194,9 @@ pub(crate) struct RunArgs {
     /// Run each scenario this many times
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,
+    /// Leave the topics that a run made on an external cluster there (else they are deleted when it is over)
+    #[arg(long)]
+    pub(crate) keep_topics: bool,
     /// Print verdict.json of each run on standard output
     #[arg(long)]
     pub(crate) json: bool,

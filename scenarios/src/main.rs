@@ -3,6 +3,7 @@
 mod cli; // what a user types
 mod commands; // one file a command
 mod exit; // exit codes
+mod out; // standard output
 mod runner; // a run, step by step
 mod scenario; // the scenario language
 

@@ -36,9 +36,9 @@ use crate::exit::Exit;
 use crate::scenario::Scenario;
 
 use self::display::Display;
-use self::files::{cannot_write, write, write_json};
+use self::files::{failed, write, write_json};
 use self::interrupt::Interrupt;
-use self::load::{LoadEnd, Samples, Span, Stop, Watch};
+use self::load::{LoadEnd, Samples, Span, Watch};
 use self::steady::SteadyState;
 
 /// Between starting the worker and its first due record: it connects and gets a producer id meanwhile.
@@ -118,21 +118,22 @@ pub(crate) struct Runner {
     spawner: Spawner,
     interrupt: Interrupt,
     rerun: String,
+    keep_topics: bool,
 }
 
 impl Runner {
     /// Opens the journal, starts the thread that owns children, and listens for Ctrl-C.
     pub(crate) fn start(args: &RunArgs) -> Result<Runner, RunError> {
-        let tool = |what: &str, e: std::io::Error| RunError::Tool(format!("{what}: {e}"));
-        let journal = Journal::open().map_err(|e| tool("cannot open the heal journal", e))?;
-        let spawner = Spawner::start(journal).map_err(|e| tool("cannot start the spawner thread", e))?;
+        let journal = Journal::open().map_err(|e| failed("cannot open the heal journal", &e))?;
+        let spawner = Spawner::start(journal).map_err(|e| failed("cannot start the spawner thread", &e))?;
         let interrupt =
-            Interrupt::install(spawner.stop_flag()).map_err(|e| tool("cannot listen for signals", e))?;
+            Interrupt::install(spawner.stop_flag()).map_err(|e| failed("cannot listen for signals", &e))?;
         Ok(Runner {
             overrides: args.overrides.clone(),
             spawner,
             interrupt,
             rerun: rerun_command(),
+            keep_topics: args.keep_topics,
         })
     }
 
@@ -144,18 +145,36 @@ impl Runner {
         display: &mut Display,
     ) -> Result<Done, RunError> {
         self.not_interrupted()?;
-        folder::create(folder).map_err(RunError::Usage)?;
+        folder::create(folder)?;
         write(folder, "scenario.toml", &scenario.text)?;
         let cluster = self.start_cluster(scenario, folder, display)?;
-        self.not_interrupted()?;
-        self.load(scenario, folder, &cluster, display)?;
-        self.not_interrupted()?;
-        judging::seal(scenario, folder, &cluster, display)?;
+        let measured = self.measure(scenario, folder, &cluster, display);
         display.phase("stopping the cluster");
+        if let Err(error) = cluster.delete_topics() {
+            display.keep(&error.to_string());
+        }
         // The last owner: its guard ends every process, within bounds.
         drop(cluster);
+        measured?;
         self.not_interrupted()?;
         judging::judge_folder(scenario, folder, display)
+    }
+
+    /// Load, and the log read back.
+    fn measure(
+        &self,
+        scenario: &Scenario,
+        folder: &Path,
+        cluster: &Arc<Cluster>,
+        display: &mut Display,
+    ) -> Result<(), RunError> {
+        if self.keep_topics {
+            cluster.keep_topics()?;
+        }
+        self.not_interrupted()?;
+        self.load(scenario, folder, cluster, display)?;
+        self.not_interrupted()?;
+        judging::seal(scenario, folder, cluster, display)
     }
 
     #[expect(
@@ -199,8 +218,7 @@ impl Runner {
         let workload = scenario.workload(cluster.bootstrap_servers(), start_ns, folder);
         let span = Span::of(scenario, start_ns);
         write_json(folder, "workload-0.json", &workload)?;
-        let mut samples =
-            Samples::create(folder).map_err(|e| cannot_write(&folder.join("samples.jsonl"), &e))?;
+        let mut samples = Samples::create(folder)?;
         let mut worker = self.start_worker(folder)?;
         let mut steady = SteadyState::new(scenario, span, folder);
         let mut nemesis: Option<Nemesis> = None;
@@ -224,13 +242,13 @@ impl Runner {
                             span.warmup_end_ns,
                             &log,
                         )
-                        .map_err(|e| Stop::Environment(e.to_string()))?;
+                        .map_err(|e| RunError::Environment(e.to_string()))?;
                         nemesis = Some(started);
                     }
                     if bypass.is_none() {
                         bypass = around_the_proxies(cluster, worker_pid);
                     }
-                    cluster.check().map_err(|e| Stop::Environment(e.to_string()))
+                    cluster.check().map_err(RunError::from)
                 },
                 phase: &|now| phase_name(scenario, span, now),
             },
@@ -259,9 +277,7 @@ impl Runner {
                 text,
             });
         }
-        samples
-            .finish()
-            .map_err(|e| cannot_write(&folder.join("samples.jsonl"), &e))
+        samples.whole()
     }
 
     fn start_worker(&self, folder: &Path) -> Result<Child, RunError> {
@@ -280,7 +296,7 @@ impl Runner {
         };
         self.spawner
             .spawn(&spec)
-            .map_err(|e| RunError::Tool(e.to_string()))
+            .map_err(|e| failed("cannot start the load generator", &e))
     }
 
     /// What the end of the load means; `Ok(Some(note))` when the run goes on to be judged although something went wrong.
@@ -295,12 +311,13 @@ impl Runner {
             LoadEnd::WorkerFailed(reason) => {
                 // Its history is on disk: records without an outcome are UNKNOWN, and the log still tells their fate.
                 let note = format!("worker-0 failed: {reason} (see logs/worker-0.log)");
+                if lacked_something(worker) {
+                    return Err(RunError::Environment(note));
+                }
                 display.keep(&note);
                 Ok(Some(note))
             }
-            LoadEnd::Stopped(Stop::SteadyState(reason)) => Err(RunError::SteadyState(reason)),
-            LoadEnd::Stopped(Stop::Environment(reason)) => Err(RunError::Environment(reason)),
-            LoadEnd::Stopped(Stop::Tool(reason)) => Err(RunError::Tool(reason)),
+            LoadEnd::Stopped(error) => Err(error),
             LoadEnd::Interrupted => Err(RunError::Interrupted),
         };
         worker
@@ -316,6 +333,12 @@ impl Runner {
             Ok(())
         }
     }
+}
+
+/// Whether the worker gave up for want of something that the machine or the cluster should have had, as a full disk.
+fn lacked_something(worker: &mut Child) -> bool {
+    let ended = worker.wait(WORKER_GRACE);
+    matches!(ended, Ok(Some(status)) if status.code() == Some(Exit::Environment as i32))
 }
 
 /// The phase that the display shows; the judge computes its own from what really happened.

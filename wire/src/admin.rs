@@ -3,26 +3,24 @@
 //! Each function is one request on one connection: which broker to ask, and what to do about an error, is the
 //! caller's business ([`AdminError::disposition`]). Answers for partitions carry their own Kafka error codes.
 
-use std::collections::BTreeMap;
-
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    ApiKey, BrokerId, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeProducersRequest, ElectLeadersRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+    BrokerId, DescribeClusterRequest, DescribeProducersRequest, ElectLeadersRequest, ListOffsetsRequest,
+    MetadataRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
 use crate::connection::{Connection, Disposition, WireError};
 
 mod configs; // settings of topics and brokers
+mod topics; // made and deleted
 
 pub use configs::{Config, Resource, alter_config, describe_configs};
+pub use topics::{create_topic, delete_topic, delete_topic_by_id};
 
 /// How long a broker may take over creating or deleting a topic or electing leaders.
 const ADMIN_TIMEOUT_MS: i32 = 15_000;
@@ -182,52 +180,6 @@ pub fn metadata(connection: &mut Connection, topics: Option<&[&str]>) -> Result<
         });
     }
     Ok(metadata)
-}
-
-/// Creates a topic. In KRaft any broker forwards this to the controller. Leaders may be known only a moment later.
-pub fn create_topic(
-    connection: &mut Connection,
-    name: &str,
-    partitions: i32,
-    replication_factor: i16,
-    configs: &BTreeMap<String, String>,
-) -> Result<(), AdminError> {
-    let configs = configs.iter().map(|(name, value)| {
-        CreatableTopicConfig::default()
-            .with_name(text(name))
-            .with_value(Some(text(value)))
-    });
-    let topic = CreatableTopic::default()
-        .with_name(topic_name(name))
-        .with_num_partitions(partitions)
-        .with_replication_factor(replication_factor)
-        .with_configs(configs.collect());
-    let request = CreateTopicsRequest::default()
-        .with_topics(vec![topic])
-        .with_timeout_ms(ADMIN_TIMEOUT_MS);
-    let response = connection.request(&request)?;
-    let what = format!("create topic {name}");
-    let result = only(connection, &what, response.topics)?;
-    check(&what, result.error_code, result.error_message.as_deref())
-}
-
-/// Deletes a topic.
-pub fn delete_topic(connection: &mut Connection, name: &str) -> Result<(), AdminError> {
-    let request = DeleteTopicsRequest::default()
-        .with_topics(vec![
-            DeleteTopicState::default().with_name(Some(topic_name(name))),
-        ])
-        .with_topic_names(Vec::new())
-        .with_timeout_ms(ADMIN_TIMEOUT_MS);
-    // Before version 6 topics are named in another field.
-    let old = DeleteTopicsRequest::default()
-        .with_topic_names(vec![topic_name(name)])
-        .with_timeout_ms(ADMIN_TIMEOUT_MS);
-    let version = connection.version(ApiKey::DeleteTopics as i16).unwrap_or(6);
-    let response = connection.request(if version >= 6 { &request } else { &old })?;
-    let what = format!("delete topic {name}");
-    let result = only(connection, &what, response.responses)?;
-    check(&what, result.error_code, result.error_message.as_deref())
 }
 
 /// Which offset of a partition is asked for.

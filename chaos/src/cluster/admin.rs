@@ -11,7 +11,7 @@ use kafka_protocol::messages::DescribeConfigsRequest;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::protocol::StrBytes;
 use steadfast_wire::admin::{Metadata, create_topic, metadata};
-use steadfast_wire::connection::Connection;
+use steadfast_wire::connection::{Connection, Disposition};
 
 use super::TopicSpec;
 
@@ -59,17 +59,16 @@ pub(crate) fn probe(server: &str, bound: Duration) -> Result<(), String> {
     connect(server, bound).map(drop)
 }
 
-/// Creates topics. That one exists already is an error. Never repeated at another server: the first may have created
-/// the topic and lost the answer.
-pub(crate) fn create_topics(server: &str, topics: &[TopicSpec]) -> Result<(), String> {
-    let mut connection = connect(server, CREATE_BOUND)?;
-    for topic in topics {
-        let partitions = i32::try_from(topic.partitions).map_err(|error| error.to_string())?;
-        let copies = i16::try_from(topic.replication_factor).map_err(|error| error.to_string())?;
-        create_topic(&mut connection, &topic.name, partitions, copies, &topic.configs)
-            .map_err(|error| error.to_string())?;
-    }
-    Ok(())
+/// Creates a topic and gives its id, when the broker has one. That it exists already is an error. Never repeated at
+/// another server: the first may have created the topic and lost the answer. On an error the second value says whether
+/// the topic may exist now.
+pub(crate) fn create_topic_at(server: &str, topic: &TopicSpec) -> Result<Option<String>, (String, bool)> {
+    let not_sent = |reason: String| (reason, false);
+    let partitions = i32::try_from(topic.partitions).map_err(|error| not_sent(error.to_string()))?;
+    let copies = i16::try_from(topic.replication_factor).map_err(|error| not_sent(error.to_string()))?;
+    let mut connection = connect(server, CREATE_BOUND).map_err(not_sent)?;
+    create_topic(&mut connection, &topic.name, partitions, copies, &topic.configs)
+        .map_err(|error| (error.to_string(), error.disposition() == Disposition::Unknown))
 }
 
 /// The settings of one broker with Kafka's defaults; the broker itself has to be asked.
@@ -122,6 +121,6 @@ fn describe(server: &str, resource_type: i8, name: &str) -> Result<BTreeMap<Stri
     Ok(settings)
 }
 
-fn connect(server: &str, bound: Duration) -> Result<Connection, String> {
+pub(super) fn connect(server: &str, bound: Duration) -> Result<Connection, String> {
     Connection::connect(server, CLIENT_ID, bound).map_err(|error| error.to_string())
 }

@@ -165,6 +165,7 @@ impl<'a> Site<'a> {
             differences,
             spawner: spawner.clone(),
             proxy: Mutex::new(proxy),
+            foreign: Mutex::default(),
             stopped: AtomicBool::new(false),
             data: Mutex::new(Some(self.data)),
         };
@@ -298,12 +299,16 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Every broker answers on its ADMIN listener and knows every other.
+/// Every broker answers on both its listeners and knows every other. Both: a broker that finds the port of one taken answers
+/// on the other for a moment before it dies.
 fn wait_until_ready(cluster: &Cluster) -> Result<(), ChaosError> {
     let deadline = Deadline::after(READY_BOUND);
     let all = cluster.brokers().count();
-    for node in cluster.brokers() {
-        let server = [node.admin_server()];
+    let listeners = |node: &Node| [node.admin_server(), node.client_listener()];
+    for (node, server) in cluster
+        .brokers()
+        .flat_map(|node| listeners(node).map(|server| (node, [server])))
+    {
         loop {
             let reason = match admin::view(&server, None) {
                 Ok(view) if view.brokers.len() == all => break,

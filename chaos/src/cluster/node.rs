@@ -16,6 +16,8 @@ use crate::procstat;
 const LAST_LINES: usize = 8;
 /// How much of the end of its log is searched for the reason.
 const LOG_TAIL: usize = 64 * 1024;
+/// With less room than this a broker's write may just have failed, and its log could not say so any more.
+const FULL_BELOW: u64 = 4 << 20;
 
 /// What we have done to a node last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,11 @@ impl Node {
     /// `127.0.0.1:port` of the listener that is never proxied.
     pub(crate) fn admin_server(&self) -> String {
         format!("127.0.0.1:{}", self.plan.admin_port)
+    }
+
+    /// `127.0.0.1:port` of the listener for clients itself, behind the proxy if there is one.
+    pub(crate) fn client_listener(&self) -> String {
+        format!("127.0.0.1:{}", self.plan.client_port)
     }
 
     /// `127.0.0.1:port` that clients are told.
@@ -210,13 +217,14 @@ pub(crate) fn failure_of(name: &str, log: &Path, reason: &str) -> ChaosError {
         .map(str::to_owned)
         .collect();
     last_lines.reverse();
+    let mend = mend(&tail, disk_is_full(log)).to_owned();
     let (name, reason, log) = (name.to_owned(), reason.to_owned(), log.display().to_string());
     ChaosError::Broker {
         name,
         reason,
         log,
         last_lines,
-        mend: mend(&tail).to_owned(),
+        mend,
     }
 }
 
@@ -268,11 +276,21 @@ const MENDS: &[(&str, &str)] = &[
     ("cannot execute", "look at JAVA_HOME and PATH"),
 ];
 
-fn mend(log: &str) -> &'static str {
-    MENDS
-        .iter()
-        .find(|(words, _)| log.contains(words))
-        .map_or("read the log", |(_, mend)| mend)
+fn mend(log: &str, disk_is_full: bool) -> &'static str {
+    let (_, full) = MENDS[0];
+    let told = MENDS.iter().find(|(words, _)| log.contains(words));
+    match told {
+        _ if disk_is_full => full,
+        Some((_, mend)) => mend,
+        None => "read the log",
+    }
+}
+
+/// Whether the disk that this log is on has no room left; the brokers' data are on the same.
+fn disk_is_full(log: &Path) -> bool {
+    let here = log.parent().unwrap_or(log);
+    rustix::fs::statvfs(here)
+        .is_ok_and(|disk| disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < FULL_BELOW)
 }
 
 #[cfg(test)]
@@ -281,9 +299,14 @@ mod tests {
 
     #[test]
     fn the_first_cause_in_the_log_chooses_the_mend() {
-        assert!(mend("java.io.IOException: No space left on device").contains("disk"));
-        assert!(mend("org.apache.kafka.common.config.ConfigException: x").contains("[cluster.properties]"));
-        assert_eq!(mend("Killed"), "read the log");
+        assert!(mend("java.io.IOException: No space left on device", false).contains("disk"));
+        let config = "org.apache.kafka.common.config.ConfigException: x";
+        assert!(mend(config, false).contains("[cluster.properties]"));
+        assert_eq!(mend("Killed", false), "read the log");
+        // A log on a full disk ends before it says why.
+        assert!(mend("", true).contains("disk"));
+        // What has no blocks at all is no disk.
+        assert!(!disk_is_full(Path::new("/proc/log")) && !disk_is_full(Path::new("/nowhere/log")));
     }
 
     #[test]

@@ -102,8 +102,9 @@ pub(crate) fn plan(brokers: u32, controllers: u32, proxied: bool, ports: &[u16])
     nodes
 }
 
-/// Which node this is and how it is reached: a scenario may not set these.
-const OURS: &[&str] = &[
+/// Broker settings that say which node this is and how it is reached: a scenario that sets them would take the cluster away
+/// from the run that starts and heals it.
+pub const OWNED: &[&str] = &[
     "advertised.listeners",
     "broker.id",
     "controller.listener.names",
@@ -122,7 +123,7 @@ const OURS: &[&str] = &[
 
 /// Refuses settings that would pull the cluster from under the harness.
 pub(crate) fn check(properties: &BTreeMap<String, String>) -> Result<(), ChaosError> {
-    match properties.keys().find(|name| OURS.contains(&name.as_str())) {
+    match properties.keys().find(|name| OWNED.contains(&name.as_str())) {
         None => Ok(()),
         Some(name) => Err(ChaosError::Refused {
             what: format!("[cluster.properties] sets {name}, which steadfast itself has to choose"),

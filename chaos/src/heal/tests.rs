@@ -185,6 +185,38 @@ fn a_directory_without_our_marker_is_never_removed() {
 }
 
 #[test]
+fn a_topic_without_an_id_is_told_and_not_touched_and_one_out_of_reach_stays_noted() {
+    let home = tempfile::tempdir().unwrap();
+    let boot = journal::boot_id().unwrap();
+    // Nothing listens there.
+    let servers = vec!["127.0.0.1:9".to_owned()];
+    let topic = |id: Option<&str>| Entry::Topic {
+        name: "orders".into(),
+        servers: servers.clone(),
+        id: id.map(str::to_owned),
+    };
+    let gone = Entry::TopicGone {
+        name: "orders".into(),
+    };
+    let path = write_journal(home.path(), DEAD, &boot, &[topic(None)]);
+    let told = Step::Perhaps {
+        topic: "orders".into(),
+        servers: "127.0.0.1:9".into(),
+    };
+    assert_eq!(heal_in(home.path()).unwrap().steps, [told]);
+    assert!(!path.exists());
+
+    let id = Some("123e4567-e89b-42d3-a456-426614174000");
+    let path = write_journal(home.path(), DEAD, &boot, &[topic(None), topic(id)]);
+    assert!(heal_in(home.path()).unwrap().failed());
+    assert!(path.exists(), "heal can try again");
+
+    let path = write_journal(home.path(), DEAD, &boot, &[topic(None), topic(id), gone]);
+    assert_eq!(heal_in(home.path()).unwrap(), Healed::default());
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_damaged_journal_is_reported_and_kept() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("1-1-0.jsonl");

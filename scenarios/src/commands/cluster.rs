@@ -10,6 +10,7 @@ use steadfast_chaos::process::Spawner;
 
 use crate::cli::ClusterCommand;
 use crate::exit::Exit;
+use crate::out;
 use crate::runner::RunError;
 
 /// Does it, with progress on standard error; standard output names the directory with the jars, or the bootstrap servers.
@@ -33,13 +34,13 @@ fn fetch(version: &str) -> Result<(), RunError> {
         Some(home) => home,
         None => kafka::fetch(version, &spawner()?, &mut |line| eprintln!("{line}"))?,
     };
-    println!("{}", home.jars.display());
+    out::line(format_args!("{}", home.jars.display()));
     Ok(())
 }
 
 fn stop(folder: &Path) -> Result<(), RunError> {
     keep::stop(folder)?;
-    println!("stopped");
+    out::line(format_args!("stopped"));
     Ok(())
 }
 

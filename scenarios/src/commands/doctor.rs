@@ -12,6 +12,7 @@ use serde::Serialize;
 use steadfast_chaos::cluster::kafka;
 
 use crate::exit::Exit;
+use crate::out;
 
 /// A program that does not tell its version within this is broken.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,14 +80,14 @@ pub(crate) fn run(json: bool) -> Exit {
     ];
     if json {
         match serde_json::to_string_pretty(&checks) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => out::line(format_args!("{json}")),
             Err(error) => {
                 eprintln!("error: {error}");
                 return Exit::ToolError;
             }
         }
     } else {
-        print!("{}", text(&checks));
+        out::text(&text(&checks));
     }
     if checks.iter().any(|check| check.state == State::Missing) {
         Exit::Environment

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use crate::exit::Exit;
+use crate::out;
 
 /// What is written; a test holds it against the grammar.
 pub(crate) const TEMPLATE: &str = include_str!("init/scenario.toml");
@@ -19,9 +20,9 @@ pub(crate) fn run(file: &Path) -> Exit {
     match written {
         Ok(()) => {
             let name = file.display();
-            println!(
+            out::line(format_args!(
                 "wrote {name}\nlook at what it would do: steadfast plan {name}\nrun it:                   steadfast run {name}"
-            );
+            ));
             Exit::Pass
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::out;
 use crate::scenario::{self, Scenario};
 
 #[derive(Serialize)]
@@ -18,6 +19,13 @@ struct Row {
 
 /// Prints name, length, nodes and title of every scenario below a folder.
 pub(crate) fn run(directory: &Path, json: bool) -> Exit {
+    if !directory.is_dir() {
+        eprintln!(
+            "error: there is no folder {} here\n  mend: go to the repository's root, or name the folder: steadfast list DIR",
+            directory.display()
+        );
+        return Exit::Usage;
+    }
     let scenarios = match scenario::load_all(&[directory.to_owned()], &scenario::no_overrides()) {
         Ok(scenarios) => scenarios,
         Err(diagnostics) => {
@@ -28,7 +36,7 @@ pub(crate) fn run(directory: &Path, json: bool) -> Exit {
     let rows: Vec<Row> = scenarios.iter().map(row).collect();
     if json {
         match serde_json::to_string_pretty(&rows) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => out::line(format_args!("{json}")),
             Err(error) => {
                 eprintln!("error: {error}");
                 return Exit::ToolError;
@@ -43,12 +51,15 @@ pub(crate) fn run(directory: &Path, json: bool) -> Exit {
             .unwrap_or(0)
     };
     let (name, length) = (wide(|row| &row.name), wide(|row| &row.length).max(6));
-    println!("{:<name$}  {:>length$}  nodes  title", "scenario", "length");
+    out::line(format_args!(
+        "{:<name$}  {:>length$}  nodes  title",
+        "scenario", "length"
+    ));
     for row in &rows {
-        println!(
+        out::line(format_args!(
             "{:<name$}  {:>length$}  {:>5}  {}",
             row.name, row.length, row.nodes, row.title
-        );
+        ));
     }
     Exit::Pass
 }

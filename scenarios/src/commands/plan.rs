@@ -6,6 +6,7 @@ use steadfast_chaos::cluster::kafka;
 
 use crate::cli::{BrokerKind, PlanArgs};
 use crate::exit::Exit;
+use crate::out;
 use crate::scenario::{self, Scenario, plan};
 
 /// Prints the plan, or the frames.
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &PlanArgs) -> Exit {
             several => serde_json::to_string_pretty(several),
         };
         match json {
-            Ok(json) => println!("{json}"),
+            Ok(json) => out::line(format_args!("{json}")),
             Err(error) => {
                 eprintln!("error: {error}");
                 return Exit::ToolError;
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &PlanArgs) -> Exit {
         }
     } else {
         let texts: Vec<String> = plans.iter().map(plan::Plan::text).collect();
-        print!("{}", texts.join("\n"));
+        out::text(&texts.join("\n"));
     }
     Exit::Pass
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::RunArgs;
 use crate::exit::Exit;
+use crate::out;
 use crate::runner::display::Display;
 use crate::runner::{self, Finished, RunError, Runner, folder, summary};
 use crate::scenario::{self, Scenario};
@@ -52,11 +53,11 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
         }
     }
     if finished.len() > 1 {
-        print!("{}", summary::table(&finished));
+        out::text(&summary::table(&finished));
         if let Some(out) = common_folder(args, &finished) {
             let folders: Vec<PathBuf> = finished.iter().map(|run| run.folder.clone()).collect();
             match steadfast_reports::index(&out, &folders) {
-                Ok(()) => println!("index: {}", out.join("index.html").display()),
+                Ok(()) => out::line(format_args!("index: {}", out.join("index.html").display())),
                 Err(error) => eprintln!("error: no index page: {error}"),
             }
         }
@@ -98,10 +99,10 @@ fn jobs(args: &RunArgs, scenarios: &[Scenario]) -> Vec<Job> {
 fn show(run: &Finished, json: bool) {
     match &run.result {
         Ok(done) if json => match serde_json::to_string_pretty(&done.verdict) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => out::line(format_args!("{text}")),
             Err(error) => eprintln!("error: {error}"),
         },
-        Ok(done) => print!("{}", summary::one(&done.verdict, &run.folder)),
+        Ok(done) => out::text(&summary::one(&done.verdict, &run.folder)),
         Err(error) => eprintln!("error: {}: {error}", run.label),
     }
 }

@@ -5,17 +5,18 @@ use steadfast_verifier::verdict::Verdict;
 
 use crate::cli::SchemaKind;
 use crate::exit::Exit;
+use crate::out;
 use crate::scenario::schema;
 
 /// Prints one of them.
 pub(crate) fn run(which: SchemaKind) -> Exit {
     match which {
-        SchemaKind::Scenario => print!("{}", schema::scenario_text()),
+        SchemaKind::Scenario => out::text(&schema::scenario_text()),
         SchemaKind::Verdict => {
             let schema = SchemaSettings::draft07()
                 .into_generator()
                 .into_root_schema_for::<Verdict>();
-            println!("{:#}", schema.to_value());
+            out::line(format_args!("{:#}", schema.to_value()));
         }
     }
     Exit::Pass

@@ -22,7 +22,12 @@ pub(crate) fn run(file: &Path) -> Exit {
         Ok(()) => Exit::Pass,
         Err(error) => {
             eprintln!("error: {error}");
-            Exit::ToolError
+            // The runner tells by it what this machine lacks from what is our own fault.
+            if error.is_environment() {
+                Exit::Environment
+            } else {
+                Exit::ToolError
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Small files of the run folder, and what a failure to write one means.
 
+use std::error::Error;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::RunError;
@@ -10,16 +12,29 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) -> Result<(), RunErro
 }
 
 /// A full disk is the environment's fault, and the user can mend it.
-pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> RunError {
-    let what = format!("cannot write {}: {error}", path.display());
-    match error.kind() {
-        std::io::ErrorKind::StorageFull
-        | std::io::ErrorKind::QuotaExceeded
-        | std::io::ErrorKind::ReadOnlyFilesystem => {
-            RunError::Environment(format!("{what}\n  mend: free some room, or choose another --out"))
+pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> RunError {
+    failed(&format!("cannot write {}", path.display()), error)
+}
+
+/// As [`cannot_write`], for an error of any layer: the system's own reason stands somewhere below it.
+pub(crate) fn failed(what: &str, error: &(dyn Error + 'static)) -> RunError {
+    let what = format!("{what}: {error}");
+    let mut layer = Some(error);
+    while let Some(error) = layer {
+        if error.downcast_ref().is_some_and(no_room) {
+            return RunError::Environment(format!("{what}\n  mend: free some room, or choose another --out"));
         }
-        _ => RunError::Tool(what),
+        layer = error.source();
     }
+    RunError::Tool(what)
+}
+
+/// Nothing more can be written there, whoever tries.
+pub(crate) fn no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 pub(crate) fn write_json(folder: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), RunError> {
@@ -47,5 +62,27 @@ pub(crate) fn append_step_summary(folder: &Path) {
     });
     if let Err(error) = appended {
         eprintln!("warning: no summary for the CI job: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the figures")]
+    struct Above(#[from] io::Error);
+
+    #[test]
+    fn a_full_disk_is_the_environments_under_every_layer_and_all_else_is_ours() {
+        let full = || io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+        for kind in [failed("write", &full()), failed("write", &Above(full()))] {
+            assert!(
+                matches!(&kind, RunError::Environment(text) if text.contains("mend:")),
+                "{kind:?}"
+            );
+        }
+        let other = io::Error::from(ErrorKind::NotFound);
+        assert!(matches!(failed("write", &Above(other)), RunError::Tool(_)));
     }
 }

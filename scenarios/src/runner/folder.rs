@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::RunError;
+use super::files::{cannot_write, no_room};
+
 /// The folder of one run among several: `n` counts repeats from 1; none when the scenario runs once.
 pub(crate) fn of_run(out: Option<&Path>, only: bool, scenario: &str, n: Option<u32>, stamp: &str) -> PathBuf {
     let flat = scenario.replace('/', "-");
@@ -26,13 +29,36 @@ pub(crate) fn check(folder: &Path) -> Result<(), String> {
     }
 }
 
+/// What is wrong with a folder that is to be judged or drawn again: none when it is one that a run wrote.
+pub(crate) fn no_run(folder: &Path) -> Option<String> {
+    let why = if !folder.is_dir() {
+        "there is no such folder"
+    } else if !folder.join("scenario.toml").is_file() {
+        "it has no scenario.toml, so no run wrote it"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{} is no run folder: {why}\n  mend: name a folder that `steadfast run` wrote: runs/<scenario>-<time>, or its --out",
+        folder.display()
+    ))
+}
+
 /// Makes the folder and the folders in it that children write to.
-pub(crate) fn create(folder: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
-    check(folder)?;
+pub(crate) fn create(folder: &Path) -> Result<(), RunError> {
+    let cannot = |path: &Path, error: &std::io::Error| {
+        if no_room(error) {
+            cannot_write(path, error)
+        } else {
+            // A wrong --out, mostly.
+            RunError::Usage(format!("cannot create {}: {error}", path.display()))
+        }
+    };
+    std::fs::create_dir_all(folder).map_err(|e| cannot(folder, &e))?;
+    check(folder).map_err(RunError::Usage)?;
     for inner in ["history", "logs"] {
-        std::fs::create_dir(folder.join(inner))
-            .map_err(|e| format!("cannot create {}/{inner}: {e}", folder.display()))?;
+        let inner = folder.join(inner);
+        std::fs::create_dir(&inner).map_err(|e| cannot(&inner, &e))?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use steadfast_verifier::verdict;
 use steadfast_verifier::{judge, reader};
 
 use super::display::Display;
-use super::files::{append_step_summary, cannot_write, read_json};
+use super::files::{append_step_summary, cannot_write, failed, read_json};
 use super::{Done, RunError};
 use crate::scenario::Scenario;
 
@@ -28,7 +28,7 @@ pub(crate) fn seal(
     let servers = cluster.admin_servers();
     let mut progress = |read: u64, of: u64| display.note(&format!("{read} of {of} records"));
     reader::seal_and_read(&servers, &scenario.topic, folder, SEAL_DEADLINE, &mut progress)
-        .map_err(|e| RunError::Tool(format!("cannot read the log back: {e}")))?;
+        .map_err(|e| failed("cannot read the log back", &e))?;
     Ok(())
 }
 
@@ -47,8 +47,7 @@ pub(crate) fn judge_folder(
     judgement
         .write(folder)
         .map_err(|e| cannot_write(&folder.join("verdict.json"), &e))?;
-    steadfast_reports::write_all(folder)
-        .map_err(|e| RunError::Tool(format!("cannot draw the report: {e}")))?;
+    steadfast_reports::write_all(folder).map_err(|e| failed("cannot draw the report", &e))?;
     append_step_summary(folder);
     let disturbance = judgement
         .measurements

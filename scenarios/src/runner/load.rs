@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -14,7 +14,9 @@ use steadfast_chaos::{clock, sample};
 use steadfast_verifier::timeline::{Role, Sample};
 use steadfast_verifier::workload::Progress;
 
+use super::RunError;
 use super::display::Display;
+use super::files::cannot_write;
 use super::interrupt::Interrupt;
 use crate::scenario::Scenario;
 
@@ -31,20 +33,9 @@ pub(crate) enum LoadEnd {
     /// The worker ended or fell silent before it was done.
     WorkerFailed(String),
     /// A check on the way asked to stop (a broker that died by itself, steady state missed).
-    Stopped(Stop),
+    Stopped(RunError),
     /// The user wants to leave.
     Interrupted,
-}
-
-/// Why a check on the way stopped the load.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// Exit 4.
-    SteadyState(String),
-    /// Exit 3.
-    Environment(String),
-    /// Exit 1.
-    Tool(String),
 }
 
 /// The planned instants of the load, monotonic.
@@ -87,7 +78,7 @@ pub(crate) struct Watch<'a> {
     /// Processes to sample besides the worker.
     pub(crate) processes: &'a dyn Fn() -> Vec<(Role, String, u32)>,
     /// Called at each progress line; an error stops the load.
-    pub(crate) check: &'a mut dyn FnMut(u64, &Progress) -> Result<(), Stop>,
+    pub(crate) check: &'a mut dyn FnMut(u64, &Progress) -> Result<(), RunError>,
     /// Name of the phase at an instant.
     pub(crate) phase: &'a dyn Fn(u64) -> String,
 }
@@ -121,7 +112,8 @@ pub(crate) fn follow(worker: &mut Child, name: &str, span: Span, watch: &mut Wat
                     Duration::from_nanos(end.saturating_sub(now))
                 });
                 watch.display.load(now, &progress, left);
-                if let Err(stop) = (watch.check)(now, &progress) {
+                let checked = watch.samples.whole().and_then(|()| (watch.check)(now, &progress));
+                if let Err(stop) = checked {
                     return LoadEnd::Stopped(stop);
                 }
                 if let Some(note) = &progress.note {
@@ -136,7 +128,11 @@ pub(crate) fn follow(worker: &mut Child, name: &str, span: Span, watch: &mut Wat
             Ok(Event::End) => {
                 return match last {
                     Some(progress) if progress.done => LoadEnd::Done,
-                    _ => LoadEnd::WorkerFailed("it ended before it was done".into()),
+                    // Its last words, when it had any.
+                    last => LoadEnd::WorkerFailed(
+                        last.and_then(|progress| progress.note)
+                            .unwrap_or_else(|| "it ended before it was done".into()),
+                    ),
                 };
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -170,20 +166,24 @@ fn read_lines(stdout: impl std::io::Read, events: &Sender<Event>) {
 
 /// `samples.jsonl`, written as it comes, so that a killed run keeps what it saw.
 pub(crate) struct Samples {
+    path: PathBuf,
     file: File,
     failed: Option<std::io::Error>,
 }
 
 impl Samples {
     /// Creates the file in the run folder.
-    pub(crate) fn create(folder: &Path) -> std::io::Result<Samples> {
+    pub(crate) fn create(folder: &Path) -> Result<Samples, RunError> {
+        let path = folder.join("samples.jsonl");
+        let file = File::create(&path).map_err(|error| cannot_write(&path, &error))?;
         Ok(Samples {
-            file: File::create(folder.join("samples.jsonl"))?,
+            path,
+            file,
             failed: None,
         })
     }
 
-    /// Appends one sample. A write error is kept and told at the end: the figures that rest on it must not look whole.
+    /// Appends one sample. A write error is kept and ends the run: the figures that rest on it must not look whole.
     pub(crate) fn write(&mut self, sample: &Sample) {
         let written = serde_json::to_string(sample)
             .map_err(std::io::Error::from)
@@ -194,8 +194,11 @@ impl Samples {
     }
 
     /// The first write error, if any.
-    pub(crate) fn finish(self) -> std::io::Result<()> {
-        self.failed.map_or(Ok(()), Err)
+    pub(crate) fn whole(&self) -> Result<(), RunError> {
+        match &self.failed {
+            None => Ok(()),
+            Some(error) => Err(cannot_write(&self.path, error)),
+        }
     }
 
     fn take(

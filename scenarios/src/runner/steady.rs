@@ -14,9 +14,10 @@ use steadfast_verifier::judge::{self, Warmup};
 use steadfast_verifier::verdict::{Outcome, ThresholdVerdict};
 use steadfast_verifier::workload::Progress;
 
+use super::RunError;
 use super::files::read_json;
 use super::judging::expectations;
-use super::load::{Span, Stop};
+use super::load::Span;
 use super::summary::figure;
 use crate::scenario::Scenario;
 
@@ -47,7 +48,7 @@ impl<'a> SteadyState<'a> {
     }
 
     /// True once warm-up is over and steady state stood; an error when it did not.
-    pub(crate) fn holds(&mut self, now_ns: u64, progress: &Progress) -> Result<bool, Stop> {
+    pub(crate) fn holds(&mut self, now_ns: u64, progress: &Progress) -> Result<bool, RunError> {
         if self.decided {
             return Ok(true);
         }
@@ -70,7 +71,7 @@ impl<'a> SteadyState<'a> {
         }
         self.rate_held()?;
         if progress.not_written > 0 {
-            return Err(Stop::SteadyState(format!(
+            return Err(RunError::SteadyState(format!(
                 "{} records were refused during warm-up",
                 progress.not_written
             )));
@@ -79,9 +80,8 @@ impl<'a> SteadyState<'a> {
     }
 
     /// The probes of `[steady-state]`, by the judge.
-    fn probes_hold(&self, now_ns: u64) -> Result<(), Stop> {
-        let environment: Environment =
-            read_json(self.folder, "environment.json").map_err(|error| Stop::Tool(error.to_string()))?;
+    fn probes_hold(&self, now_ns: u64) -> Result<(), RunError> {
+        let environment: Environment = read_json(self.folder, "environment.json")?;
         let expectations = expectations(self.scenario, &environment);
         let warmup = Warmup {
             start_ns: self.span.start_ns,
@@ -89,19 +89,19 @@ impl<'a> SteadyState<'a> {
             looked_ns: now_ns,
         };
         let state = judge::steady_state(self.folder, &expectations, warmup)
-            .map_err(|error| Stop::Tool(format!("cannot measure the steady state: {error}")))?;
+            .map_err(|error| RunError::Tool(format!("cannot measure the steady state: {error}")))?;
         if state.held {
             return Ok(());
         }
         let missed = state.probes.iter().filter(|probe| probe.verdict != Outcome::Pass);
         let missed: Vec<String> = missed.map(in_words).collect();
-        Err(Stop::SteadyState(format!(
+        Err(RunError::SteadyState(format!(
             "{} over the end of warm-up; nothing was injected",
             missed.join("; ")
         )))
     }
 
-    fn rate_held(&self) -> Result<(), Stop> {
+    fn rate_held(&self) -> Result<(), RunError> {
         let (Some(rate), Some((t0, acked0)), Some((t1, acked1))) =
             (self.scenario.warmup_rate(), self.marks.front(), self.marks.back())
         else {
@@ -112,7 +112,7 @@ impl<'a> SteadyState<'a> {
         }
         let seen = (acked1 - acked0) as f64 * 1e9 / (t1 - t0) as f64;
         if seen < HELD * rate {
-            return Err(Stop::SteadyState(format!(
+            return Err(RunError::SteadyState(format!(
                 "{seen:.0} records/s were acknowledged at the end of warm-up, {rate:.0}/s were due; \
                  lower the rate or lengthen warmup"
             )));

@@ -59,7 +59,6 @@ impl Source {
             SpotKind::Line => (format!("{key_text} = {value}\n"), key_text.len() + 3),
             SpotKind::AfterHeader => (format!("\n{key_text} = {value}"), key_text.len() + 4),
             SpotKind::Inline => (format!(" {key_text} = {value},"), key_text.len() + 4),
-            SpotKind::End => (format!("\n{key_text} = {value}\n"), key_text.len() + 4),
         };
         let mut text = self.text.clone();
         text.replace_range(spot.range.clone(), &inserted);
@@ -126,7 +125,6 @@ enum SpotKind {
     Line,
     AfterHeader,
     Inline,
-    End,
 }
 
 /// Finds the value, or else the nearest table that is written in the text.
@@ -136,24 +134,13 @@ fn spot(text: &str, root: &DeTable<'_>, path: &[String]) -> Result<Spot, String>
         .map(|(key, _)| key.span().start)
         .min()
         .map_or(0, |at| line_start(text, at));
-    // Before the first key of the file, so that a root key stays a root key.
-    let (range, kind) = if path.len() == 1 {
-        (first_line..first_line, SpotKind::Line)
-    } else {
-        (text.len()..text.len(), SpotKind::End)
-    };
+    // Before the first key of the file, so that it stays a key of the root: below the last header it would be one of that
+    // table, also where its own table is there already, but as dotted keys that nothing brackets.
     let mut best = Spot {
-        range,
+        range: first_line..first_line,
         rest: path.to_vec(),
-        kind,
+        kind: SpotKind::Line,
     };
-    if path.len() > 1 && !root.contains_key(path[0].as_str()) {
-        best = Spot {
-            range: first_line..first_line,
-            rest: path.to_vec(),
-            kind: SpotKind::Line,
-        };
-    }
     let mut table = root;
     let mut depth = 0;
     while depth < path.len() {
@@ -334,6 +321,22 @@ mod tests {
         ] {
             assert!(set(text, key, value).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_second_key_of_a_table_that_has_no_header_joins_the_first() {
+        let text = "# why\ntitle = \"t\"\n[claims]\nlost = 0\n";
+        let mut run = set(text, "producer.linger.ms", "5").expect("placed");
+        run.splice("producer.acks", "\"all\"", "-X acks=all".into())
+            .expect("placed");
+        let document = DeTable::parse(&run.text).expect("TOML");
+        let table = |name: &str| {
+            let value = document.get_ref().get(name).expect("there").get_ref();
+            value.as_table().expect("a table").len()
+        };
+        assert_eq!((table("producer"), table("claims")), (2, 1), "{}", run.text);
+        let at = run.text.find("\"all\"").expect("there");
+        assert_eq!(run.place(&(at..at + 5)), Place::Argument("-X acks=all", 8..11));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use steadfast_chaos::cluster::OWNED;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -14,23 +15,6 @@ use crate::scenario::words::describe;
 
 const BROKER: &str = include_str!("properties/broker.txt");
 const TOPIC: &str = include_str!("properties/topic.txt");
-
-/// Broker settings that the cluster sets itself; a file that sets them would take the cluster away from the runner.
-const OWNED: &[&str] = &[
-    "advertised.listeners",
-    "broker.id",
-    "controller.listener.names",
-    "controller.quorum.bootstrap.servers",
-    "controller.quorum.voters",
-    "inter.broker.listener.name",
-    "listener.security.protocol.map",
-    "listeners",
-    "log.dir",
-    "log.dirs",
-    "metadata.log.dir",
-    "node.id",
-    "process.roles",
-];
 
 /// Name and type of every setting of a scope.
 pub(crate) fn known(scope: Properties) -> impl Iterator<Item = (&'static str, &'static str)> {
