@@ -1,4 +1,4 @@
-//! Walks a response before kafka-protocol decodes it.
+//! Walks a response (or, for who plays a broker, a request) before kafka-protocol decodes it.
 //!
 //! kafka-protocol 0.18 allocates what a count on the wire asks for: eight hostile bytes can demand gigabytes, and a
 //! failed allocation aborts the process (its pull requests #152, #161, #200). So every count is compared with the
@@ -11,7 +11,8 @@ use bytes::Bytes;
 use kafka_protocol::messages::ResponseHeader;
 use kafka_protocol::protocol::{Decodable, HeaderVersion, Request};
 
-use crate::shapes::{Field, Kind, SHAPES};
+use crate::request_shapes::REQUEST_SHAPES;
+use crate::shapes::{Field, Kind, SHAPES, Shape};
 
 /// Structs in one response at most: at 200 bytes each they decode into 50 MB.
 pub const MAX_STRUCTS: usize = 1 << 18;
@@ -33,8 +34,8 @@ pub enum GuardError {
         /// Version.
         version: i16,
     },
-    /// Bytes that are no response of this shape.
-    #[error("response of API {api_key} version {version} is malformed at byte {offset}: {what}")]
+    /// Bytes that do not have this shape.
+    #[error("message of API {api_key} version {version} is malformed at byte {offset}: {what}")]
     Malformed {
         /// API key.
         api_key: i16,
@@ -49,7 +50,16 @@ pub enum GuardError {
 
 /// Checks the body of a response (what follows the response header) before it is decoded.
 pub fn check_response(api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
-    let shape = SHAPES.iter().find(|shape| shape.api_key == api_key);
+    check(SHAPES, api_key, version, body)
+}
+
+/// Checks the body of a request (what follows the request header) before it is decoded.
+pub fn check_request(api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
+    check(REQUEST_SHAPES, api_key, version, body)
+}
+
+fn check(shapes: &'static [Shape], api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
+    let shape = shapes.iter().find(|shape| shape.api_key == api_key);
     let shape = shape
         .filter(|shape| (0..=shape.newest).contains(&version))
         .ok_or(GuardError::UnknownShape { api_key, version })?;
@@ -260,3 +270,5 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod request_tests;

@@ -12,6 +12,7 @@
 
 pub mod guard; // is it safe to decode these bytes?
 mod shapes; // what each response looks like
+mod request_shapes; // and each request
 
 #[cfg(feature = "client")]
 pub mod admin; // topics, leaders, offsets, producers, settings

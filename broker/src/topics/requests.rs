@@ -1,0 +1,142 @@
+//! CreateTopics, DeleteTopics, CreatePartitions.
+
+use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use super::{Wanted, uuid};
+use crate::code;
+use crate::configs;
+use crate::connection::At;
+use crate::model::Model;
+use crate::store::Store;
+
+impl<S: Store> Model<S> {
+    pub(crate) fn create_topics(&mut self, at: &At, request: CreateTopicsRequest) -> CreateTopicsResponse {
+        let mut results = Vec::new();
+        for topic in request.topics {
+            let text = |value: Option<StrBytes>| value.map(|value| value.to_string()).unwrap_or_default();
+            let wanted = Wanted {
+                name: topic.name.to_string(),
+                partitions: topic.num_partitions,
+                replication_factor: topic.replication_factor,
+                assignments: topic
+                    .assignments
+                    .iter()
+                    .map(|assignment| assignment.broker_ids.iter().map(|id| id.0).collect())
+                    .collect(),
+                configs: topic
+                    .configs
+                    .into_iter()
+                    .map(|config| (config.name.to_string(), text(config.value)))
+                    .collect(),
+            };
+            let result = CreatableTopicResult::default().with_name(topic.name).with_configs(None);
+            results.push(match self.create_topic(wanted, request.validate_only) {
+                Ok((made, assignments)) => self.created(result, at.version, made, &assignments),
+                Err((code, why)) => {
+                    let result = result.with_error_code(code).with_error_message(Some(StrBytes::from_string(why)));
+                    if at.version >= 5 {
+                        result.with_num_partitions(-1).with_replication_factor(-1)
+                    } else {
+                        result
+                    }
+                }
+            });
+        }
+        CreateTopicsResponse::default().with_topics(results)
+    }
+
+    fn created(
+        &self,
+        mut result: CreatableTopicResult,
+        version: i16,
+        made: Option<usize>,
+        assignments: &[Vec<i32>],
+    ) -> CreatableTopicResult {
+        if version >= 7
+            && let Some(topic) = made
+        {
+            result = result.with_topic_id(uuid(self.topics.all[topic].id));
+        }
+        if version < 5 {
+            return result;
+        }
+        let set = made.map(|topic| self.topics.all[topic].configs.clone()).unwrap_or_default();
+        let configs = configs::of_topic(&self.settings, &set).into_iter().map(|config| {
+            CreatableTopicConfigs::default()
+                .with_name(StrBytes::from_static_str(config.name))
+                .with_value(Some(StrBytes::from_string(config.value)))
+                .with_config_source(config.source)
+        });
+        result
+            .with_num_partitions(assignments.len() as i32)
+            .with_replication_factor(assignments.first().map_or(-1, |nodes| nodes.len() as i16))
+            .with_configs(Some(configs.collect()))
+    }
+
+    pub(crate) fn delete_topics(&mut self, at: &At, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+        let mut results = Vec::new();
+        let by_id = request.topics.into_iter().map(|topic| match topic.name {
+            Some(name) => (Some(name.to_string()), None),
+            None => (None, Some(topic.topic_id)),
+        });
+        let by_name = request.topic_names.into_iter().map(|name| (Some(name.to_string()), None));
+        for (name, id) in by_id.chain(by_name) {
+            let found = match id {
+                Some(id) => self.topics.by_id(id.into_bytes()),
+                None => name.as_deref().and_then(|name| self.topics.by_name(name)),
+            };
+            let found = found.map(|topic| (topic.name.clone(), topic.id));
+            let done = match (&found, id) {
+                (Some((name, _)), _) => self.delete_topic(&name.clone()),
+                (None, Some(_)) => Err((code::UNKNOWN_TOPIC_ID, "This server does not host this topic ID.".into())),
+                (None, None) => self.delete_topic(name.as_deref().unwrap_or("")),
+            };
+            let (found_name, found_id) = match found {
+                Some((name, id)) => (Some(name), Some(uuid(id))),
+                None => (name, id),
+            };
+            let mut result =
+                DeletableTopicResult::default().with_name(found_name.map(|name| TopicName(StrBytes::from_string(name))));
+            if at.version >= 6
+                && let Some(id) = found_id
+            {
+                result = result.with_topic_id(id);
+            }
+            if let Err((code, why)) = done {
+                result = result.with_error_code(code);
+                if at.version >= 5 {
+                    result = result.with_error_message(Some(StrBytes::from_string(why)));
+                }
+            }
+            results.push(result);
+        }
+        DeleteTopicsResponse::default().with_responses(results)
+    }
+
+    pub(crate) fn create_partitions(&mut self, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
+        let mut results = Vec::new();
+        for topic in request.topics {
+            let wanted: Option<Vec<Vec<i32>>> = topic.assignments.map(|all| {
+                all.into_iter()
+                    .map(|one| one.broker_ids.into_iter().map(|id| id.0).collect())
+                    .collect()
+            });
+            let done = self.grow(&topic.name, topic.count, wanted, request.validate_only);
+            let result = CreatePartitionsTopicResult::default().with_name(topic.name).with_error_message(None);
+            results.push(match done {
+                Ok(()) => result,
+                Err((code, why)) => {
+                    result.with_error_code(code).with_error_message(Some(StrBytes::from_string(why)))
+                }
+            });
+        }
+        CreatePartitionsResponse::default().with_results(results)
+    }
+}
