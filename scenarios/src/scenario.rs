@@ -128,6 +128,7 @@ impl Scenario {
             claims: self.claims.clone(),
             thresholds: self.thresholds.clone(),
             steady_state: self.steady_state.clone(),
+            recovery: None,
             unlimited: self.duration().is_none(),
             keyed: self.template.keys != Keys::None,
         }

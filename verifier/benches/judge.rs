@@ -145,6 +145,7 @@ fn write_run(dir: &Path, records: u64, keys: Option<u64>) {
         end_offset,
         last_stable_offset: end_offset,
         open_transactions: 0,
+        stable_stood_ns: 0,
         read_to: end_offset,
     });
     Seal {
@@ -185,6 +186,7 @@ fn batch(base_offset: i64, records: Vec<LogRecord>) -> LogBatch {
         base_sequence: base_offset as i32,
         control: false,
         transactional: false,
+        marker: None,
         records,
     }
 }
@@ -247,6 +249,7 @@ fn expectations(keyed: bool) -> Expectations {
         claims: claims.map(|id| Claim { id, limit: 0 }).to_vec(),
         thresholds: Vec::new(),
         steady_state: Vec::new(),
+        recovery: None,
         unlimited: false,
         keyed,
     }

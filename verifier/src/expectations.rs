@@ -23,10 +23,27 @@ pub struct Expectations {
     pub thresholds: Vec<Threshold>,
     /// Probes on the last 5 s of warm-up.
     pub steady_state: Vec<Threshold>,
+    /// What `recovered` asks for; none = it is not claimed.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
     /// True when latency is never judged (executor `unlimited`).
     pub unlimited: bool,
     /// True when records have keys (O7 applies).
     pub keyed: bool,
+}
+
+/// `recovered = { gap, within, condition, backlog }`; what is none is not checked.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Recovery {
+    /// V1: the longest stretch without an acknowledgement while records were due.
+    pub gap_ns: Option<u64>,
+    /// V3: how long after a heal `condition` must hold again; without one, all that was sent before the heal must have
+    /// an outcome. V2 and V4: the longest stretch without progress while no fault stands.
+    pub within_ns: Option<u64>,
+    /// V3: a limit on `ack_latency` p(50), p(99) or max, for each second.
+    pub condition: Option<Threshold>,
+    /// V6: how long after a heal all that was due before it must be handed over.
+    pub backlog_ns: Option<u64>,
 }
 
 /// One claim and its limit.
@@ -42,16 +59,22 @@ pub struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClaimId {
-    /// L1 L2 (L3 becomes L1 on a sealed log).
+    /// L1 L2 L4, with readers L6 (L3 becomes L1 on a sealed log).
     Lost,
-    /// D1 D2 D3.
+    /// D1 D2 D3, with a copy job D6.
     Duplicated,
-    /// O1 O2 O7.
+    /// O1 O2, with keys O7, with readers O4.
     ReorderedPerKey,
     /// O3.
     ReorderedInTime,
     /// I1 I2 I3 I4.
     Corrupted,
+    /// O5: what concurrent readers got.
+    ReorderedForReaders,
+    /// T1 T3 T4 T5 T7 T8, with readers at read_committed T2, with a copy job T6.
+    Torn,
+    /// V1 to V4 and V6, as far as [`Expectations::recovery`] asks.
+    Recovered,
 }
 
 /// `metric{phase:name}: expression`.

@@ -10,6 +10,8 @@
 //!   2 completed    outcome, partition, base offset, error code, ack ns, pid, epoch, base sequence, transaction,
 //!                  count, then the indexes: the first, then differences
 //!   4 withheld     first index, count, due ns of first and last, whether the client had room, ns of giving up
+//!   5 txn ended    number, outcome, pid, epoch, error code, ns of asking for the end, ns of the answer
+//!   6 copied       first index, source partition, count, then the source offsets: the first, then differences
 //!   3 end          number of entries before it, header included
 //! end word = 0 while the writer lives; then file length / 8 (u32) and its CRC-32C (u32)
 //! ```
@@ -27,10 +29,15 @@
 mod entry;
 mod map;
 mod reader;
+mod recorded;
 mod writer;
 
-pub use entry::{Completed, Entry, Header, MAX_RECORDS_PER_ENTRY, Outcome, Withheld};
+pub use entry::{
+    Completed, Copied, Entry, Header, MAX_RECORDS_PER_ENTRY, Outcome, TransactionEnded, TransactionOutcome,
+    Withheld,
+};
 pub use reader::Reader;
+pub use recorded::{Recorded, Replay};
 pub use writer::Writer;
 
 /// Names the format and its version.

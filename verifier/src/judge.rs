@@ -27,20 +27,25 @@ use crate::environment::Environment;
 use crate::expectations::Expectations;
 use crate::frame::FormatError;
 use crate::measurements::Measurements;
-use crate::timeline::join_faults;
+use crate::timeline::{Fault, join_faults};
 use crate::verdict::{Inconclusive, Outcome, ThresholdVerdict, Verdict};
+use crate::workload::{Keys, PartitionChoice, Workload};
 
 mod folder; // the JSON files of a run folder
 
 // ---- pass 1: what was sent, and how it went -------------------------------------------------------------
 mod availability; // stretches without an acknowledgement
+mod account; // what the histories say beside the tables
 mod histories; // history/*.bin, into all the others here
 mod latency; // percentiles, curves, latency.hlog
+mod liveness; // V1-V4, V6
 mod load; // counts and latency per segment of time
 mod phases; // which time is which phase
 mod schedule; // how much should have been sent
 mod series; // the run second by second
+mod sources; // files or memory: where evidence comes from
 mod tables; // a row a record
+mod transactions; // T3-T5: how each transaction ended, and what of it can be read
 mod usage; // samples.jsonl: CPU, memory, disturbance
 
 // ---- pass 2: what the log holds -------------------------------------------------------------------------
@@ -48,8 +53,17 @@ mod duplication; // D1-D3
 mod findings; // counts and examples of them all
 mod integrity; // I1-I4
 mod logs; // log/*.bin, through all the others here
-mod loss; // L1-L3
+mod loss; // L1-L4
 mod order; // O1-O3, O7
+mod visibility; // what a reader at read_committed gets
+
+// ---- held against the log ---------------------------------------------------------------------------------
+mod copies; // T6, D6: a copy job and its source
+mod readers; // L6, O4, O5, T1, T2, T8: what concurrent readers saw
+mod standing; // what stands where
+
+// ---- the front for evidence in memory -------------------------------------------------------------------
+mod evidence; // plain structures in, findings out
 
 // ---- verdict --------------------------------------------------------------------------------------------
 mod case; // everything known, weighed
@@ -59,11 +73,18 @@ mod harness; // H1-H5, and what each voids
 mod steady; // probes at the end of warm-up, at the time and afterwards
 mod thresholds; // figures against their limits
 
+use availability::Availability;
 use case::Case;
+use evidence::Exhibits;
+pub use evidence::{Copy, Evidence, Found, TRANSACTION_SLACK_NS, examine};
+pub use findings::Anomaly;
 use findings::Findings;
 use histories::{Books, Source};
+use liveness::Debts;
+pub use liveness::Liveness;
 use load::Load;
 use phases::{Cuts, Phases};
+use sources::{Logs, Topic};
 use tables::Tables;
 use usage::Usage;
 
@@ -221,33 +242,67 @@ pub fn judge(
     let mut tables = Tables::default();
     let mut findings = Findings::default();
 
+    let mut availability = Availability::new();
     let source = Source {
         dir: &run_dir.join("history"),
         looked_ns: None,
+        expected: &usage.workers(),
+        plan,
     };
+    let liveness = expectations.recovery.as_ref();
+    let liveness = liveness.map(|recovery| Liveness::of(recovery, &plan, &faults));
+    let mut debts = liveness.as_ref().map_or_else(Debts::default, Liveness::debts);
     let mut books = Books {
         tables: &mut tables,
-        load: &mut load,
+        load: Some(&mut load),
+        availability: &mut availability,
+        debts: &mut debts,
         findings: &mut findings,
     };
-    let account = histories::read(source, &plan, &usage.workers(), &mut books)?;
+    let histories = sources::history_files(source.dir, false)?;
+    let account = histories::read(histories, source, &mut books)?;
     let workload = account.workload.as_ref().ok_or_else(|| JudgeError::Missing {
         path: run_dir.join("history"),
     })?;
     let seal = folder::seal(run_dir)?;
     let incomplete = |worker: u16| account.incomplete.contains_key(&worker);
-    let log = logs::read(
-        run_dir,
-        workload,
-        seal.as_ref(),
-        &incomplete,
-        &mut tables,
-        &mut findings,
-    )?;
+    let topic = Topic {
+        name: &workload.topic,
+        partitions: workload.partitions,
+        by_key: workload.keys != Keys::None && workload.partition == PartitionChoice::ByKey,
+    };
+    let positions = folder::positions(run_dir)?;
+    let copy = match &positions {
+        None => None,
+        Some(positions) => {
+            let topic = Topic {
+                name: &positions.topic,
+                partitions: positions.partitions,
+                by_key: false,
+            };
+            Some(copies::Source {
+                topic,
+                logs: Logs::files(&run_dir.join("log"), &topic, seal.as_ref())?,
+                committed: &positions.committed,
+            })
+        }
+    };
+    let exhibits = Exhibits {
+        topic,
+        logs: Logs::files(&run_dir.join("log"), &topic, seal.as_ref())?,
+        seal: seal.as_ref(),
+        observations: sources::observation_files(&run_dir.join("reads"), topic.name)?,
+        copy,
+        liveness: liveness.as_ref(),
+        hanging_ns: transaction_timeout_ns(workload).saturating_add(TRANSACTION_SLACK_NS),
+        calm_ns: calm_ns(&faults),
+    };
+    let stretches = availability.stretches();
+    let log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;
 
-    let table_bytes = tables.bytes() + log.key_bytes + load.availability.bytes() + load.series.bytes();
+    let table_bytes =
+        tables.bytes() + log.key_bytes + log.standing_bytes + availability.bytes() + load.series.bytes();
     drop(tables);
-    let stretches = load.availability.stretches();
     let case = Case {
         expectations,
         environment,
@@ -260,9 +315,27 @@ pub fn judge(
         load,
         stretches,
         findings,
+        liveness,
         table_bytes: table_bytes as u64,
     };
     case.close()
+}
+
+/// Kafka's default of `transaction.timeout.ms`.
+const TRANSACTION_TIMEOUT_MS: u64 = 60_000;
+
+fn transaction_timeout_ns(workload: &Workload) -> u64 {
+    let given = workload.producer.get("transaction.timeout.ms");
+    let ms = given
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(TRANSACTION_TIMEOUT_MS);
+    ms.saturating_mul(1_000_000)
+}
+
+/// When the last fault was healed; a fault that never was leaves no calm.
+fn calm_ns(faults: &[Fault]) -> u64 {
+    let healed = faults.iter().map(|fault| fault.healed_ns.unwrap_or(u64::MAX));
+    healed.max().unwrap_or(0)
 }
 
 /// Whether a run that goes on has come to a steady state: the probes of the final judgement, on the histories and

@@ -15,6 +15,7 @@ pub mod stamp; // the 16 bytes that make the log alone judgeable
 pub mod history; // history/*.bin: what the subject says it did
 pub mod timeline; // faults.jsonl, samples.jsonl: what happened when
 pub mod log; // log/*.bin: what the reader read
+pub mod reads; // reads/*.bin: what readers saw during the run
 pub mod seal; // seal.json: whether that is all there will ever be
 pub mod frame; // what both binary formats are cut into
 mod varint; // and what their numbers look like

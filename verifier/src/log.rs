@@ -4,8 +4,8 @@
 //! file   = "STFRLOG1" · 8 zeros · frame(header) · frame(block) · ... · frame(footer)     frames: see frame.rs
 //! header = kind 0 · length of topic, topic · partition                      numbers: varints (varint.rs)
 //! block  = kind 1 · batch · batch · ...               at least one; each block can be read without those before it
-//! batch  = flags (1 control, 2 transactional) · base offset minus the offset after the batch before · producer id ·
-//!          epoch · base sequence · count · record · record · ...
+//! batch  = flags (1 control, 2 transactional, 4 commit marker, 8 abort marker) · base offset minus the offset after the batch before · producer id ·
+//!          epoch · base sequence · coordinator epoch, if a marker · count · record · record · ...
 //! record = flags · fields that the flags ask for, in this order:
 //!          8 offset is not the one after the record before (first: the batch's base offset): its difference to that
 //!          1 has an id · 16 worker, if not that of the record before · index minus the index before
@@ -18,7 +18,7 @@
 //! A keyless record takes about 3 bytes, one with a key about 12. Every byte is covered by a checksum, and the footer
 //! must be the last frame: any change, any missing or added byte is a [`crate::frame::FormatError`].
 
-mod block;
+pub(crate) mod block;
 mod reader;
 mod writer;
 
@@ -59,8 +59,19 @@ pub struct LogBatch {
     pub control: bool,
     /// Part of a transaction.
     pub transactional: bool,
+    /// What a control batch says of the transaction of its producer; none for data, and for other control batches.
+    pub marker: Option<Marker>,
     /// Its records in order; none for a batch that compaction emptied.
     pub records: Vec<LogRecord>,
+}
+
+/// A transaction marker: the end of whatever its producer id has open in this partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marker {
+    /// True for COMMIT, false for ABORT.
+    pub commit: bool,
+    /// Epoch of the transaction coordinator that wrote it.
+    pub coordinator_epoch: i32,
 }
 
 /// One record as it stands in the log.

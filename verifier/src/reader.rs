@@ -103,6 +103,9 @@ struct Partition {
     number: i32,
     log: PartitionLog,
     open_transactions: u32,
+    /// The last stable offset, when it was below the end, and since when it has stood there.
+    stable: Option<(i64, Duration)>,
+    stood: Duration,
 }
 
 struct Reading<'a> {
@@ -129,6 +132,8 @@ impl Reading<'_> {
                 number: ends.partition,
                 log,
                 open_transactions: 0,
+                stable: None,
+                stood: Duration::ZERO,
             });
         }
         loop {
@@ -142,6 +147,7 @@ impl Reading<'_> {
                     return Err(trouble.into());
                 }
             };
+            self.note_stable();
             let why_not = match settled(self.topic, &before, &self.ends) {
                 Settled::Yes => {
                     self.logs
@@ -159,6 +165,22 @@ impl Reading<'_> {
             if !in_time || self.cluster.expired() {
                 return Err(Stop::NotSealed(why_not));
             }
+        }
+    }
+
+    /// How long each last stable offset has stood still below its end, for T8.
+    fn note_stable(&mut self) {
+        let now = self.cluster.elapsed();
+        for (ends, partition) in self.ends.iter().zip(&mut self.logs) {
+            let open = ends.last_stable < ends.end;
+            partition.stable = match partition.stable {
+                Some((offset, since)) if open && offset == ends.last_stable => Some((offset, since)),
+                _ if open => Some((ends.last_stable, now)),
+                _ => None,
+            };
+            partition.stood = partition
+                .stable
+                .map_or(Duration::ZERO, |(_, since)| now.saturating_sub(since));
         }
     }
 
@@ -290,6 +312,7 @@ impl Reading<'_> {
                 end_offset: ends.end,
                 last_stable_offset: ends.last_stable,
                 open_transactions: partition.open_transactions,
+                stable_stood_ns: partition.stood.as_nanos() as u64,
                 read_to: partition.log.position(),
             });
             partition.log.finish(ends.end)?;

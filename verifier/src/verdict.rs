@@ -89,7 +89,8 @@ pub enum Outcome {
 /// One delivery claim.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimVerdict {
-    /// `lost`, `duplicated`, `reordered-per-key`, `reordered-in-time`, `corrupted`.
+    /// `lost`, `duplicated`, `reordered-per-key`, `reordered-in-time`, `reordered-for-readers`, `torn`, `corrupted`,
+    /// `recovered`.
     pub id: String,
     /// Highest number allowed.
     pub limit: u64,

@@ -27,12 +27,25 @@ pub(crate) fn anomaly(id: &str) -> &'static str {
         "O5" => "a reader went back or jumped over a record",
         "O6" => "order of the source's transactions broken",
         "O7" => "one key in two partitions",
+        "T1" => "a record of an aborted transaction can be read",
+        "T2" => "read before its transaction was committed",
+        "T3" => "a transaction is there in part",
+        "T4" => "a transaction reported as aborted is there as a whole",
+        "T5" => "a committed transaction is not there at all",
+        "T6" => "the committed position and the copies disagree",
+        "T7" => "written with an epoch that was left behind",
+        "T8" => "a transaction stays open for too long",
         "I1" => "two contents at one offset",
         "I2" => "content changed on the way",
         "I3" => "a record that nobody sent",
         "I4" => "acknowledged at another place than where it stands",
         "I5" => "offset or leader epoch went back",
         "I6" => "two ways of reading disagree",
+        "V1" => "no acknowledgement for longer than allowed",
+        "V2" => "no progress, though nothing was broken",
+        "V3" => "not recovered in time after a heal",
+        "V4" => "a partition or a reader stood still, though nothing was broken",
+        "V6" => "records due before a heal were sent too late after it",
         _ => "",
     }
 }
@@ -48,5 +61,17 @@ pub(super) fn cause(id: &str) -> &'static str {
         "H6" => "not the environment of the baseline",
         "check" => "a check broke",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_anomaly_that_the_judge_can_name_has_words() {
+        for id in steadfast_verifier::judge::Anomaly::ALL.map(steadfast_verifier::judge::Anomaly::id) {
+            assert!(!anomaly(id).is_empty(), "{id}");
+        }
     }
 }

@@ -242,7 +242,7 @@ fn offered(scenario: &Scenario) -> String {
 fn provable(scenario: &Scenario, kind: &str) -> Vec<Provable> {
     let claims = scenario.claims.iter().map(|claim| {
         let (name, by) = match claim.id {
-            ClaimId::Lost => ("lost", "L1 L2 on the sealed log"),
+            ClaimId::Lost => ("lost", "L1 L2 L4 on the sealed log"),
             ClaimId::Duplicated => ("duplicated", "D1 D2 D3 on the sealed log"),
             ClaimId::ReorderedPerKey if scenario.template.keys == Keys::None => (
                 "reordered-per-key",
@@ -250,7 +250,10 @@ fn provable(scenario: &Scenario, kind: &str) -> Vec<Provable> {
             ),
             ClaimId::ReorderedPerKey => ("reordered-per-key", "O1 O2 O7 per key"),
             ClaimId::ReorderedInTime => ("reordered-in-time", "O3: acknowledgements against later sends"),
+            ClaimId::ReorderedForReaders => ("reordered-for-readers", "O5: what readers got during the run"),
+            ClaimId::Torn => ("torn", "T1 T3 T5 T7 T8 on the sealed log"),
             ClaimId::Corrupted => ("corrupted", "I1 I2 I3 I4: CRC of each record"),
+            ClaimId::Recovered => ("recovered", "V1 to V4 and V6: acknowledgements after each heal"),
         };
         Provable {
             claim: format!("{name} = {}", claim.limit),

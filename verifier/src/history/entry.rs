@@ -12,6 +12,8 @@ const HANDED_OVER: u8 = 1;
 const COMPLETED: u8 = 2;
 const END: u8 = 3;
 const WITHHELD: u8 = 4;
+const TRANSACTION_ENDED: u8 = 5;
+const COPIED: u8 = 6;
 
 /// The first entry: whose history this is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,8 +60,54 @@ pub enum Entry<'a> {
     Completed(Completed<'a>),
     /// Records that were due and that the subject never gave to its client.
     Withheld(Withheld),
+    /// How a transaction ended. Where none is written the outcome is unknown.
+    TransactionEnded(TransactionEnded),
+    /// Where the records about to be handed over were copied from.
+    Copied(Copied<'a>),
     /// The writer ended in order.
     End,
+}
+
+/// The three outcomes of a transaction, and no fourth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransactionOutcome {
+    /// The coordinator says that it is committed.
+    Committed,
+    /// Aborted: by the client's wish, or because it failed and can never be committed.
+    Aborted,
+    /// Perhaps committed.
+    Unknown,
+}
+
+/// The end of a transaction; its begin is implied by the first batch that bears its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionEnded {
+    /// What [`Completed::transaction`] says: counted by the client from 1 within this history.
+    pub number: u64,
+    /// What became of it. An unknown one may be told again, once it is known.
+    pub outcome: TransactionOutcome,
+    /// Producer id, -1 = not known.
+    pub producer_id: i64,
+    /// Producer epoch that the records bore, -1 = not known.
+    pub producer_epoch: i16,
+    /// Kafka's error code, 0 = none.
+    pub error_code: i16,
+    /// When the client was asked to end it, CLOCK_MONOTONIC: no marker can stand in the log before that.
+    pub asked_ns: u64,
+    /// When the answer was read (or given up).
+    pub ended_ns: u64,
+}
+
+/// A run of records that a consume-transform-produce job makes from records of its source; written **before** they
+/// are handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied<'a> {
+    /// Index of the first; the others follow without gap.
+    pub first_index: u64,
+    /// Partition of the source topic.
+    pub partition: i32,
+    /// The offset of each source record.
+    pub offsets: &'a [u64],
 }
 
 /// A run of records that were due and never handed over, written once the subject gave them up: what H1 (a) asks for.
@@ -164,6 +212,37 @@ pub(super) fn encode_withheld(body: &mut Vec<u8>, withheld: &Withheld) {
     put(body, withheld.at_ns);
 }
 
+/// Replaces `body` by an entry of a transaction's end.
+pub(super) fn encode_transaction_ended(body: &mut Vec<u8>, ended: &TransactionEnded) {
+    body.clear();
+    body.push(TRANSACTION_ENDED);
+    put(body, ended.number);
+    body.push(match ended.outcome {
+        TransactionOutcome::Committed => 0,
+        TransactionOutcome::Aborted => 1,
+        TransactionOutcome::Unknown => 2,
+    });
+    put_signed(body, ended.producer_id);
+    put_signed(body, ended.producer_epoch.into());
+    put_signed(body, ended.error_code.into());
+    put(body, ended.asked_ns);
+    put(body, ended.ended_ns);
+}
+
+/// Replaces `body` by an entry of copies. At most [`MAX_RECORDS_PER_ENTRY`] records.
+pub(super) fn encode_copied(body: &mut Vec<u8>, copied: &Copied<'_>) {
+    body.clear();
+    body.push(COPIED);
+    put(body, copied.first_index);
+    put_signed(body, copied.partition.into());
+    put(body, copied.offsets.len() as u64);
+    let mut last = 0_u64;
+    for &offset in copied.offsets {
+        put_signed(body, offset.wrapping_sub(last) as i64);
+        last = offset;
+    }
+}
+
 /// Replaces `body` by the end entry.
 pub(super) fn encode_end(body: &mut Vec<u8>, entries_before: u64) {
     body.clear();
@@ -203,6 +282,30 @@ pub(super) fn decode<'a>(body: &[u8], entries_before: u64, numbers: &'a mut Vec<
             },
             at_ns: cursor.unsigned()?,
         }),
+        TRANSACTION_ENDED => Entry::TransactionEnded(TransactionEnded {
+            number: cursor.unsigned()?,
+            outcome: match cursor.byte()? {
+                0 => TransactionOutcome::Committed,
+                1 => TransactionOutcome::Aborted,
+                2 => TransactionOutcome::Unknown,
+                _ => return None,
+            },
+            producer_id: cursor.signed()?,
+            producer_epoch: cursor.narrow()?,
+            error_code: cursor.narrow()?,
+            asked_ns: cursor.unsigned()?,
+            ended_ns: cursor.unsigned()?,
+        }),
+        COPIED => {
+            let first_index = cursor.unsigned()?;
+            let partition = cursor.narrow()?;
+            decode_differences(&mut cursor, numbers)?;
+            Entry::Copied(Copied {
+                first_index,
+                partition,
+                offsets: numbers,
+            })
+        }
         END => (cursor.unsigned()? == entries_before).then_some(Entry::End)?,
         _ => return None,
     };
@@ -235,11 +338,7 @@ fn decode_completed<'a>(cursor: &mut Cursor<'_>, numbers: &'a mut Vec<u64>) -> O
     let producer_epoch = cursor.narrow()?;
     let base_sequence = cursor.narrow()?;
     let transaction = cursor.unsigned()?;
-    let mut last = 0_u64;
-    for _ in 0..cursor.count()? {
-        last = last.wrapping_add(cursor.signed()? as u64);
-        numbers.push(last);
-    }
+    decode_differences(cursor, numbers)?;
     Some(Completed {
         indexes: numbers,
         partition,
@@ -252,4 +351,14 @@ fn decode_completed<'a>(cursor: &mut Cursor<'_>, numbers: &'a mut Vec<u64>) -> O
         base_sequence,
         transaction,
     })
+}
+
+/// A count and as many numbers, the first and then differences.
+fn decode_differences(cursor: &mut Cursor<'_>, into: &mut Vec<u64>) -> Option<()> {
+    let mut last = 0_u64;
+    for _ in 0..cursor.count()? {
+        last = last.wrapping_add(cursor.signed()? as u64);
+        into.push(last);
+    }
+    Some(())
 }

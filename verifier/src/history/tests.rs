@@ -25,6 +25,11 @@ enum Owned {
         base_sequence: i32,
     },
     Withheld(Withheld),
+    TransactionEnded(TransactionEnded),
+    Copied {
+        first_index: u64,
+        offsets: Vec<u64>,
+    },
 }
 
 fn header() -> Header {
@@ -97,6 +102,15 @@ fn write(path: &std::path::Path, entries: &[Owned]) -> Writer {
                     .unwrap();
             }
             Owned::Withheld(withheld) => writer.withheld(withheld).unwrap(),
+            Owned::TransactionEnded(ended) => writer.transaction_ended(ended).unwrap(),
+            Owned::Copied { first_index, offsets } => {
+                let copied = Copied {
+                    first_index: *first_index,
+                    partition: 5,
+                    offsets,
+                };
+                writer.copied(&copied).unwrap();
+            }
         }
     }
     writer
@@ -136,6 +150,14 @@ fn read(path: &std::path::Path) -> Result<(Vec<Owned>, bool), FormatError> {
                 });
             }
             Entry::Withheld(withheld) => entries.push(Owned::Withheld(withheld)),
+            Entry::TransactionEnded(ended) => entries.push(Owned::TransactionEnded(ended)),
+            Entry::Copied(copied) => {
+                assert_eq!(copied.partition, 5);
+                entries.push(Owned::Copied {
+                    first_index: copied.first_index,
+                    offsets: copied.offsets.to_vec(),
+                });
+            }
             Entry::End => ended = true,
         }
     }
@@ -164,6 +186,35 @@ fn sample(entries: u64) -> Vec<Owned> {
             ]
         })
         .collect()
+}
+
+#[test]
+fn ends_of_transactions_and_origins_of_copies_come_back() {
+    use TransactionOutcome::{Aborted, Committed, Unknown};
+    let ended = |number, outcome| {
+        Owned::TransactionEnded(TransactionEnded {
+            number,
+            outcome,
+            producer_id: -1,
+            producer_epoch: 3,
+            error_code: 51,
+            asked_ns: 60,
+            ended_ns: u64::MAX,
+        })
+    };
+    let entries = [
+        ended(1, Committed),
+        ended(2, Aborted),
+        ended(3, Unknown),
+        Owned::Copied {
+            first_index: 7,
+            offsets: vec![5, 6, 9, 2],
+        },
+    ];
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("3-1.bin");
+    write(&path, &entries).finish().unwrap();
+    assert_eq!(read(&path).unwrap(), (entries.to_vec(), true));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::entry::{self, Completed, Header, MAX_RECORDS_PER_ENTRY, Withheld};
+use super::entry::{self, Completed, Copied, Header, MAX_RECORDS_PER_ENTRY, TransactionEnded, Withheld};
 use super::map::Window;
 use super::{MAGIC, MAX_BODY_BYTES, end_word};
 use crate::frame::{self, HEADER_BYTES, PREAMBLE_BYTES};
@@ -116,6 +116,28 @@ impl Writer {
         }
         entry::encode_withheld(&mut self.body, withheld);
         self.append()
+    }
+
+    /// Records how a transaction ended; an unknown end may be told again once it is known.
+    pub fn transaction_ended(&mut self, ended: &TransactionEnded) -> io::Result<()> {
+        entry::encode_transaction_ended(&mut self.body, ended);
+        self.append()
+    }
+
+    /// Records where a run of records comes from, **before** they are handed over. A run of none writes nothing.
+    pub fn copied(&mut self, copied: &Copied<'_>) -> io::Result<()> {
+        let mut first_index = copied.first_index;
+        for offsets in copied.offsets.chunks(MAX_RECORDS_PER_ENTRY) {
+            let part = Copied {
+                first_index,
+                offsets,
+                ..*copied
+            };
+            entry::encode_copied(&mut self.body, &part);
+            self.append()?;
+            first_index += offsets.len() as u64;
+        }
+        Ok(())
     }
 
     /// Bytes of the history so far.

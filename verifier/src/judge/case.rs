@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
-use super::claims;
+use super::account::Account;
+use super::claims::{self, Looked};
 use super::figures::{Figures, summary};
 use super::findings::{Anomaly, Findings};
 use super::harness::{self, Causes};
-use super::histories::Account;
 use super::latency;
+use super::liveness::Liveness;
 use super::load::Load;
 use super::logs::LogAccount;
 use super::phases::{Phases, Plan};
@@ -17,10 +18,10 @@ use super::thresholds;
 use super::usage::Usage;
 use super::{EXIT_DELIVERY, EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_THRESHOLD, JudgeError, Judgement};
 use crate::environment::Environment;
-use crate::expectations::Expectations;
+use crate::expectations::{ClaimId, Expectations};
 use crate::measurements::{self, JudgeCost, Measurements};
 use crate::timeline::Fault;
-use crate::verdict::{EnvironmentBrief, Inconclusive, Outcome, Records, SCHEMA, Verdict};
+use crate::verdict::{ClaimVerdict, EnvironmentBrief, Inconclusive, Outcome, Records, SCHEMA, Verdict};
 
 /// Everything known, ready to be weighed.
 pub(super) struct Case<'a> {
@@ -36,13 +37,15 @@ pub(super) struct Case<'a> {
     /// Stretches without an acknowledgement while records were due.
     pub(super) stretches: Vec<Range<u64>>,
     pub(super) findings: Findings,
+    pub(super) liveness: Option<Liveness>,
     /// Bytes of the tables when they were largest.
     pub(super) table_bytes: u64,
 }
 
 impl Case<'_> {
     /// Weighs it.
-    pub(super) fn close(self) -> Result<Judgement, JudgeError> {
+    pub(super) fn close(mut self) -> Result<Judgement, JudgeError> {
+        let condition_judged = self.find_unmet();
         let figures = Figures::of(&self);
         let disturbance = harness::disturbance(
             &self.usage,
@@ -69,7 +72,7 @@ impl Case<'_> {
         let latency_log =
             latency::interval_log(&hlog, self.plan.start_ns, wall_ms).map_err(JudgeError::Encoding)?;
         let steady_state = steady::weigh(self.expectations, &figures.probe);
-        let verdict = self.verdict(&figures, &causes);
+        let verdict = self.verdict(&figures, &causes, condition_judged);
         Ok(Judgement {
             verdict,
             measurements,
@@ -78,13 +81,26 @@ impl Case<'_> {
         })
     }
 
-    fn verdict(&self, figures: &Figures<'_>, causes: &Causes) -> Verdict {
-        let split_keys = self.split_keys();
+    /// V3 by a condition; false when it cannot be judged.
+    fn find_unmet(&mut self) -> bool {
+        let Some(liveness) = &self.liveness else {
+            return true;
+        };
+        let asked = self.expectations.recovery.as_ref();
+        let asked = asked.and_then(|recovery| recovery.condition.as_ref().zip(recovery.within_ns));
+        let Some(asked) = asked else { return true };
+        let zero_ns = self.plan.start_ns;
+        let points = self.load.series.points(zero_ns);
+        liveness.find_unmet(asked, (&points, zero_ns), &mut self.findings)
+    }
+
+    fn verdict(&self, figures: &Figures<'_>, causes: &Causes, condition_judged: bool) -> Verdict {
+        let looked = self.looked(condition_judged);
         let claims: Vec<_> = self
             .expectations
             .claims
             .iter()
-            .map(|&claim| claims::judge(claim, &self.findings, causes, split_keys, self.account.acked))
+            .map(|&claim| claims::judge(claim, &self.findings, causes, &looked, self.account.acked))
             .collect();
         let mut voided: Vec<Inconclusive> = Vec::new();
         let mut thresholds = Vec::new();
@@ -105,9 +121,12 @@ impl Case<'_> {
         inconclusive.extend(voided.into_iter().filter(|cause| cause.id == "H1"));
 
         let any = |outcome| {
+            let of_delivery = |claim: &&ClaimVerdict| claim.id != claims::name(ClaimId::Recovered);
+            let (delivery, recovered): (Vec<_>, Vec<_>) = claims.iter().partition(of_delivery);
             (
-                claims.iter().any(|c| c.verdict == outcome),
-                thresholds.iter().any(|t| t.verdict == outcome),
+                delivery.iter().any(|c| c.verdict == outcome),
+                thresholds.iter().any(|t| t.verdict == outcome)
+                    || recovered.iter().any(|c| c.verdict == outcome),
             )
         };
         let unproven = !causes.run.is_empty() || !causes.absence.is_empty();
@@ -130,7 +149,7 @@ impl Case<'_> {
             thresholds,
             inconclusive,
             records: self.records(),
-            anomalies: claims::checked(split_keys)
+            anomalies: claims::checked(&looked)
                 .map(|anomaly| (anomaly.id().to_owned(), self.findings.count(anomaly)))
                 .collect(),
             examples: self.findings.examples(),
@@ -148,26 +167,21 @@ impl Case<'_> {
         }
     }
 
-    /// O7 speaks only of runs whose keys choose the partition.
-    fn split_keys(&self) -> bool {
-        self.expectations.keyed && self.log.keys_choose_partition
+    /// What this run had evidence for. O7 speaks only of runs whose keys choose the partition.
+    fn looked(&self, condition_judged: bool) -> Looked<'_> {
+        Looked {
+            split_keys: self.expectations.keyed && self.log.keys_choose_partition,
+            transactions: self.log.transactional,
+            readers: self.log.readers,
+            committed_readers: self.log.committed_readers,
+            copied: self.log.copied,
+            recovery: self.expectations.recovery.as_ref(),
+            condition_judged,
+        }
     }
 
     fn records(&self) -> Records {
-        let Account {
-            sent,
-            acked,
-            not_written,
-            ..
-        } = self.account;
-        Records {
-            intended: sent + self.account.withheld.iter().map(|run| run.records).sum::<u64>(),
-            sent,
-            acked,
-            not_written,
-            unknown: sent - acked - not_written,
-            read: self.log.read,
-        }
+        self.account.records(self.log.read)
     }
 
     fn measurements(

@@ -1,19 +1,49 @@
-//! Claims on delivery: anomalies against their limit. Pure.
+//! Claims: anomalies against their limit. Pure.
 //!
 //! More anomalies than allowed is a fail, whatever else went wrong. Fewer is a pass only if the log is sealed, the
-//! histories are whole and something was acknowledged; else nobody knows.
+//! histories are whole, something was acknowledged, and there was evidence to look at; else nobody knows.
 
 use super::findings::{Anomaly, Findings};
 use super::harness::Causes;
-use crate::expectations::{Claim, ClaimId};
+use crate::expectations::{Claim, ClaimId, Recovery};
 use crate::verdict::{ClaimVerdict, Inconclusive, Outcome};
 
-/// The anomalies of a claim that are checked, those first that its observed number is the sum of.
+/// What a run had evidence for: no anomaly counts as checked that nothing could have shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Looked<'a> {
+    /// Keys were to choose the partition.
+    pub(super) split_keys: bool,
+    pub(super) transactions: bool,
+    /// There were readers during the run; some at read_committed.
+    pub(super) readers: bool,
+    pub(super) committed_readers: bool,
+    /// It was a copy job, and its source was read.
+    pub(super) copied: bool,
+    pub(super) recovery: Option<&'a Recovery>,
+    /// The condition of `recovery` is one that can be judged.
+    pub(super) condition_judged: bool,
+}
+
+/// The anomalies of a claim that are checked.
+#[derive(Debug, Default)]
 struct Checks {
+    /// Those that its observed number is the sum of.
     counted: Vec<Anomaly>,
     /// Part of what is counted, or not proven yet.
     beside: &'static [Anomaly],
 }
+
+/// All claims.
+const ALL: [ClaimId; 8] = [
+    ClaimId::Lost,
+    ClaimId::Duplicated,
+    ClaimId::ReorderedPerKey,
+    ClaimId::ReorderedInTime,
+    ClaimId::ReorderedForReaders,
+    ClaimId::Torn,
+    ClaimId::Corrupted,
+    ClaimId::Recovered,
+];
 
 /// The name in scenario files and verdict.json.
 pub(super) fn name(id: ClaimId) -> &'static str {
@@ -22,34 +52,30 @@ pub(super) fn name(id: ClaimId) -> &'static str {
         ClaimId::Duplicated => "duplicated",
         ClaimId::ReorderedPerKey => "reordered-per-key",
         ClaimId::ReorderedInTime => "reordered-in-time",
+        ClaimId::ReorderedForReaders => "reordered-for-readers",
+        ClaimId::Torn => "torn",
         ClaimId::Corrupted => "corrupted",
+        ClaimId::Recovered => "recovered",
     }
 }
 
 /// Every anomaly that was checked in this run.
-pub(super) fn checked(split_keys: bool) -> impl Iterator<Item = Anomaly> {
-    let all = [
-        ClaimId::Lost,
-        ClaimId::Duplicated,
-        ClaimId::ReorderedPerKey,
-        ClaimId::ReorderedInTime,
-        ClaimId::Corrupted,
-    ];
-    all.into_iter().flat_map(move |id| {
-        let checks = checks(id, split_keys);
+pub(super) fn checked(looked: &Looked<'_>) -> impl Iterator<Item = Anomaly> {
+    ALL.into_iter().flat_map(move |id| {
+        let checks = checks(id, looked);
         checks.counted.into_iter().chain(checks.beside.iter().copied())
     })
 }
 
-/// One claim; `split_keys` = O7 was checked, `acked` = records it speaks of.
+/// One claim; `acked` = records it speaks of.
 pub(super) fn judge(
     claim: Claim,
     findings: &Findings,
     causes: &Causes,
-    split_keys: bool,
+    looked: &Looked<'_>,
     acked: u64,
 ) -> ClaimVerdict {
-    let checks = checks(claim.id, split_keys);
+    let checks = checks(claim.id, looked);
     let observed = checks
         .counted
         .iter()
@@ -62,6 +88,8 @@ pub(super) fn judge(
             Outcome::Inconclusive,
             Some(format!("{}: {}", cause.id, cause.reason)),
         )
+    } else if let Some(why) = unshown(claim.id, &checks, looked) {
+        (Outcome::Inconclusive, Some(why.to_owned()))
     } else if acked == 0 {
         (
             Outcome::Inconclusive,
@@ -84,20 +112,65 @@ pub(super) fn judge(
     }
 }
 
+/// The harness cause that voids a pass: stamps that cannot be compared, where the claim rests on them.
 fn voiding(id: ClaimId, causes: &Causes) -> Option<&Inconclusive> {
-    let clock = causes.clock.first().filter(|_| id == ClaimId::ReorderedInTime);
-    causes.absence.first().or(clock)
+    let timed = matches!(
+        id,
+        ClaimId::ReorderedInTime | ClaimId::ReorderedForReaders | ClaimId::Torn | ClaimId::Recovered
+    );
+    causes.absence.first().or(causes.clock.first().filter(|_| timed))
 }
 
-fn checks(id: ClaimId, split_keys: bool) -> Checks {
-    use Anomaly::{D1, D2, D3, I1, I2, I3, I4, L1, L2, L3, O1, O2, O3, O7};
+/// Why nothing could have shown the opposite.
+fn unshown(id: ClaimId, checks: &Checks, looked: &Looked<'_>) -> Option<&'static str> {
+    match id {
+        ClaimId::ReorderedForReaders if checks.counted.is_empty() => Some("no reader watched the run"),
+        ClaimId::Torn if checks.counted.is_empty() => Some("no transaction was used"),
+        ClaimId::Recovered if checks.counted.is_empty() => Some("it asks for nothing"),
+        ClaimId::Recovered if !looked.condition_judged => {
+            Some("its condition is none on p(50), p(99) or max of ack_latency")
+        }
+        _ => None,
+    }
+}
+
+fn checks(id: ClaimId, looked: &Looked<'_>) -> Checks {
+    use Anomaly::*;
+    let with = |counted: &[Anomaly], more: &[(bool, Anomaly)]| {
+        let more = more
+            .iter()
+            .filter(|(there, _)| *there)
+            .map(|&(_, anomaly)| anomaly);
+        counted.iter().copied().chain(more).collect::<Vec<_>>()
+    };
+    let asked = |of: fn(&Recovery) -> bool| looked.recovery.is_some_and(of);
     let (counted, beside): (Vec<Anomaly>, &'static [Anomaly]) = match id {
-        ClaimId::Lost => (vec![L1], &[L2, L3]),
-        ClaimId::Duplicated => (vec![D1, D2, D3], &[]),
-        ClaimId::ReorderedPerKey if split_keys => (vec![O1, O2, O7], &[]),
-        ClaimId::ReorderedPerKey => (vec![O1, O2], &[]),
+        ClaimId::Lost => (with(&[L1, L4], &[(looked.readers, L6)]), &[L2, L3]),
+        ClaimId::Duplicated => (with(&[D1, D2, D3], &[(looked.copied, D6)]), &[]),
+        ClaimId::ReorderedPerKey => {
+            let more = [(looked.readers, O4), (looked.split_keys, O7)];
+            (with(&[O1, O2], &more), &[])
+        }
         ClaimId::ReorderedInTime => (vec![O3], &[]),
+        ClaimId::ReorderedForReaders => (with(&[], &[(looked.readers, O5)]), &[]),
+        ClaimId::Torn if looked.transactions => {
+            let more = [(looked.committed_readers, T2), (looked.copied, T6)];
+            (with(&[T1, T3, T5, T7, T8], &more), &[T4])
+        }
+        // A copy job without transactions can still disagree with its position.
+        ClaimId::Torn => (with(&[], &[(looked.copied, T6)]), &[]),
         ClaimId::Corrupted => (vec![I1, I2, I3, I4], &[]),
+        ClaimId::Recovered => {
+            let within = asked(|recovery| recovery.within_ns.is_some());
+            let more = [
+                (asked(|recovery| recovery.gap_ns.is_some()), V1),
+                (within, V2),
+                (within && looked.condition_judged, V3),
+                (within, V4),
+                (asked(|recovery| recovery.backlog_ns.is_some()), V6),
+            ];
+            (with(&[], &more), &[])
+        }
     };
     Checks { counted, beside }
 }

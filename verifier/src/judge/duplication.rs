@@ -21,8 +21,8 @@ pub(super) enum Sighting {
 /// Notes that the log has a record at this place.
 pub(super) fn sight(id: RecordId, row: &mut Row, place: Place<'_>, findings: &mut Findings) -> Sighting {
     let here = (place.partition, place.record.offset);
-    let elsewhere = row.home && (row.partition, row.offset) != here;
-    if row.seen || elsewhere {
+    let elsewhere = row.home() && (row.partition, row.offset) != here;
+    if row.seen() || elsewhere {
         let anomaly = if row.partition == place.partition {
             Anomaly::D1
         } else {
@@ -37,11 +37,11 @@ pub(super) fn sight(id: RecordId, row: &mut Row, place: Place<'_>, findings: &mu
         });
         return Sighting::Other;
     }
-    row.seen = true;
+    row.set_seen();
     let acked_at = (row.partition, row.offset);
     (row.partition, row.offset) = here;
-    match row.state {
-        State::Acked if row.home || acked_at.1 < 0 => Sighting::True,
+    match row.state() {
+        State::Acked if row.home() || acked_at.1 < 0 => Sighting::True,
         State::Acked => {
             findings.add(Anomaly::I4, Some(id), || {
                 format!(

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::JudgeError;
-use crate::seal::{FILE_NAME, Seal};
+use crate::seal::{FILE_NAME, POSITIONS_FILE_NAME, Positions, Seal};
 use crate::timeline::FaultEvent;
 
 /// A file of JSON lines; empty lines say nothing.
@@ -58,4 +58,12 @@ pub(super) fn seal(run_dir: &Path) -> Result<Option<Seal>, JudgeError> {
             source,
         }),
     }
+}
+
+/// Only a copy job has positions.
+pub(super) fn positions(run_dir: &Path) -> Result<Option<Positions>, JudgeError> {
+    Positions::read(run_dir).map_err(|source| JudgeError::Io {
+        path: run_dir.join(POSITIONS_FILE_NAME),
+        source,
+    })
 }

@@ -11,7 +11,7 @@
 //!
 //! A found anomaly is never voided.
 
-use super::histories::Account;
+use super::account::Account;
 use super::logs::LogAccount;
 use super::phases::{Phase, Phases};
 use super::thresholds::{self, Rests};

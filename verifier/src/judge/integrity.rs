@@ -143,10 +143,10 @@ impl<'a> Integrity<'a> {
 
 /// Whether a damaged record may be taken for the one whose id it bears: its id may be what was hit.
 fn could_be(row: &Row, place: Place<'_>) -> bool {
-    match row.state {
+    match row.state() {
         State::Acked if row.offset >= 0 => {
             (row.partition, row.offset) == (place.partition, place.record.offset)
         }
-        _ => !row.seen,
+        _ => !row.seen(),
     }
 }

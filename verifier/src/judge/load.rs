@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use hdrhistogram::Histogram;
 
-use super::availability::Availability;
 use super::latency::histogram;
 use super::phases::{Cuts, Phase};
 use super::series::Series;
@@ -38,7 +37,6 @@ pub(super) struct Load {
     in_flight: Vec<u64>,
     near: usize,
     pub(super) series: Series,
-    pub(super) availability: Availability,
 }
 
 /// One phase's share of the load.
@@ -75,7 +73,6 @@ impl Load {
             cuts,
             near: 0,
             series: Series::new(run.start, run.end),
-            availability: Availability::new(),
         }
     }
 
@@ -104,26 +101,18 @@ impl Load {
         }
     }
 
-    /// A batch of so many records was acknowledged; `due_ns` = the earliest intended time among them.
-    pub(super) fn batch_acked(&mut self, records: u64, ack_ns: u64, due_ns: u64) {
+    /// A batch of so many records was acknowledged.
+    pub(super) fn batch_acked(&mut self, records: u64, ack_ns: u64) {
         let acked_in = self.cuts.segment(ack_ns, self.near);
         self.segments[acked_in].acked += records;
         self.series.acked(ack_ns, records);
-        self.availability.acked(ack_ns, due_ns);
     }
 
-    /// A record has no outcome: it never will have one, or none yet when looked at (`looked_ns`) while the run goes on.
-    ///
-    /// One on its way counts as acknowledged at the look, which is the least latency that it can still get: a stall
-    /// shows, and the trip of a healthy record does not.
-    pub(super) fn without_outcome(&mut self, intended_ns: u64, handover_ns: u64, looked_ns: Option<u64>) {
-        match looked_ns {
-            Some(looked_ns) if looked_ns.saturating_sub(intended_ns) < ON_ITS_WAY_NS => {
-                self.acked(intended_ns, handover_ns, looked_ns);
-                self.batch_acked(1, looked_ns, intended_ns);
-            }
-            _ => self.availability.failed(u64::MAX, intended_ns),
-        }
+    /// A record has no outcome yet while the run goes on: it counts as acknowledged at the look, which is the least
+    /// latency that it can still get. A stall shows, and the trip of a healthy record does not.
+    pub(super) fn on_its_way(&mut self, intended_ns: u64, handover_ns: u64, looked_ns: u64) {
+        self.acked(intended_ns, handover_ns, looked_ns);
+        self.batch_acked(1, looked_ns);
     }
 
     /// So many records, due evenly over `span`, were never handed over.
@@ -141,7 +130,6 @@ impl Load {
             self.segments[i].due += share;
             left -= share;
         }
-        self.availability.failed(u64::MAX, span.start);
     }
 
     /// The sum of a phase's segments.
@@ -203,7 +191,7 @@ mod tests {
         let (phases, mut load) = load();
         load.handed_over(12 * S - 5, 12 * S - 4);
         load.acked(12 * S - 5, 12 * S - 4, 12 * S + 6);
-        load.batch_acked(1, 12 * S + 6, 12 * S - 5);
+        load.batch_acked(1, 12 * S + 6);
         let warmup = load.phase(&phases.named[0]);
         assert_eq!(
             (warmup.due, warmup.due_and_acked, warmup.acked, warmup.in_flight),

@@ -143,7 +143,7 @@ impl Order {
 
     fn in_time(&mut self, id: RecordId, row: &Row, place: Place<'_>, findings: &mut Findings) {
         if let Some((sent_ns, later)) = self.latest_send
-            && row.state == State::Acked
+            && row.state() == State::Acked
             && row.time_ns < sent_ns
         {
             let before_ns = sent_ns - row.time_ns;

@@ -14,12 +14,15 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::availability::Availability;
 use super::figures;
 use super::findings::Findings;
 use super::folder;
 use super::histories::{self, Books, Source};
+use super::liveness::Debts;
 use super::load::{Load, ON_ITS_WAY_NS, PhaseLoad};
 use super::phases::{Cuts, Phases, Plan, WARMUP};
+use super::sources;
 use super::tables::Tables;
 use super::thresholds::{self, Measured};
 use super::usage::Usage;
@@ -45,23 +48,30 @@ pub(super) fn look(
     };
     let phases = Phases::of(&plan, &[]);
     let mut load = Load::new(Cuts::of(&phases), plan.start_ns..plan.end_ns);
+    let mut availability = Availability::new();
     let mut books = Books {
         tables: &mut Tables::default(),
-        load: &mut load,
+        load: Some(&mut load),
+        availability: &mut availability,
+        debts: &mut Debts::default(),
         findings: &mut Findings::default(),
     };
     let source = Source {
         dir: &run_dir.join("history"),
         looked_ns: Some(warmup.looked_ns),
+        expected: &usage.workers(),
+        plan,
     };
-    let account = histories::read(source, &plan, &usage.workers(), &mut books)?;
+    let histories = sources::history_files(source.dir, true)?;
+    let account = histories::read(histories, source, &mut books)?;
     if let Some(phase) = phases.named.iter().find(|phase| phase.name == WARMUP) {
         let said = load.phase(phase).due;
         if let Some((span, records)) = overdue(warmup, account.due_in_warmup, said) {
             load.never_handed_over(&span, records);
+            availability.failed(u64::MAX, span.start);
         }
     }
-    let stretches = load.availability.stretches();
+    let stretches = availability.stretches();
     let probe = figures::measured(&phases.probe, &load, &stretches, &usage);
     Ok(weigh(expectations, &probe))
 }

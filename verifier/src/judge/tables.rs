@@ -5,11 +5,12 @@
 //! (partition, offset) ──▶ claimed by some acknowledgement? (ranges, joined where they touch)
 //! ```
 //! Bound: 48 bytes a record (32 for its row, 16 more if no two acknowledgements of a partition were ever adjacent),
-//! plus the per-key maps of `order.rs`. 10 million records stay under 1 GiB.
+//! plus the per-key maps of `order.rs`; with readers or a copy job, 16 or 24 more. 10 million records stay under 1 GiB.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::transactions::Transactions;
 use crate::stamp::RecordId;
 
 /// Rows are allocated so many at a time (32 MiB): doubling would waste up to half of the bound.
@@ -26,11 +27,75 @@ pub(super) struct Row {
     pub(super) offset: i64,
     /// Likewise.
     pub(super) partition: i32,
-    pub(super) state: State,
-    /// The log has it at the place where it was acknowledged.
-    pub(super) home: bool,
-    /// The log has it somewhere.
-    pub(super) seen: bool,
+    /// State in the lowest two bits, then three marks, then the transaction from bit 8 on.
+    bits: u32,
+}
+
+const HOME: u32 = 1 << 2;
+const SEEN: u32 = 1 << 3;
+const HIDDEN: u32 = 1 << 4;
+const TRANSACTION_SHIFT: u32 = 8;
+
+impl Row {
+    fn new(intended_ns: u64, handover_ns: u64) -> Row {
+        Row {
+            time_ns: intended_ns,
+            handover_ns,
+            offset: -1,
+            partition: -1,
+            bits: State::Open as u32,
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.bits & 3 {
+            0 => State::Open,
+            1 => State::Acked,
+            2 => State::NotWritten,
+            _ => State::Unknown,
+        }
+    }
+
+    pub(super) fn set_state(&mut self, state: State) {
+        self.bits = self.bits & !3 | state as u32;
+    }
+
+    /// The log has it, to be read, at the place where it was acknowledged.
+    pub(super) fn home(&self) -> bool {
+        self.bits & HOME != 0
+    }
+
+    pub(super) fn set_home(&mut self) {
+        self.bits |= HOME;
+    }
+
+    /// The log has it somewhere, to be read.
+    pub(super) fn seen(&self) -> bool {
+        self.bits & SEEN != 0
+    }
+
+    pub(super) fn set_seen(&mut self) {
+        self.bits |= SEEN;
+    }
+
+    /// The log has it in a transaction that is aborted or open.
+    pub(super) fn hidden(&self) -> bool {
+        self.bits & HIDDEN != 0
+    }
+
+    pub(super) fn set_hidden(&mut self) {
+        self.bits |= HIDDEN;
+    }
+
+    /// Which of [`Tables::transactions`]; 0 = none.
+    pub(super) fn transaction(&self) -> u32 {
+        self.bits >> TRANSACTION_SHIFT
+    }
+
+    /// At most [`super::transactions::TRANSACTIONS_MAX`].
+    pub(super) fn set_transaction(&mut self, transaction: u32) {
+        self.bits = self.bits & ((1 << TRANSACTION_SHIFT) - 1) | transaction << TRANSACTION_SHIFT;
+    }
 }
 
 const _: () = assert!(size_of::<Row>() == 32);
@@ -39,10 +104,10 @@ const _: () = assert!(size_of::<Row>() == 32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// Handed over; no outcome so far. In the end the same as unknown.
-    Open,
-    Acked,
-    NotWritten,
-    Unknown,
+    Open = 0,
+    Acked = 1,
+    NotWritten = 2,
+    Unknown = 3,
 }
 
 /// A run of indexes without a gap, of one worker.
@@ -50,13 +115,31 @@ pub(super) enum State {
 pub(super) struct Stretch {
     pub(super) worker: u16,
     pub(super) first_index: u64,
+    /// Its history ended in order: what it says of these records is all there is to say.
+    pub(super) orderly: bool,
+    /// When records without an outcome stopped waiting for one: their worker was killed, and another follows it.
+    pub(super) until_ns: u64,
     pub(super) rows: Vec<Row>,
 }
 
 impl Stretch {
+    /// Its rows, each with the time to which it waits if it never gets an outcome.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&Row, u64)> {
+        let until_ns = self.until_ns;
+        self.rows.iter().map(move |row| (row, until_ns))
+    }
+
     fn end(&self) -> u64 {
         self.first_index + self.rows.len() as u64
     }
+}
+
+/// Where a copy comes from: partition and offset in the source topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Origin {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) id: RecordId,
 }
 
 /// All records of a run.
@@ -64,6 +147,9 @@ impl Stretch {
 pub(super) struct Tables {
     /// Ordered by worker and first index once [`Tables::seal`] was called.
     pub(super) stretches: Vec<Stretch>,
+    pub(super) transactions: Transactions,
+    /// Where records were copied from; empty but for copy jobs.
+    pub(super) origins: Vec<Origin>,
     /// Per partition, the offsets that acknowledgements claim.
     claimed: BTreeMap<i32, Vec<Range<i64>>>,
     /// Offsets that more than one acknowledgement claims, found by [`Tables::seal`].
@@ -87,15 +173,11 @@ impl Tables {
         if rows.capacity() - rows.len() < intended_ns.len() {
             rows.reserve_exact(intended_ns.len().max(ROWS_AT_A_TIME));
         }
-        rows.extend(intended_ns.iter().map(|&intended_ns| Row {
-            time_ns: intended_ns,
-            handover_ns,
-            offset: -1,
-            partition: -1,
-            state: State::Open,
-            home: false,
-            seen: false,
-        }));
+        rows.extend(
+            intended_ns
+                .iter()
+                .map(|&intended_ns| Row::new(intended_ns, handover_ns)),
+        );
         true
     }
 
@@ -110,6 +192,7 @@ impl Tables {
 
     /// Orders everything for look-ups, after the last history was read. Gives two stretches whose indexes overlap.
     pub(super) fn seal(&mut self) -> Option<(&Stretch, &Stretch)> {
+        self.transactions.seal();
         self.stretches.retain(|stretch| !stretch.rows.is_empty());
         self.stretches
             .sort_by_key(|stretch| (stretch.worker, stretch.first_index));
@@ -143,6 +226,12 @@ impl Tables {
     pub(super) fn find(&mut self, id: RecordId) -> Option<&mut Row> {
         let (stretch, row) = self.position(id)?;
         self.stretches[stretch].rows.get_mut(row)
+    }
+
+    /// The same, for reading.
+    pub(super) fn get(&self, id: RecordId) -> Option<&Row> {
+        let (stretch, row) = self.position(id)?;
+        self.stretches[stretch].rows.get(row)
     }
 
     /// Whether a record was ever handed over.
@@ -188,7 +277,10 @@ impl Tables {
     pub(super) fn bytes(&self) -> usize {
         let rows: usize = self.stretches.iter().map(|stretch| stretch.rows.capacity()).sum();
         let ranges: usize = self.claimed.values().map(Vec::capacity).sum();
-        rows * size_of::<Row>() + ranges * size_of::<Range<i64>>()
+        rows * size_of::<Row>()
+            + ranges * size_of::<Range<i64>>()
+            + self.origins.capacity() * size_of::<Origin>()
+            + self.transactions.bytes()
     }
 }
 
@@ -215,6 +307,8 @@ mod tests {
             tables.stretches.push(Stretch {
                 worker,
                 first_index,
+                orderly: false,
+                until_ns: u64::MAX,
                 rows: Vec::new(),
             });
             assert!(tables.hand_over(i, first_index, &vec![7; records], 8));

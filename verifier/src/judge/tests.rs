@@ -5,7 +5,12 @@ mod causes;
 mod fixture;
 mod folder;
 mod limits;
+mod liveness;
 mod planted;
+mod planted_transactions;
+mod readers;
 mod steady;
+mod transactions;
+mod world;
 
 pub(super) use fixture::workload;

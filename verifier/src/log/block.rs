@@ -1,11 +1,13 @@
 //! Batches and their bytes within a block. Pure.
 
-use super::{LogBatch, LogRecord, MAX_RECORDS_PER_BATCH};
+use super::{LogBatch, LogRecord, MAX_RECORDS_PER_BATCH, Marker};
 use crate::stamp::RecordId;
 use crate::varint::{Cursor, put, put_signed};
 
 const CONTROL: u8 = 1;
 const TRANSACTIONAL: u8 = 2;
+const COMMIT: u8 = 4;
+const ABORT: u8 = 8;
 
 const HAS_ID: u8 = 1;
 const HAS_KEY: u8 = 2;
@@ -17,7 +19,7 @@ const OTHER_TIMESTAMP: u8 = 64;
 
 /// What the next batch and record of a block are compared with.
 #[derive(Debug, Default)]
-pub(super) struct Before {
+pub(crate) struct Before {
     offset_after: i64,
     worker: u16,
     index: u64,
@@ -26,11 +28,19 @@ pub(super) struct Before {
 
 pub(super) fn encode(block: &mut Vec<u8>, before: &mut Before, batch: &LogBatch) {
     let control = if batch.control { CONTROL } else { 0 };
-    block.push(control | if batch.transactional { TRANSACTIONAL } else { 0 });
+    let marker = match batch.marker {
+        Some(Marker { commit: true, .. }) => COMMIT,
+        Some(Marker { commit: false, .. }) => ABORT,
+        None => 0,
+    };
+    block.push(control | marker | if batch.transactional { TRANSACTIONAL } else { 0 });
     put_signed(block, batch.base_offset.wrapping_sub(before.offset_after));
     put_signed(block, batch.producer_id);
     put_signed(block, batch.producer_epoch.into());
     put_signed(block, batch.base_sequence.into());
+    if let Some(marker) = batch.marker {
+        put_signed(block, marker.coordinator_epoch.into());
+    }
     put(block, batch.records.len() as u64);
     before.offset_after = batch.base_offset;
     for record in &batch.records {
@@ -41,7 +51,8 @@ pub(super) fn encode(block: &mut Vec<u8>, before: &mut Before, batch: &LogBatch)
 /// The next batch of a block, into `batch`, whose buffer is reused. None when the block is malformed.
 pub(super) fn decode(block: &mut Cursor<'_>, before: &mut Before, batch: &mut LogBatch) -> Option<()> {
     let flags = block.byte()?;
-    if flags & !(CONTROL | TRANSACTIONAL) != 0 {
+    if flags & !(CONTROL | TRANSACTIONAL | COMMIT | ABORT) != 0 || flags & (COMMIT | ABORT) == COMMIT | ABORT
+    {
         return None;
     }
     batch.control = flags & CONTROL != 0;
@@ -50,6 +61,13 @@ pub(super) fn decode(block: &mut Cursor<'_>, before: &mut Before, batch: &mut Lo
     batch.producer_id = block.signed()?;
     batch.producer_epoch = block.narrow()?;
     batch.base_sequence = block.narrow()?;
+    batch.marker = match flags & (COMMIT | ABORT) {
+        0 => None,
+        kind => Some(Marker {
+            commit: kind == COMMIT,
+            coordinator_epoch: block.narrow()?,
+        }),
+    };
     let count = block.count()?;
     if count > MAX_RECORDS_PER_BATCH {
         return None;
@@ -62,7 +80,7 @@ pub(super) fn decode(block: &mut Cursor<'_>, before: &mut Before, batch: &mut Lo
     Some(())
 }
 
-fn encode_record(block: &mut Vec<u8>, before: &mut Before, record: &LogRecord) {
+pub(crate) fn encode_record(block: &mut Vec<u8>, before: &mut Before, record: &LogRecord) {
     let worker = record.id.map_or(before.worker, RecordId::worker);
     let index = record.id.map_or(0, RecordId::index);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
@@ -98,7 +116,7 @@ fn encode_record(block: &mut Vec<u8>, before: &mut Before, record: &LogRecord) {
     before.timestamp_ms = record.timestamp_ms;
 }
 
-fn decode_record(block: &mut Cursor<'_>, before: &mut Before) -> Option<LogRecord> {
+pub(crate) fn decode_record(block: &mut Cursor<'_>, before: &mut Before) -> Option<LogRecord> {
     let flags = block.byte()?;
     if flags & 0x80 != 0 {
         return None;

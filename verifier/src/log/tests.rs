@@ -47,6 +47,7 @@ fn keyless(batches: u64) -> Vec<LogBatch> {
             base_sequence: b as i32 * 10,
             control: false,
             transactional: false,
+            marker: None,
             records: (b * 10..b * 10 + 10).map(record).collect(),
         })
         .collect()
@@ -174,10 +175,19 @@ fn any_batch() -> impl Strategy<Value = LogBatch> {
         any::<i16>(),
         any::<i32>(),
         any::<(bool, bool)>(),
+        proptest::option::of(any::<(bool, i32)>()),
         records,
     )
         .prop_map(
-            |(base_offset, producer_id, producer_epoch, base_sequence, (control, transactional), records)| {
+            |(
+                base_offset,
+                producer_id,
+                producer_epoch,
+                base_sequence,
+                (control, transactional),
+                marker,
+                records,
+            )| {
                 LogBatch {
                     base_offset,
                     producer_id,
@@ -185,6 +195,10 @@ fn any_batch() -> impl Strategy<Value = LogBatch> {
                     base_sequence,
                     control,
                     transactional,
+                    marker: marker.map(|(commit, coordinator_epoch)| Marker {
+                        commit,
+                        coordinator_epoch,
+                    }),
                     records,
                 }
             },

@@ -8,6 +8,7 @@
 //! record = length · attributes i8 · timestamp delta · offset delta · key · value · headers     zigzag varints
 //! ```
 
+use crate::log::Marker;
 use crate::stamp;
 use crate::varint::Cursor;
 
@@ -157,6 +158,25 @@ pub(super) fn record<'a>(records: &mut Cursor<'a>, topic: u32) -> Option<Record<
         key,
         value,
         checksum,
+    })
+}
+
+/// The transaction marker in a record of a control batch; none for another kind of control record.
+///
+/// ```text
+/// key = version i16 · type i16 (0 abort, 1 commit)     value = version i16 · coordinator epoch i32
+/// ```
+pub(super) fn marker(record: &Record<'_>) -> Option<Marker> {
+    let (_, kind) = record.key?.split_first_chunk::<2>()?;
+    let commit = match i16::from_be_bytes(*kind.first_chunk()?) {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let (_, epoch) = record.value?.split_first_chunk::<2>()?;
+    Some(Marker {
+        commit,
+        coordinator_epoch: i32::from_be_bytes(*epoch.first_chunk()?),
     })
 }
 

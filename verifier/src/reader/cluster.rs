@@ -46,6 +46,7 @@ pub(super) enum Trouble {
 pub(super) struct Cluster {
     bootstrap: Vec<String>,
     topic: String,
+    began: Instant,
     deadline: Instant,
     connections: BTreeMap<String, Connection>,
     metadata: Metadata,
@@ -57,6 +58,7 @@ impl Cluster {
         Cluster {
             bootstrap: bootstrap.to_vec(),
             topic: topic.to_owned(),
+            began: Instant::now(),
             deadline: Instant::now() + deadline,
             connections: BTreeMap::new(),
             metadata: Metadata::default(),
@@ -105,6 +107,10 @@ impl Cluster {
         let left = self.deadline.saturating_duration_since(Instant::now());
         std::thread::sleep(pause.min(left));
         !self.expired()
+    }
+    /// How long it has been at work.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     pub(super) fn expired(&self) -> bool {

@@ -103,6 +103,7 @@ impl PartitionLog {
         self.out.base_sequence = batch.base_sequence;
         self.out.control = batch.control();
         self.out.transactional = batch.transactional();
+        self.out.marker = None;
         self.out.records.clear();
         let mut decompressed = std::mem::take(&mut self.decompressed);
         let written = self.records_of(batch, &mut decompressed);
@@ -166,6 +167,9 @@ impl PartitionLog {
             if self.out.records.len() == MAX_RECORDS_PER_BATCH {
                 self.write()?;
                 self.go_on(offset);
+            }
+            if batch.control() && batch.intact {
+                self.out.marker = self.out.marker.or_else(|| batch::marker(&record));
             }
             self.out.records.push(log_record(batch, offset, &record));
         }

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::environment::{BrokerEnvironment, Environment};
 use crate::expectations::{Claim, ClaimId, Expectations, Threshold};
-use crate::history::{Completed, Header, Outcome, Withheld, Writer};
-use crate::judge::{JudgeError, Judgement, judge};
+use crate::history::{Completed, Header, Outcome, Recorded, Withheld, Writer};
+use crate::judge::{Evidence, Found, JudgeError, Judgement, examine, judge};
 use crate::log::{self, LogBatch, LogRecord};
 use crate::seal::{PartitionSeal, Seal};
 use crate::stamp::RecordId;
@@ -114,6 +114,7 @@ pub(crate) fn batch(records: Vec<LogRecord>) -> LogBatch {
         base_sequence: 0,
         control: false,
         transactional: false,
+        marker: None,
         records,
     }
 }
@@ -206,6 +207,7 @@ impl Run {
                 .to_vec(),
                 thresholds: Vec::new(),
                 steady_state: Vec::new(),
+                recovery: None,
                 unlimited: false,
                 keyed: true,
             },
@@ -222,6 +224,7 @@ impl Run {
                 end_offset,
                 last_stable_offset: end_offset,
                 open_transactions: 0,
+                stable_stood_ns: 0,
                 read_to: end_offset,
             }
         };
@@ -305,6 +308,29 @@ impl Run {
         judge(self.write().path(), &self.expectations, &environment())
     }
 
+    /// Judges the same run from memory.
+    pub(crate) fn found(&self) -> Found {
+        let mut workers: Vec<u16> = self.sent.iter().map(|sent| sent.id.worker()).collect();
+        workers.push(self.workload.worker);
+        workers.sort_unstable();
+        workers.dedup();
+        let histories: Vec<Recorded> = workers.iter().map(|&worker| self.recorded(worker)).collect();
+        examine(&Evidence {
+            topic: "orders",
+            partitions: self.workload.partitions,
+            keys_choose_partition: self.workload.keys != Keys::None,
+            histories: &histories,
+            logs: &self.logs,
+            seal: self.seal.as_ref().unwrap(),
+            reads: &[],
+            copy: None,
+            liveness: None,
+            hanging_ns: 75 * S,
+            calm_ns: 0,
+        })
+        .unwrap()
+    }
+
     /// The anomalies that judging names, with their counts.
     pub(crate) fn anomalies(&self) -> Vec<(String, u64)> {
         let found = self.judge().unwrap().verdict.anomalies;
@@ -327,6 +353,32 @@ impl Run {
             .map(|seal| seal.read_to)
             .max()
             .unwrap_or(0)
+    }
+
+    fn recorded(&self, worker: u16) -> Recorded {
+        let mut sent: Vec<Sent> = self
+            .sent
+            .iter()
+            .filter(|s| s.id.worker() == worker)
+            .copied()
+            .collect();
+        sent.sort_by_key(|sent| sent.id.index());
+        let mut recorded = Recorded::new(worker, self.workload.incarnation, self.workload.first_index);
+        for sent in &sent {
+            recorded.handed_over(sent.id.index(), &[sent.due_ns], sent.sent_ns);
+        }
+        if let Some(withheld) = self.withheld.get(&worker) {
+            recorded.withheld(withheld);
+        }
+        for sent in &sent {
+            if let Some(completed) = completed(sent, &[sent.id.index()]) {
+                recorded.completed(&completed);
+            }
+        }
+        if !self.torn.contains(&worker) {
+            recorded.finish();
+        }
+        recorded
     }
 
     fn write_history(&self, worker: u16, dir: &Path) {
@@ -366,34 +418,39 @@ impl Run {
             writer.withheld(withheld).unwrap();
         }
         for sent in &sent {
-            let (outcome, ack_ns, partition, base_offset, error_code) = match sent.fate {
-                Fate::Acked {
-                    at_ns,
-                    partition,
-                    offset,
-                } => (Outcome::Acked, at_ns, partition, offset, 0),
-                Fate::NotWritten { at_ns } => (Outcome::NotWritten, at_ns, 0, -1, 10),
-                Fate::Unknown { at_ns } => (Outcome::Unknown, at_ns, 0, -1, 7),
-                Fate::Open => continue,
-            };
-            let completed = Completed {
-                indexes: &[sent.id.index()],
-                partition,
-                base_offset,
-                outcome,
-                error_code,
-                ack_ns,
-                producer_id: 1,
-                producer_epoch: 0,
-                base_sequence: 0,
-                transaction: 0,
-            };
-            writer.completed(&completed).unwrap();
+            if let Some(completed) = completed(sent, &[sent.id.index()]) {
+                writer.completed(&completed).unwrap();
+            }
         }
         if !self.torn.contains(&worker) {
             writer.finish().unwrap();
         }
     }
+}
+
+fn completed<'a>(sent: &Sent, indexes: &'a [u64]) -> Option<Completed<'a>> {
+    let (outcome, ack_ns, partition, base_offset, error_code) = match sent.fate {
+        Fate::Acked {
+            at_ns,
+            partition,
+            offset,
+        } => (Outcome::Acked, at_ns, partition, offset, 0),
+        Fate::NotWritten { at_ns } => (Outcome::NotWritten, at_ns, 0, -1, 10),
+        Fate::Unknown { at_ns } => (Outcome::Unknown, at_ns, 0, -1, 7),
+        Fate::Open => return None,
+    };
+    Some(Completed {
+        indexes,
+        partition,
+        base_offset,
+        outcome,
+        error_code,
+        ack_ns,
+        producer_id: 1,
+        producer_epoch: 0,
+        base_sequence: 0,
+        transaction: 0,
+    })
 }
 
 /// One round a second: a worker with 5 % of a core and 10 MB, a broker with 40 % and 500 MB; nothing disturbed.

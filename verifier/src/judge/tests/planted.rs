@@ -248,6 +248,7 @@ proptest! {
     fn clean_runs_raise_nothing(shape in shape()) {
         let run = clean(&shape);
         prop_assert_eq!(run.anomalies(), Vec::new());
+        prop_assert!(run.found().is_clean());
         let judgement = run.judge().unwrap();
         prop_assert!(judgement.verdict.inconclusive.is_empty(), "{:?}", judgement.verdict.inconclusive);
     }
@@ -257,6 +258,10 @@ proptest! {
         let mut run = clean(&shape);
         let Some((must, may)) = plant(&mut run, bug, pick) else { return Ok(()) };
         let found: Vec<String> = run.anomalies().into_iter().map(|(id, _)| id).collect();
+        let from_memory = run.found();
+        let mut also: Vec<&str> = from_memory.anomalies.keys().map(|anomaly| anomaly.id()).collect();
+        also.sort_unstable();
+        prop_assert_eq!(&also, &found, "memory and files are judged alike");
         for id in must {
             prop_assert!(found.iter().any(|found| found == id), "{bug:?}: {found:?} lacks {id}");
         }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::log;
+use crate::log::Marker;
 use crate::reader::decompress::tests::compress;
 use crate::stamp::RecordId;
 use crate::varint::{put, put_signed};
@@ -203,6 +204,39 @@ fn control_batches_are_no_data_even_without_a_body() {
     let (batches, position) = read(&[&wrap(0, 0x30, 0, 0, &[])]).unwrap();
     assert!(batches[0].control && batches[0].records.is_empty());
     assert_eq!(position, 1);
+}
+
+#[test]
+fn markers_say_commit_or_abort_and_of_which_coordinator() {
+    let control = |kind: u8| {
+        let record = Plain {
+            key: Some(vec![0, 0, 0, kind]),
+            value: Some(vec![0, 0, 0, 0, 1, 2]),
+            ..Plain::default()
+        };
+        let (batches, _) = read(&[&wrap(0, 0x30, 0, 1, &encode_records(&[record]))]).unwrap();
+        batches[0].marker
+    };
+    let marker = |commit| {
+        Some(Marker {
+            commit,
+            coordinator_epoch: 258,
+        })
+    };
+    assert_eq!((control(0), control(1)), (marker(false), marker(true)));
+    assert_eq!(
+        control(3),
+        None,
+        "a control record of another kind ends no transaction"
+    );
+    // Data is none, whatever its key looks like.
+    let plain = Plain {
+        key: Some(vec![0, 0, 0, 1]),
+        value: Some(vec![0; 16]),
+        ..Plain::default()
+    };
+    let (batches, _) = read(&[&wrap(0, 0x10, 0, 1, &encode_records(&[plain]))]).unwrap();
+    assert_eq!(batches[0].marker, None);
 }
 
 #[test]
