@@ -84,7 +84,9 @@ pub struct ProducerConfig {
     pub partitioner_adaptive: bool,
     /// `partitioner.availability.timeout.ms`, nanoseconds; `None` = never counted as unavailable.
     pub partitioner_availability_timeout_ns: Option<u64>,
-    /// `transaction.timeout.ms`, nanoseconds. Used once `transactional.id` is accepted.
+    /// `transactional.id`; `None` = idempotent producing without transactions.
+    pub transactional_id: Option<String>,
+    /// `transaction.timeout.ms`, nanoseconds; with a transactional id above `request_timeout_ns`.
     pub transaction_timeout_ns: u64,
     /// What was understood but deserves a word: aliases, values without effect, values raised to fit.
     pub notes: Vec<String>,
@@ -233,6 +235,10 @@ impl ProducerConfig {
                 values.number("partitioner.availability.timeout.ms"),
             )
             .map(|_| values.nanos("partitioner.availability.timeout.ms")),
+            transactional_id: match values.text("transactional.id") {
+                "" => None,
+                id => Some(id.to_owned()),
+            },
             transaction_timeout_ns: values.nanos("transaction.timeout.ms"),
             notes,
             values: values.texts(),

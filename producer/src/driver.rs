@@ -15,6 +15,8 @@
 //! Sending happens at the beginning of a turn, not when the answer is read: so the caller can add what has become
 //! due meanwhile, and it leaves in the same request.
 
+mod transactions;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
@@ -153,10 +155,11 @@ impl Driver {
         result.map(|()| self.sender.pending() == 0)
     }
 
-    /// Flushes until `deadline_ns`, then ends what is left with what is known of it and closes the connections.
+    /// Aborts a transaction that is open, flushes until `deadline_ns`, then ends what is left with what is known of it and closes the connections.
     /// Every record appended has its outcome afterwards: fetch them with `next_completion`.
     pub fn close(&mut self, deadline_ns: u64) -> Result<(), Fatal> {
-        let flushed = self.flush(deadline_ns);
+        let ended = self.end_open_transaction(deadline_ns);
+        let flushed = ended.and_then(|()| self.flush(deadline_ns));
         self.sender.abandon(monotonic_ns());
         self.sockets.clear();
         flushed.map(|_| ())
@@ -228,7 +231,8 @@ impl Driver {
         }
         self.waker.arm();
         self.resolved(now_ns);
-        let hurry = patience == Patience::CompletionsFirst && self.sender.has_completions();
+        let news = self.sender.has_completions() || self.sender.has_transaction_events();
+        let hurry = patience == Patience::CompletionsFirst && news;
         let wakeup_ns = if hurry {
             Some(0)
         } else {

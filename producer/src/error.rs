@@ -37,6 +37,15 @@ pub enum AppendError {
         /// Kafka's error code that stopped it.
         code: i16,
     },
+    /// With `transactional.id` records are taken only within a transaction: call `begin_transaction` first.
+    #[error("no transaction is open; call begin_transaction first")]
+    NoTransaction,
+    /// The transaction failed: call `abort_transaction`, then begin again from the source.
+    #[error("the transaction failed with error {code}: call abort_transaction")]
+    TransactionFailed {
+        /// Kafka's error code.
+        code: i16,
+    },
     /// The producer was closed, or stopped by a fatal error.
     #[error("the producer is closed")]
     Closed,
@@ -61,6 +70,23 @@ pub enum Fatal {
         code: i16,
         /// Its name.
         name: String,
+    },
+    /// Another producer with the same `transactional.id` has taken over, or the coordinator ended a transaction that
+    /// took longer than `transaction.timeout.ms`. This instance must stop, or two would fence each other for ever.
+    #[error(
+        "fenced with error {code} ({}): another producer has this transactional.id now, \
+         or a transaction took longer than transaction.timeout.ms",
+        error_name(*code)
+    )]
+    Fenced {
+        /// Kafka's error code.
+        code: i16,
+    },
+    /// `transaction.timeout.ms` is more than the broker allows.
+    #[error("transaction.timeout.ms = {timeout_ms} is above the broker's transaction.max.timeout.ms: lower it")]
+    TransactionTimeout {
+        /// What was asked for.
+        timeout_ms: i32,
     },
     /// A broker speaks no version of an API that this producer can use.
     #[error("{address} speaks no usable version of {api} (this producer: {ours}, the broker: {theirs})")]

@@ -14,6 +14,9 @@ pub mod config;
 // What goes in and what comes out: a record, its outcome.
 pub mod record;
 
+// Records that readers see all together or not at all: states, outcomes, errors.
+pub mod transaction;
+
 // Why a record is not taken, and why the producer can do no more.
 pub mod error;
 

@@ -65,6 +65,8 @@ pub struct Completion<'a> {
     pub producer_epoch: i16,
     /// Sequence of its first record; -1 if it never left.
     pub base_sequence: i32,
+    /// Number of the transaction that it belongs to; 0 without `transactional.id`.
+    pub transaction: u64,
     /// CLOCK_MONOTONIC of the read that brought the outcome (or of the decision that there will be none).
     pub ack_ns: u64,
     /// The tokens given to `append`, in order of the records.

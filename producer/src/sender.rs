@@ -19,7 +19,7 @@
 //!
 //! Rules A1 to A20 of the contract: batches and numbers in `partition.rs`, epochs in `identity.rs`, connections and
 //! throttling in `link.rs`, error codes in [`reaction`](crate::reaction), leaders in `metadata.rs`, status in
-//! `durability.rs`.
+//! `durability.rs`. Rules B1 to B13, transactions: `transaction.rs`; without `transactional.id` none of it runs.
 
 mod answers;
 mod append;
@@ -36,6 +36,7 @@ mod partition;
 mod requests;
 
 mod settings;
+mod transaction;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +55,7 @@ use self::link::{Address, Link};
 use self::outcomes::Outcomes;
 use self::partition::{Context, Partition};
 use self::settings::Settings;
+use self::transaction::Transactions;
 use crate::accumulator::Memory;
 use crate::compression::Compressor;
 use crate::config::ProducerConfig;
@@ -126,6 +128,8 @@ pub struct Sender {
     /// Where each node listens, as last heard.
     nodes: BTreeMap<i32, Address>,
     control: Control,
+    /// Only with `transactional.id`.
+    transactions: Option<Box<Transactions>>,
     identity: Option<Identity>,
     /// A14: a new epoch is needed; nothing fresh is sent until the old one is settled.
     bump_wanted: bool,
@@ -163,13 +167,19 @@ impl Sender {
             host: String::new(),
             port: 0,
         };
+        let transactions = Transactions::new(&settings);
+        let mut links = vec![Link::new(None, nowhere)];
+        if transactions.is_some() {
+            links.extend(transaction::links());
+        }
         Ok(Sender {
+            transactions: transactions.map(Box::new),
             control: Control::new(&settings.bootstrap),
             memory: Memory::new(settings.buffer_memory, settings.batch_size),
             settings,
             topics: Vec::new(),
             partitions: Vec::new(),
-            links: vec![Link::new(None, nowhere)],
+            links,
             node_links: BTreeMap::new(),
             nodes: BTreeMap::new(),
             identity: None,
@@ -225,6 +235,7 @@ impl Sender {
         if self.fatal.is_some() {
             return;
         }
+        self.step_transaction(now_ns);
         self.step_control(now_ns);
         self.step_epoch(now_ns);
         for link in 1..self.links.len() {
@@ -263,7 +274,8 @@ impl Sender {
             .unwrap_or(u64::MAX)
             .min(timer)
             .min(expiry)
-            .min(self.control_wakeup_ns());
+            .min(self.control_wakeup_ns())
+            .min(self.transaction_wakeup_ns());
         (earliest != u64::MAX).then_some(earliest)
     }
 
@@ -319,7 +331,7 @@ impl Sender {
     /// While set, nothing lingers: everything appended leaves as soon as a slot is free.
     pub fn set_flushing(&mut self, flushing: bool, now_ns: u64) {
         self.flushing = flushing;
-        self.hurry = flushing;
+        self.hurry = flushing || self.is_committing();
         if flushing {
             self.make_all_due(now_ns);
         }
@@ -329,6 +341,7 @@ impl Sender {
     /// each time, UNKNOWN otherwise. Nothing is taken or sent afterwards.
     pub fn abandon(&mut self, now_ns: u64) {
         self.closed = true;
+        self.abandon_transaction();
         let mut cx = Context {
             outcomes: &mut self.outcomes,
             memory: &mut self.memory,

@@ -208,6 +208,42 @@ pub(crate) const SHAPES: &[Shape] = &[
             Since(6, I16),
         ],
     },
+    // AddPartitionsToTxn
+    Shape {
+        api_key: 24,
+        newest: 5,
+        flexible: 3,
+        fields: &[
+            Every(I32),
+            Since(4, I16),
+            Since(
+                4,
+                Array(&Struct(&[Every(String), Every(Array(&TOPIC_WITH_ERRORS))])),
+            ),
+            Between(0, 3, Array(&TOPIC_WITH_ERRORS)),
+        ],
+    },
+    // AddOffsetsToTxn
+    Shape {
+        api_key: 25,
+        newest: 4,
+        flexible: 3,
+        fields: &[Every(I32), Every(I16)],
+    },
+    // EndTxn
+    Shape {
+        api_key: 26,
+        newest: 5,
+        flexible: 3,
+        fields: &[Every(I32), Every(I16), Since(5, I64), Since(5, I16)],
+    },
+    // TxnOffsetCommit
+    Shape {
+        api_key: 28,
+        newest: 5,
+        flexible: 3,
+        fields: &[Every(I32), Every(Array(&TOPIC_WITH_ERRORS))],
+    },
     // DescribeConfigs
     Shape {
         api_key: 32,
@@ -293,6 +329,9 @@ pub(crate) const SHAPES: &[Shape] = &[
         ],
     },
 ];
+
+/// Topic, then partition and error code of each.
+const TOPIC_WITH_ERRORS: Kind = Struct(&[Every(String), Every(Array(&Struct(&[Every(I32), Every(I16)])))]);
 
 const FETCHED_PARTITION: Kind = Struct(&[
     Every(I32),

@@ -94,7 +94,7 @@ const NOT_TAKEN: &[(&str, &str, &str)] = &[
     ),
     (
         "transaction.two.phase.commit.enable",
-        "it comes with transactions",
+        "a prepared transaction may stay open for ever; here each ends with its producer or its time-out (KIP-939)",
         "remove it",
     ),
     ("sasl.*", "only PLAINTEXT is spoken for now", "remove it"),

@@ -225,9 +225,9 @@ pub const PROPERTIES: &[Property] = &[
     property("partitioner.availability.timeout.ms", Kind::Millis { least: 0, most: LONG }, "0",
         "A partition whose broker takes nothing for this long is not chosen for keyless records; 0 = off.", "KIP-794"),
     property("transactional.id", Kind::Text, "",
-        "Name of a transactional producer. Refused for now: it comes with transactions.", "KIP-98"),
+        "Name of a transactional producer, one per running instance: a second one with it fences the first. Empty = none.", "KIP-98"),
     property("transaction.timeout.ms", Kind::Millis { least: 1, most: INT }, "60000",
-        "How long a transaction may stay open before the coordinator aborts it; used with transactional.id.", "KIP-98"),
+        "How long a transaction may stay open before the coordinator aborts it and fences us; above request.timeout.ms.", "KIP-98"),
     property("security.protocol", Kind::Choice(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), "PLAINTEXT",
         "How brokers are spoken to. Only PLAINTEXT for now.", ""),
 ];

@@ -27,6 +27,7 @@ pub(super) fn check(
         at_least(given, values, (greater, least, &[lesser]), notes, errors);
     }
     time_for_delivery(given, values, notes, errors);
+    time_for_a_transaction(given, values, notes, errors);
     for bound in ["buffer.memory", "max.request.size"] {
         batch_fits(given, values, bound, notes, errors);
     }
@@ -74,16 +75,6 @@ fn weaker_delivery(given: &[Given], values: &Values, errors: &mut Vec<ConfigErro
 
 /// What later work brings.
 fn not_yet(given: &[Given], values: &Values, errors: &mut Vec<ConfigError>) {
-    if let Some(id) = find(given, "transactional.id")
-        && !values.text("transactional.id").is_empty()
-    {
-        errors.push(refused(
-            &id.key,
-            &id.written,
-            "transactions are not built yet; producing is idempotent without it",
-            "remove it",
-        ));
-    }
     if let Some(protocol) = find(given, "security.protocol")
         && values.text("security.protocol") != "PLAINTEXT"
     {
@@ -122,6 +113,45 @@ fn time_for_delivery(
             format!("linger.ms + request.timeout.ms pass {most} ms, the greatest delivery.timeout.ms"),
             "write less",
         ));
+    }
+}
+
+/// B7: one request that takes its whole time must not cost the transaction. The broker has a word too: its
+/// `transaction.max.timeout.ms`.
+fn time_for_a_transaction(
+    given: &[Given],
+    values: &mut Values,
+    notes: &mut Vec<String>,
+    errors: &mut Vec<ConfigError>,
+) {
+    const TIMEOUT: &str = "transaction.timeout.ms";
+    let request_ms = values.number("request.timeout.ms");
+    if values.text("transactional.id").is_empty() || values.number(TIMEOUT) > request_ms {
+        return;
+    }
+    match find(given, TIMEOUT) {
+        None if request_ms < i64::from(i32::MAX) / 2 => {
+            let raised = request_ms * 2;
+            notes.push(format!("{TIMEOUT} raised to {raised}, twice request.timeout.ms"));
+            values.set_number(TIMEOUT, raised);
+        }
+        written => {
+            let request = find(given, "request.timeout.ms");
+            let Some(blamed) = written.or(request) else {
+                return; // Kafka's own defaults, which do not contradict each other
+            };
+            errors.push(ConfigError {
+                other_key: request
+                    .filter(|_| written.is_some())
+                    .map(|other| other.key.clone()),
+                ..refused(
+                    &blamed.key,
+                    &blamed.written,
+                    format!("a request may take {request_ms} ms, and the transaction would be aborted meanwhile"),
+                    "raise transaction.timeout.ms above request.timeout.ms, or lower that",
+                )
+            });
+        }
     }
 }
 

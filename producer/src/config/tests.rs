@@ -135,11 +135,6 @@ fn weaker_delivery_is_refused_with_the_reason() {
 #[test]
 fn what_is_not_built_yet_is_refused_in_a_sentence() {
     assert!(
-        errors(&[("transactional.id", "tx")])[0]
-            .reason
-            .contains("transactions are not built yet")
-    );
-    assert!(
         errors(&[("security.protocol", "SASL_SSL")])[0]
             .reason
             .contains("not built yet")
@@ -329,4 +324,36 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_transaction_lasts_longer_than_a_request() {
+    let id = ("transactional.id", "copier-1");
+    assert_eq!(config(&[]).transactional_id, None);
+    assert_eq!(config(&[id]).transactional_id.as_deref(), Some("copier-1"));
+    assert_eq!(config(&[id]).transaction_timeout_ns, 60_000_000_000);
+    let raised = config(&[
+        id,
+        ("request.timeout.ms", "70000"),
+        ("delivery.timeout.ms", "100000"),
+    ]);
+    assert_eq!(raised.transaction_timeout_ns, 140_000_000_000);
+    assert!(
+        raised.notes.iter().any(|note| note.contains("raised to 140000")),
+        "{:?}",
+        raised.notes
+    );
+    let short = errors(&[id, ("transaction.timeout.ms", "30000")]);
+    assert_eq!(short[0].key, "transaction.timeout.ms");
+    assert_eq!(short[0].other_key, None);
+    let both = errors(&[
+        id,
+        ("transaction.timeout.ms", "900"),
+        ("request.timeout.ms", "1000"),
+    ]);
+    assert_eq!(both[0].other_key.as_deref(), Some("request.timeout.ms"));
+    // Without an id it says nothing about us.
+    config(&[("transaction.timeout.ms", "900")]);
+    let prepared = errors(&[id, ("transaction.two.phase.commit.enable", "true")]);
+    assert!(prepared[0].reason.contains("KIP-939"), "{}", prepared[0]);
 }

@@ -9,7 +9,7 @@ use crate::produce_response::{self, PartitionResponse, ProduceResponse, TopicRef
 use crate::reaction::{Reaction, classify};
 
 /// Codes with which a broker may name the new leader (KIP-951).
-const NOT_LEADER: [i16; 2] = [6, 74];
+pub(super) const NOT_LEADER: [i16; 2] = [6, 74];
 /// Reported for a partition that the broker left out of its answer.
 const UNKNOWN_SERVER_ERROR: i16 = -1;
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -45,7 +45,7 @@ impl Sender {
                 );
             }
         }
-        self.hurry = self.flushing;
+        self.hurry = self.flushing || self.is_committing();
         let mut request = std::mem::take(request);
         for answer in &response.partitions {
             let named = |entry: &&mut InRequest| {
@@ -80,6 +80,9 @@ impl Sender {
 
     fn batch_answered(&mut self, entry: InRequest, answer: &PartitionResponse<'_>, now_ns: u64) {
         let (number, sequence, code) = (entry.partition, entry.base_sequence, answer.error_code);
+        if code != 0 && self.transactions.is_some() {
+            return self.transactional_batch_refused(entry, answer, now_ns);
+        }
         let reaction = classify(code).idempotent;
         let verdict = match reaction {
             Reaction::Done => Verdict::Written(answer.base_offset),
@@ -131,7 +134,7 @@ impl Sender {
     }
 
     /// Takes the leader named in the answer, if it is newer than the known one and its address is known (A19).
-    fn follow_hint(&mut self, number: u32, answer: &PartitionResponse<'_>) -> bool {
+    pub(super) fn follow_hint(&mut self, number: u32, answer: &PartitionResponse<'_>) -> bool {
         let Some(hint) = answer.current_leader else {
             return false;
         };
@@ -163,12 +166,13 @@ impl Sender {
             let wait_ns = self.settings.retry_backoff.wait_ns(attempts, &mut self.rng);
             partition.back_off_until(now_ns.saturating_add(wait_ns));
         }
-        self.bump_wanted |= partition.needs_epoch();
+        // With a transactional id the coordinator alone gives epochs, and the batch behind this has failed anyway.
+        self.bump_wanted |= partition.needs_epoch() && self.transactions.is_none();
         self.enqueue(number, now_ns);
     }
 
     /// A12. False if it cannot be split.
-    fn split_batch(&mut self, number: u32, sequence: i32, now_ns: u64) -> bool {
+    pub(super) fn split_batch(&mut self, number: u32, sequence: i32, now_ns: u64) -> bool {
         let partition = &mut self.partitions[number as usize];
         let topic_limit = self.topics[partition.topic.index()].max_message_bytes;
         let Some(batch) = partition.splittable(sequence) else {

@@ -15,6 +15,9 @@ impl Sender {
         if self.closed || self.fatal.is_some() {
             return Err(AppendError::Closed);
         }
+        if let Some(transactions) = &self.transactions {
+            transactions.admits()?;
+        }
         let number = self.choose_partition(record)?;
         let partition = &mut self.partitions[number as usize];
         if let Some(code) = partition.stopped() {

@@ -72,11 +72,14 @@ impl Control {
 impl Sender {
     /// Asks the next control question, if there is one and the connection is free; connects if there is none.
     pub(super) fn step_control(&mut self, now_ns: u64) {
-        let metadata = self.control.wants_metadata(now_ns) && !self.topics.is_empty();
-        let identity = self.identity.is_none();
-        let configs = self.control.configs_wanted;
-        let nothing = !(metadata || identity || configs);
-        if nothing || self.control.not_before_ns > now_ns || !self.links[0].in_flight.is_empty() {
+        let rested = self.control.not_before_ns <= now_ns;
+        let metadata = rested && self.control.wants_metadata(now_ns) && !self.topics.is_empty();
+        // With a transactional id, its coordinator gives it.
+        let identity = rested && self.identity.is_none() && self.transactions.is_none();
+        let configs = rested && self.control.configs_wanted;
+        let search = self.search_due_ns() <= now_ns;
+        let nothing = !(metadata || identity || configs || search);
+        if nothing || !self.links[0].in_flight.is_empty() {
             return;
         }
         let versions = match self.links[0].state {
@@ -103,6 +106,8 @@ impl Sender {
                     requests::encode(&requests::init_producer_id(), version, correlation, client_id)
                 },
             );
+        } else if search {
+            self.find_coordinator(now_ns);
         } else if let Some(version) = versions.describe_configs {
             let request = requests::describe_topics(self.topics.iter().map(|topic| topic.name.as_str()));
             self.control.configs_wanted = false;
@@ -119,18 +124,22 @@ impl Sender {
 
     /// When `step_control` wants to be called again.
     pub(super) fn control_wakeup_ns(&self) -> u64 {
-        if self.fatal.is_some() || self.topics.is_empty() && self.identity.is_some() {
+        let identity = self.identity.is_none() && self.transactions.is_none();
+        let search_ns = self.search_due_ns();
+        if self.fatal.is_some() || self.topics.is_empty() && !identity && search_ns == u64::MAX {
             return u64::MAX;
         }
-        let wanted = self.identity.is_none() || self.control.metadata_wanted || self.control.configs_wanted;
+        let metadata = self.control.metadata_wanted && !self.topics.is_empty();
+        let wanted = identity || metadata || self.control.configs_wanted;
         let due = if wanted { 0 } else { self.control.metadata_due_ns };
+        let due = due.max(self.control.not_before_ns).min(search_ns);
         let link = &self.links[0];
         match link.state {
             // Its own deadlines wake it, or its answer does.
             State::Connecting(_) | State::Handshaking => u64::MAX,
             _ if !link.in_flight.is_empty() => u64::MAX,
-            State::Idle => due.max(self.control.not_before_ns).max(link.not_before_ns),
-            State::Ready(_) => due.max(self.control.not_before_ns),
+            State::Idle => due.max(link.not_before_ns),
+            State::Ready(_) => due,
         }
     }
 
@@ -156,6 +165,7 @@ impl Sender {
                 let identity = Identity {
                     id: response.producer_id.0,
                     epoch: response.producer_epoch,
+                    transactional: false,
                 };
                 self.identity = Some(identity);
                 self.enter_epoch(identity, now_ns);
@@ -192,7 +202,8 @@ impl Sender {
                 .map(|&number| &self.partitions[number as usize]);
             partitions.any(|partition| partition.leader != NO_NODE)
         };
-        self.identity.is_some() && leaders_tried && self.topics.iter().all(led)
+        let identity = self.identity.is_some() || self.transactions.is_some();
+        identity && leaders_tried && self.topics.iter().all(led)
     }
 
     /// What is missing to be ready, for people.
@@ -208,7 +219,7 @@ impl Sender {
                 )
             }
             Some(topic) => format!("topic {} has no metadata", topic.name),
-            None if self.identity.is_none() => "no producer id".to_owned(),
+            None if self.identity.is_none() && self.transactions.is_none() => "no producer id".to_owned(),
             None => "no connection to the leaders".to_owned(),
         };
         if self.control.last_error.is_empty() {
@@ -251,7 +262,7 @@ impl Sender {
         self.control.not_before_ns = now_ns.saturating_add(wait_ns);
     }
 
-    fn enter_epoch(&mut self, identity: Identity, now_ns: u64) {
+    pub(super) fn enter_epoch(&mut self, identity: Identity, now_ns: u64) {
         for partition in &mut self.partitions {
             partition.enter_epoch(identity);
         }

@@ -45,7 +45,10 @@ impl Sender {
         if !free || link.due_ns > now_ns || link.ready.is_empty() {
             return false;
         }
-        link.due_ns = u64::MAX;
+        let Some(version) = self.produce_version(versions.produce, now_ns) else {
+            return false;
+        };
+        self.links[index].due_ns = u64::MAX;
         let mut frame = self.spare_frames.pop().unwrap_or_default();
         let mut request = self.spare_requests.pop().unwrap_or_default();
         let mut bytes = REQUEST_OVERHEAD;
@@ -60,6 +63,7 @@ impl Sender {
                     self.timers.push(Reverse((at_ns, number)));
                     None
                 }
+                _ if !self.transaction_lets_go(number) => None,
                 // A14: what is UNKNOWN must be settled first; everything else waits for the new epoch.
                 Next::Fresh if self.identity.is_none() || self.bump_wanted => None,
                 Next::Again(_) if self.bump_wanted && !self.partitions[number as usize].has_unknown() => None,
@@ -103,7 +107,7 @@ impl Sender {
                 self.enqueue(entry.partition, now_ns);
             }
         }
-        self.send_produce(index, versions.produce, request, frame, now_ns);
+        self.send_produce(index, version, request, frame, now_ns);
         true
     }
 
@@ -160,7 +164,7 @@ impl Sender {
             version,
             correlation_id: correlation,
             client_id: &self.settings.client_id,
-            transactional_id: None,
+            transactional_id: self.transactions.as_ref().map(|transactions| transactions.id()),
             timeout_ms: self.settings.request_timeout_ms,
         };
         let parts = request.iter().zip(&frame.batches).map(|(entry, batch)| {

@@ -55,6 +55,7 @@ impl Sender {
         for lost in std::mem::take(&mut self.links[index].in_flight) {
             self.request_lost(lost, now_ns);
         }
+        self.coordinator_disconnected(index, idle, now_ns);
         if index == 0 {
             self.control.disconnected(&self.links[0].address, why, idle);
         } else if !idle {
@@ -86,6 +87,9 @@ impl Sender {
                 .map_err(|why| (asked, why)),
             Asked::Metadata(_) | Asked::InitProducerId(_) | Asked::DescribeConfigs(_) => self
                 .control_answered(&asked.asked, frame, now_ns)
+                .map_err(|why| (asked, why)),
+            Asked::Transaction(question, version) => self
+                .transaction_answered(question, version, frame, now_ns)
                 .map_err(|why| (asked, why)),
         };
         if let Err((asked, why)) = outcome {
@@ -174,6 +178,7 @@ impl Sender {
             Asked::InitProducerId(version) => ("InitProducerId", version),
             Asked::DescribeConfigs(version) => ("DescribeConfigs", version),
             Asked::Produce(version, _) => ("Produce", version),
+            Asked::Transaction(question, version) => (question.api(), version),
         };
         match encode(version, correlation, &self.settings.client_id) {
             Some(frame) => {
@@ -205,6 +210,7 @@ impl Sender {
                 let address = self.links[index].address.to_string();
                 match Versions::agree(&response, &address) {
                     Ok(versions) => {
+                        self.transaction_versions(index, versions.transactions);
                         self.links[index].state = State::Ready(versions);
                         self.links[index].failures = 0;
                     }
@@ -241,14 +247,16 @@ impl Sender {
                 let response = decode::<DescribeConfigsRequest>(version, frame)?;
                 self.configs_answered(&response);
             }
-            Asked::ApiVersions(_) | Asked::Produce(..) => {}
+            Asked::ApiVersions(_) | Asked::Produce(..) | Asked::Transaction(..) => {}
         }
         Ok(())
     }
 
     fn request_lost(&mut self, lost: InFlight, now_ns: u64) {
-        let Asked::Produce(_, mut request) = lost.asked else {
-            return;
+        let mut request = match lost.asked {
+            Asked::Produce(_, request) => request,
+            Asked::Transaction(question, _) => return self.question_lost(question, now_ns),
+            _ => return,
         };
         for entry in &request {
             let partition = &mut self.partitions[entry.partition as usize];
@@ -266,7 +274,7 @@ impl Sender {
     }
 }
 
-fn decode<R: Request>(version: i16, frame: &[u8]) -> Result<R::Response, String> {
+pub(super) fn decode<R: Request>(version: i16, frame: &[u8]) -> Result<R::Response, String> {
     let decoded = steadfast_wire::guard::decode::<R>(version, bytes::Bytes::copy_from_slice(frame));
     decoded
         .map(|(_, response)| response)

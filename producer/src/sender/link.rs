@@ -7,11 +7,13 @@
 //! ```
 //!
 //! Link 0 carries the control requests (metadata, producer id, configurations), so that a slow produce request never
-//! stands before the answer that says where the leader went. Every other link is the data connection of one node.
+//! stands before the answer that says where the leader went. With a transactional id, link 1 leads to the transaction
+//! coordinator and link 2 to a group's. Every other link is the data connection of one node.
 
 use std::collections::VecDeque;
 
 use crate::sender::requests::Versions;
+use crate::sender::transaction::Question;
 
 /// Number of a connection, for the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +72,8 @@ pub(crate) enum Asked {
     InitProducerId(i16),
     DescribeConfigs(i16),
     Produce(i16, Vec<InRequest>),
+    /// What transactions ask, of coordinators and for them.
+    Transaction(Question, i16),
 }
 
 #[derive(Debug)]
@@ -81,7 +85,7 @@ pub(crate) struct InFlight {
 
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// The node whose data it carries; `None` for control.
+    /// The node whose data it carries; `None` for control and coordinators.
     pub(crate) node: Option<i32>,
     /// Where it is, or was last, connected.
     pub(crate) address: Address,

@@ -15,6 +15,7 @@ pub(crate) struct Done {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) base_sequence: i32,
+    pub(crate) transaction: u64,
     pub(crate) ack_ns: u64,
     pub(crate) tokens: Vec<u64>,
 }
@@ -28,6 +29,10 @@ pub(crate) struct Outcomes {
     pending: u64,
     /// Records that ended otherwise than acked.
     errors: u64,
+    /// Error code of the last of them, until somebody takes it.
+    failure: Option<i16>,
+    /// Number of the open transaction, 0 = none: all that ends before the next one begins belongs to it.
+    transaction: u64,
 }
 
 impl Outcomes {
@@ -49,7 +54,20 @@ impl Outcomes {
         self.waiting.is_empty()
     }
 
-    pub(crate) fn report(&mut self, done: Done) {
+    /// What is reported from now on belongs to this transaction.
+    pub(crate) fn begin_transaction(&mut self, number: u64) {
+        debug_assert_eq!(self.pending, 0, "records of the last transaction have no outcome");
+        self.transaction = number;
+        self.failure = None;
+    }
+
+    /// The code of a batch that ended otherwise than acked since the last call, if any did.
+    pub(crate) fn take_failure(&mut self) -> Option<i16> {
+        self.failure.take()
+    }
+
+    pub(crate) fn report(&mut self, mut done: Done) {
+        done.transaction = self.transaction;
         debug_assert!(
             self.pending >= done.tokens.len() as u64,
             "a record got two outcomes"
@@ -57,6 +75,7 @@ impl Outcomes {
         self.pending = self.pending.saturating_sub(done.tokens.len() as u64);
         if done.outcome != Outcome::Acked {
             self.errors += done.tokens.len() as u64;
+            self.failure = Some(done.error_code);
         }
         // A batch whose records were reported before has nothing more to tell.
         if !done.tokens.is_empty() {
@@ -81,6 +100,7 @@ impl Outcomes {
             producer_id: done.producer_id,
             producer_epoch: done.producer_epoch,
             base_sequence: done.base_sequence,
+            transaction: done.transaction,
             ack_ns: done.ack_ns,
             tokens: &done.tokens,
         })

@@ -17,6 +17,7 @@
 
 mod endings;
 mod numbering;
+mod transaction;
 mod verdicts;
 
 use std::collections::VecDeque;
@@ -108,6 +109,8 @@ pub(crate) enum Verdict {
     Written(i64),
     /// Not written; the same may be accepted later.
     Refused,
+    /// As `Refused`, but no failure: the markers of the last transaction are still being written (B8).
+    NotYet,
     /// Written or not.
     Unknown,
     /// Not written; the broker saw other bytes than were sent.
@@ -140,6 +143,8 @@ pub(crate) struct Partition {
     pub(crate) leader_epoch: i32,
     /// Stands in the ready queue of its leader's link.
     pub(crate) queued: bool,
+    /// Number of the transaction that the coordinator knows it to be part of (TV1).
+    pub(crate) enlisted: u64,
     pub(crate) open: Option<Gathering>,
     pub(crate) closed: VecDeque<Gathering>,
     unacked: VecDeque<Sent>,
@@ -171,6 +176,7 @@ impl Partition {
             leader: NO_NODE,
             leader_epoch: -1,
             queued: false,
+            enlisted: 0,
             open: None,
             closed: VecDeque::new(),
             unacked: VecDeque::new(),
@@ -250,7 +256,7 @@ impl Partition {
             producer_id: identity.id,
             producer_epoch: identity.epoch,
             base_sequence: self.next_sequence,
-            transactional: false,
+            transactional: identity.transactional,
         }
     }
 

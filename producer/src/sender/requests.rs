@@ -6,6 +6,8 @@
 //! | Metadata | 4 to 12 | 4 says whether a missing topic may be created |
 //! | InitProducerId | 0 to 5 | KIP-98 |
 //! | DescribeConfigs | 1 to 4 | optional: only the durability status (A20) needs it |
+//!
+//! What transactions ask stands in `transaction/requests.rs`.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
@@ -15,6 +17,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Encodable, Request, StrBytes};
 
+use super::transaction::TransactionVersions;
 use crate::error::Fatal;
 use crate::produce_request;
 
@@ -39,17 +42,13 @@ pub(crate) struct Versions {
     pub(crate) init_producer_id: i16,
     /// `None` where the broker has none that we know.
     pub(crate) describe_configs: Option<i16>,
+    pub(crate) transactions: TransactionVersions,
 }
 
 impl Versions {
     /// The highest versions that both sides know.
     pub(crate) fn agree(response: &ApiVersionsResponse, address: &str) -> Result<Versions, Fatal> {
-        let pick = |api_key: i16, ours: (i16, i16)| {
-            let theirs = response.api_keys.iter().find(|api| api.api_key == api_key);
-            let range = theirs.map_or((-1, -1), |api| (api.min_version, api.max_version));
-            let best = ours.1.min(range.1);
-            (best >= ours.0 && best >= range.0).then_some(best).ok_or(range)
-        };
+        let pick = |api_key: i16, ours: (i16, i16)| common_version(response, api_key, ours);
         let need = |api: &'static str, api_key: i16, ours: (i16, i16)| {
             pick(api_key, ours).map_err(|theirs| Fatal::Unsupported {
                 address: address.to_owned(),
@@ -64,8 +63,21 @@ impl Versions {
             metadata: need("Metadata", MetadataRequest::KEY, METADATA)?,
             init_producer_id: need("InitProducerId", InitProducerIdRequest::KEY, INIT_PRODUCER_ID)?,
             describe_configs: pick(DescribeConfigsRequest::KEY, DESCRIBE_CONFIGS).ok(),
+            transactions: TransactionVersions::agree(response),
         })
     }
+}
+
+/// The highest version that both sides know, or else the range that the broker has (-1 to -1 = none).
+pub(crate) fn common_version(
+    response: &ApiVersionsResponse,
+    api_key: i16,
+    ours: (i16, i16),
+) -> Result<i16, (i16, i16)> {
+    let theirs = response.api_keys.iter().find(|api| api.api_key == api_key);
+    let range = theirs.map_or((-1, -1), |api| (api.min_version, api.max_version));
+    let best = ours.1.min(range.1);
+    (best >= ours.0 && best >= range.0).then_some(best).ok_or(range)
 }
 
 pub(crate) fn api_versions() -> ApiVersionsRequest {
@@ -123,6 +135,6 @@ pub(crate) fn encode<R: Request>(
     Some(frame.freeze())
 }
 
-fn text(text: &str) -> StrBytes {
+pub(crate) fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }

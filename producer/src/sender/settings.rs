@@ -29,6 +29,8 @@ pub(super) struct Settings {
     pub(super) connections_max_idle_ns: u64,
     pub(super) retry_backoff: Backoff,
     pub(super) reconnect_backoff: Backoff,
+    pub(super) transactional_id: Option<String>,
+    pub(super) transaction_timeout_ns: u64,
     pub(super) ignore_keys: bool,
     pub(super) adaptive_partitioning: bool,
 }
@@ -69,6 +71,8 @@ impl Settings {
                 first_ns: config.reconnect_backoff_ns,
                 max_ns: config.reconnect_backoff_max_ns,
             },
+            transactional_id: config.transactional_id.clone(),
+            transaction_timeout_ns: config.transaction_timeout_ns,
             ignore_keys: config.partitioner_ignore_keys,
             adaptive_partitioning: config.partitioner_adaptive,
         }

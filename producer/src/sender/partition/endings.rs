@@ -99,6 +99,7 @@ impl Partition {
             producer_id: seal.producer_id,
             producer_epoch: seal.producer_epoch,
             base_sequence: seal.base_sequence,
+            transaction: 0, // the book of outcomes knows it
             ack_ns: cx.now_ns,
             tokens: std::mem::take(&mut sent.tokens),
         });
@@ -115,6 +116,7 @@ impl Partition {
             producer_id: -1,
             producer_epoch: -1,
             base_sequence: -1,
+            transaction: 0,
             ack_ns: cx.now_ns,
             tokens: batch.tokens,
         });

@@ -50,6 +50,7 @@ impl Partition {
         Some(Identity {
             id: seal.producer_id,
             epoch: seal.producer_epoch,
+            transactional: seal.transactional,
         })
     }
 

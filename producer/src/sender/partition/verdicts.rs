@@ -47,6 +47,7 @@ impl Partition {
                     self.reject(i, code, cx);
                 }
             }
+            Verdict::NotYet => {}
             Verdict::Unknown => sent.fate = Fate::Unknown,
             Verdict::Corrupt if !sent.corrupt => sent.corrupt = true,
             Verdict::Corrupt | Verdict::StopNotWritten => self.stop(code, cx),
