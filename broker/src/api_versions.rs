@@ -17,7 +17,9 @@ const NEWEST_TRANSACTION_VERSION: i16 = 2;
 
 impl<S: Store> Model<S> {
     pub(crate) fn api_versions(&mut self, at: &At, request: &ApiVersionsRequest) -> ApiVersionsResponse {
-        if at.version >= 3 && !(legal(&request.client_software_name) && legal(&request.client_software_version)) {
+        if at.version >= 3
+            && !(legal(&request.client_software_name) && legal(&request.client_software_version))
+        {
             return ApiVersionsResponse::default().with_error_code(code::INVALID_REQUEST);
         }
         let apis = ranges().map(|range| {
@@ -47,12 +49,14 @@ impl<S: Store> Model<S> {
 
     /// Told to a client that asks in a version nobody knows: the range of this API, for it to ask again (KIP-511).
     pub(crate) fn unsupported_api_versions(&self) -> ApiVersionsResponse {
-        let own = ranges().filter(|range| range.api_key == API_VERSIONS).map(|range| {
-            ApiVersion::default()
-                .with_api_key(range.api_key)
-                .with_min_version(range.oldest)
-                .with_max_version(range.newest)
-        });
+        let own = ranges()
+            .filter(|range| range.api_key == API_VERSIONS)
+            .map(|range| {
+                ApiVersion::default()
+                    .with_api_key(range.api_key)
+                    .with_min_version(range.oldest)
+                    .with_max_version(range.newest)
+            });
         ApiVersionsResponse::default()
             .with_error_code(code::UNSUPPORTED_VERSION)
             .with_api_keys(own.collect())

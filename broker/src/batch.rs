@@ -119,10 +119,7 @@ pub(crate) fn only_batch(records: &[u8], version: i16) -> Result<Header, Refused
         return Err(none);
     };
     if records[MAGIC_OFFSET] != 2 {
-        return Err(refused(
-            code::INVALID_RECORD,
-            "record batches must have magic 2",
-        ));
+        return Err(refused(code::INVALID_RECORD, "record batches must have magic 2"));
     }
     let header = Header::parse(records).ok_or(refused(
         code::CORRUPT_MESSAGE,

@@ -109,7 +109,12 @@ impl<S: Store> Model<S> {
         for node in &mut self.nodes {
             node.stale.entry(partition).or_insert_with(|| before.clone());
         }
-        self.remember(Fact::Leader { log, leader: view.leader, epoch: view.epoch, isr: view.isr });
+        self.remember(Fact::Leader {
+            log,
+            leader: view.leader,
+            epoch: view.epoch,
+            isr: view.isr,
+        });
         for id in 1..=self.settings.nodes {
             self.announce(id);
         }
@@ -188,11 +193,19 @@ impl<S: Store> Model<S> {
         let mut at = None;
         for run in replica.runs.ranges() {
             let from = found.entries.get(run.start).position;
-            cuts.extend(at.filter(|at| *at < from).map(|at| Fact::Cut { log, from: at, to: from }));
+            cuts.extend(at.filter(|at| *at < from).map(|at| Fact::Cut {
+                log,
+                from: at,
+                to: from,
+            }));
             at = Some(found.entries.get(run.end - 1).end_position());
         }
         let end = self.store.end(log);
-        cuts.extend(at.filter(|at| *at < end).map(|at| Fact::Cut { log, from: at, to: end }));
+        cuts.extend(at.filter(|at| *at < end).map(|at| Fact::Cut {
+            log,
+            from: at,
+            to: end,
+        }));
         cuts
     }
 
@@ -261,19 +274,29 @@ impl<S: Store> Model<S> {
     fn next_leader(&self, partition: usize, view: &View) -> Option<i32> {
         let found = &self.partitions[partition];
         let live = |id: i32| self.node(id).is_some_and(|node| !node.fenced);
-        let mut replicas = found.replicas.iter().map(|replica| replica.node).filter(|id| live(*id));
+        let mut replicas = found
+            .replicas
+            .iter()
+            .map(|replica| replica.node)
+            .filter(|id| live(*id));
         let clean = replicas.clone().find(|id| view.isr.contains(id));
         clean.or_else(|| {
-            let unclean = self
-                .topics
-                .flag(found.topic, "unclean.leader.election.enable", self.settings.unclean_leader_election);
+            let unclean = self.topics.flag(
+                found.topic,
+                "unclean.leader.election.enable",
+                self.settings.unclean_leader_election,
+            );
             if unclean { replicas.next() } else { None }
         })
     }
 
     /// Pages that were dirty at the last writeback are on disk now.
     pub(crate) fn write_back(&mut self) {
-        for replica in self.partitions.iter_mut().flat_map(|partition| &mut partition.replicas) {
+        for replica in self
+            .partitions
+            .iter_mut()
+            .flat_map(|partition| &mut partition.replicas)
+        {
             replica.durable = replica.dirty;
             replica.dirty = replica.end;
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult};
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult,
+};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{
     DescribeConfigsRequest, DescribeConfigsResponse, IncrementalAlterConfigsRequest,
@@ -57,10 +59,22 @@ fn topic_defaults(settings: &Settings) -> Vec<(&'static str, String, Type)> {
         ("delete.retention.ms", "86400000".into(), Type::Long),
         ("flush.messages", i64::MAX.to_string(), Type::Long),
         ("flush.ms", i64::MAX.to_string(), Type::Long),
-        ("max.message.bytes", settings.message_max_bytes.to_string(), Type::Int),
-        ("message.timestamp.after.max.ms", settings.timestamp_after_max_ms.to_string(), Type::Long),
+        (
+            "max.message.bytes",
+            settings.message_max_bytes.to_string(),
+            Type::Int,
+        ),
+        (
+            "message.timestamp.after.max.ms",
+            settings.timestamp_after_max_ms.to_string(),
+            Type::Long,
+        ),
         ("message.timestamp.type", "CreateTime".into(), Type::String),
-        ("min.insync.replicas", settings.min_insync_replicas.to_string(), Type::Int),
+        (
+            "min.insync.replicas",
+            settings.min_insync_replicas.to_string(),
+            Type::Int,
+        ),
         ("retention.bytes", "-1".into(), Type::Long),
         ("retention.ms", settings.log_retention_ms.to_string(), Type::Long),
         ("segment.bytes", "1073741824".into(), Type::Int),
@@ -76,20 +90,54 @@ fn topic_defaults(settings: &Settings) -> Vec<(&'static str, String, Type)> {
 /// All properties of a topic.
 pub(crate) fn of_topic(settings: &Settings, set: &BTreeMap<String, String>) -> Vec<Config> {
     let config = |(name, default, kind): (&'static str, String, Type)| match set.get(name) {
-        Some(value) => Config { name, value: value.clone(), source: OF_TOPIC, kind },
-        None => Config { name, value: default, source: DEFAULT, kind },
+        Some(value) => Config {
+            name,
+            value: value.clone(),
+            source: OF_TOPIC,
+            kind,
+        },
+        None => Config {
+            name,
+            value: default,
+            source: DEFAULT,
+            kind,
+        },
     };
     topic_defaults(settings).into_iter().map(config).collect()
 }
 
 fn of_broker(settings: &Settings, node: i32) -> Vec<Config> {
     let all: [(&'static str, String, Type); 14] = [
-        ("auto.create.topics.enable", settings.auto_create_topics.to_string(), Type::Boolean),
-        ("broker.session.timeout.ms", settings.session_timeout_ms.to_string(), Type::Int),
-        ("default.replication.factor", settings.default_replication_factor.to_string(), Type::Int),
-        ("log.retention.ms", settings.log_retention_ms.to_string(), Type::Long),
-        ("message.max.bytes", settings.message_max_bytes.to_string(), Type::Int),
-        ("min.insync.replicas", settings.min_insync_replicas.to_string(), Type::Int),
+        (
+            "auto.create.topics.enable",
+            settings.auto_create_topics.to_string(),
+            Type::Boolean,
+        ),
+        (
+            "broker.session.timeout.ms",
+            settings.session_timeout_ms.to_string(),
+            Type::Int,
+        ),
+        (
+            "default.replication.factor",
+            settings.default_replication_factor.to_string(),
+            Type::Int,
+        ),
+        (
+            "log.retention.ms",
+            settings.log_retention_ms.to_string(),
+            Type::Long,
+        ),
+        (
+            "message.max.bytes",
+            settings.message_max_bytes.to_string(),
+            Type::Int,
+        ),
+        (
+            "min.insync.replicas",
+            settings.min_insync_replicas.to_string(),
+            Type::Int,
+        ),
         ("node.id", node.to_string(), Type::Int),
         ("num.partitions", settings.num_partitions.to_string(), Type::Int),
         (
@@ -97,9 +145,21 @@ fn of_broker(settings: &Settings, node: i32) -> Vec<Config> {
             (settings.offsets_retention_ms / 60_000).to_string(),
             Type::Int,
         ),
-        ("producer.id.expiration.ms", settings.producer_id_expiration_ms.to_string(), Type::Int),
-        ("replica.lag.time.max.ms", settings.replica_lag_time_max_ms.to_string(), Type::Long),
-        ("transaction.max.timeout.ms", settings.transaction_max_timeout_ms.to_string(), Type::Int),
+        (
+            "producer.id.expiration.ms",
+            settings.producer_id_expiration_ms.to_string(),
+            Type::Int,
+        ),
+        (
+            "replica.lag.time.max.ms",
+            settings.replica_lag_time_max_ms.to_string(),
+            Type::Long,
+        ),
+        (
+            "transaction.max.timeout.ms",
+            settings.transaction_max_timeout_ms.to_string(),
+            Type::Int,
+        ),
         (
             "transactional.id.expiration.ms",
             settings.transactional_id_expiration_ms.to_string(),
@@ -111,7 +171,12 @@ fn of_broker(settings: &Settings, node: i32) -> Vec<Config> {
             Type::Boolean,
         ),
     ];
-    let config = |(name, value, kind)| Config { name, value, source: OF_BROKER, kind };
+    let config = |(name, value, kind)| Config {
+        name,
+        value,
+        source: OF_BROKER,
+        kind,
+    };
     all.into_iter().map(config).collect()
 }
 
@@ -134,7 +199,10 @@ pub(crate) fn check_topic(name: &str, value: &str) -> Result<(), Refusal> {
     if fits {
         Ok(())
     } else {
-        Err((code::INVALID_CONFIG, format!("Invalid value {value} for configuration {name}")))
+        Err((
+            code::INVALID_CONFIG,
+            format!("Invalid value {value} for configuration {name}"),
+        ))
     }
 }
 
@@ -196,7 +264,10 @@ impl<S: Store> Model<S> {
                     Some(node) => Ok(of_broker(&self.settings, node)),
                     None => Err((code::INVALID_REQUEST, format!("Unexpected broker id {name}"))),
                 },
-                other => Err((code::INVALID_REQUEST, format!("Unsupported resource type: {other}"))),
+                other => Err((
+                    code::INVALID_REQUEST,
+                    format!("Unsupported resource type: {other}"),
+                )),
             };
             let result = DescribeConfigsResult::default()
                 .with_resource_type(resource.resource_type)
@@ -205,9 +276,9 @@ impl<S: Store> Model<S> {
                 Ok(configs) => result
                     .with_error_message(Some(StrBytes::new()))
                     .with_configs(describe(configs, &resource.configuration_keys)),
-                Err((code, why)) => {
-                    result.with_error_code(code).with_error_message(Some(StrBytes::from_string(why)))
-                }
+                Err((code, why)) => result
+                    .with_error_code(code)
+                    .with_error_message(Some(StrBytes::from_string(why))),
             });
         }
         DescribeConfigsResponse::default().with_results(results)
@@ -233,7 +304,10 @@ impl<S: Store> Model<S> {
                         Some(value.unwrap_or_default()),
                     ),
                     (TOPIC, DELETE) => self.set_topic_config(&resource.resource_name, &config.name, None),
-                    _ => Err((code::INVALID_REQUEST, "only topics' properties can be changed here".into())),
+                    _ => Err((
+                        code::INVALID_REQUEST,
+                        "only topics' properties can be changed here".into(),
+                    )),
                 };
                 done = done.and(step);
             }
@@ -243,9 +317,9 @@ impl<S: Store> Model<S> {
                 .with_error_message(None);
             responses.push(match done {
                 Ok(()) => response,
-                Err((code, why)) => {
-                    response.with_error_code(code).with_error_message(Some(StrBytes::from_string(why)))
-                }
+                Err((code, why)) => response
+                    .with_error_code(code)
+                    .with_error_message(Some(StrBytes::from_string(why))),
             });
         }
         IncrementalAlterConfigsResponse::default().with_responses(responses)

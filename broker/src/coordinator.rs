@@ -46,14 +46,22 @@ struct Seat {
 
 impl Seats {
     pub(crate) fn new(nodes: i32) -> Seats {
-        let seat = |at: usize| Seat { node: (at % SEATS) as i32 % nodes.max(1) + 1, epoch: 0, loaded_ns: 0 };
-        Seats { all: (0..2 * SEATS).map(seat).collect() }
+        let seat = |at: usize| Seat {
+            node: (at % SEATS) as i32 % nodes.max(1) + 1,
+            epoch: 0,
+            loaded_ns: 0,
+        };
+        Seats {
+            all: (0..2 * SEATS).map(seat).collect(),
+        }
     }
 
     /// Number of the seat among those of its type, as Kafka hashes it.
     pub(crate) fn number(&self, key_type: i8, key: &str) -> usize {
         let _ = key_type;
-        let hash = key.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+        let hash = key.encode_utf16().fold(0_i32, |hash, unit| {
+            hash.wrapping_mul(31).wrapping_add(unit.into())
+        });
         (hash & i32::MAX) as usize % SEATS
     }
 
@@ -94,12 +102,14 @@ impl Supports {
     pub(crate) fn translate(self, asked: i16) -> Refused {
         let unable = |why| refused(code::NOT_ENOUGH_REPLICAS, why);
         match asked {
-            code::PRODUCER_FENCED => {
-                refused(code::INVALID_PRODUCER_EPOCH, "a newer epoch owns this transactional id")
-            }
-            code::TRANSACTION_ABORTABLE if self == Supports::Default => {
-                refused(code::INVALID_TXN_STATE, "Partition was not added to the transaction")
-            }
+            code::PRODUCER_FENCED => refused(
+                code::INVALID_PRODUCER_EPOCH,
+                "a newer epoch owns this transactional id",
+            ),
+            code::TRANSACTION_ABORTABLE if self == Supports::Default => refused(
+                code::INVALID_TXN_STATE,
+                "Partition was not added to the transaction",
+            ),
             code::CONCURRENT_TRANSACTIONS if self != Supports::EpochBump => unable(
                 "Unable to verify the partition has been added to the transaction. Underlying error: \
                  CONCURRENT_TRANSACTIONS",
@@ -161,7 +171,10 @@ impl<S: Store> Model<S> {
         }
         self.coordinates(coordinator, TRANSACTION, id)?;
         let now_ms = self.now.wall_ms;
-        let transaction = self.transactions.get_mut(id).ok_or(code::INVALID_PRODUCER_ID_MAPPING)?;
+        let transaction = self
+            .transactions
+            .get_mut(id)
+            .ok_or(code::INVALID_PRODUCER_ID_MAPPING)?;
         if supports == Supports::EpochBump {
             if transaction.add(producer, &[partition], None, now_ms)? {
                 self.remember_transaction(id);
@@ -172,7 +185,11 @@ impl<S: Store> Model<S> {
         }
     }
 
-    pub(crate) fn find_coordinator(&mut self, at: &At, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    pub(crate) fn find_coordinator(
+        &mut self,
+        at: &At,
+        request: &FindCoordinatorRequest,
+    ) -> FindCoordinatorResponse {
         let key_type = if at.version == 0 { GROUP } else { request.key_type };
         let find = |key: &StrBytes| -> Result<(i32, String, u16), (i16, &'static str)> {
             if !matches!(key_type, GROUP | TRANSACTION) {
@@ -181,7 +198,10 @@ impl<S: Store> Model<S> {
             let node = self.coordinator(key_type, key);
             match self.endpoint(node, at.listener) {
                 Some(endpoint) => Ok((node, endpoint.host.clone(), endpoint.port)),
-                None => Err((code::COORDINATOR_NOT_AVAILABLE, "The coordinator is not available.")),
+                None => Err((
+                    code::COORDINATOR_NOT_AVAILABLE,
+                    "The coordinator is not available.",
+                )),
             }
         };
         if at.version < 4 {
@@ -230,7 +250,11 @@ impl<S: Store> Model<S> {
     pub(crate) fn fill_seats(&mut self, node: i32) {
         let loaded_ns = self.now.mono_ns.saturating_add(self.settings.coordinator_load_ns);
         for seat in self.seats.all.iter_mut().filter(|seat| seat.node == -1) {
-            *seat = Seat { node, epoch: seat.epoch + 1, loaded_ns };
+            *seat = Seat {
+                node,
+                epoch: seat.epoch + 1,
+                loaded_ns,
+            };
         }
     }
 
@@ -246,6 +270,10 @@ impl<S: Store> Model<S> {
         let mut others = (1..=count).map(|step| (seat.node.max(1) - 1 + step).rem_euclid(count) + 1);
         let node = others.find(live).unwrap_or(-1);
         let loaded_ns = self.now.mono_ns.saturating_add(self.settings.coordinator_load_ns);
-        self.seats.all[at] = Seat { node, epoch: seat.epoch + 1, loaded_ns };
+        self.seats.all[at] = Seat {
+            node,
+            epoch: seat.epoch + 1,
+            loaded_ns,
+        };
     }
 }

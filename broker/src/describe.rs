@@ -1,6 +1,8 @@
 //! DescribeProducers, DescribeTransactions, ListTransactions: what an operator, or a judge, looks at (KIP-664).
 
-use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
+use kafka_protocol::messages::describe_producers_response::{
+    PartitionResponse, ProducerState, TopicResponse,
+};
 use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
 use kafka_protocol::messages::list_transactions_response::TransactionState as Listed;
 use kafka_protocol::messages::{
@@ -23,7 +25,11 @@ use crate::store::Store;
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 impl<S: Store> Model<S> {
-    pub(crate) fn describe_producers(&mut self, at: &At, request: DescribeProducersRequest) -> DescribeProducersResponse {
+    pub(crate) fn describe_producers(
+        &mut self,
+        at: &At,
+        request: DescribeProducersRequest,
+    ) -> DescribeProducersResponse {
         let mut topics = Vec::new();
         for topic in request.topics {
             let mut partitions = Vec::new();
@@ -32,7 +38,9 @@ impl<S: Store> Model<S> {
                     Some(partition) => self.leading(at.node, partition, -1),
                     None => Err(code::UNKNOWN_TOPIC_OR_PARTITION),
                 };
-                let response = PartitionResponse::default().with_partition_index(index).with_error_message(None);
+                let response = PartitionResponse::default()
+                    .with_partition_index(index)
+                    .with_error_message(None);
                 partitions.push(match found {
                     Ok(replica) => response.with_active_producers(
                         replica
@@ -52,7 +60,11 @@ impl<S: Store> Model<S> {
                     Err(code) => response.with_error_code(code),
                 });
             }
-            topics.push(TopicResponse::default().with_name(topic.name).with_partitions(partitions));
+            topics.push(
+                TopicResponse::default()
+                    .with_name(topic.name)
+                    .with_partitions(partitions),
+            );
         }
         DescribeProducersResponse::default().with_topics(topics)
     }
@@ -70,7 +82,9 @@ impl<S: Store> Model<S> {
                 Err(code) => code,
             };
             let found = self.transactions.get(id.as_str()).filter(|_| code == code::NONE);
-            let state = TransactionState::default().with_transactional_id(id.clone()).with_error_code(code);
+            let state = TransactionState::default()
+                .with_transactional_id(id.clone())
+                .with_error_code(code);
             states.push(match found {
                 Some(found) => state
                     .with_transaction_state(StrBytes::from_static_str(found.state.name()))
@@ -89,10 +103,16 @@ impl<S: Store> Model<S> {
         let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
         for partition in &transaction.partitions {
             let found = &self.partitions[*partition];
-            by_topic.entry(&self.topics.all[found.topic].name).or_default().push(found.index);
+            by_topic
+                .entry(&self.topics.all[found.topic].name)
+                .or_default()
+                .push(found.index);
         }
         for group in &transaction.groups {
-            by_topic.entry(OFFSETS_TOPIC).or_default().push(self.seats.number(GROUP, group) as i32);
+            by_topic
+                .entry(OFFSETS_TOPIC)
+                .or_default()
+                .push(self.seats.number(GROUP, group) as i32);
         }
         let topic = |(name, partitions): (&str, Vec<i32>)| {
             TopicData::default()
@@ -102,7 +122,11 @@ impl<S: Store> Model<S> {
         by_topic.into_iter().map(topic).collect()
     }
 
-    pub(crate) fn list_transactions(&mut self, at: &At, request: &ListTransactionsRequest) -> ListTransactionsResponse {
+    pub(crate) fn list_transactions(
+        &mut self,
+        at: &At,
+        request: &ListTransactionsRequest,
+    ) -> ListTransactionsResponse {
         let unknown = request
             .state_filters
             .iter()
@@ -113,7 +137,10 @@ impl<S: Store> Model<S> {
             let states = &request.state_filters;
             let producers = &request.producer_id_filters;
             let long = self.now.wall_ms - transaction.started_ms > request.duration_filter;
-            (states.is_empty() || states.iter().any(|name| name.as_str() == transaction.state.name()))
+            (states.is_empty()
+                || states
+                    .iter()
+                    .any(|name| name.as_str() == transaction.state.name()))
                 && (producers.is_empty() || producers.iter().any(|id| id.0 == transaction.producer_id))
                 && (request.duration_filter < 0 || (transaction.state == State::Ongoing && long))
         };

@@ -24,7 +24,10 @@ impl<S: Store> Model<S> {
         };
         let everything = request.topic_partitions.is_none();
         let wanted: Vec<(TopicName, Vec<i32>)> = match request.topic_partitions {
-            Some(topics) => topics.into_iter().map(|topic| (topic.topic, topic.partitions)).collect(),
+            Some(topics) => topics
+                .into_iter()
+                .map(|topic| (topic.topic, topic.partitions))
+                .collect(),
             None => all(),
         };
         let mut results = Vec::new();
@@ -46,7 +49,11 @@ impl<S: Store> Model<S> {
                 }
             }
             if !elected.is_empty() {
-                results.push(ReplicaElectionResult::default().with_topic(topic).with_partition_result(elected));
+                results.push(
+                    ReplicaElectionResult::default()
+                        .with_topic(topic)
+                        .with_partition_result(elected),
+                );
             }
         }
         ElectLeadersResponse::default().with_replica_election_results(results)
@@ -75,9 +82,20 @@ impl<S: Store> Model<S> {
                 None => return code::ELIGIBLE_LEADERS_NOT_AVAILABLE,
             }
         };
-        let isr = if decided.isr.contains(&next) { decided.isr.clone() } else { vec![next] };
+        let isr = if decided.isr.contains(&next) {
+            decided.isr.clone()
+        } else {
+            vec![next]
+        };
         let epoch = decided.epoch + 1;
-        self.decide(partition, View { leader: next, epoch, isr });
+        self.decide(
+            partition,
+            View {
+                leader: next,
+                epoch,
+                isr,
+            },
+        );
         code::NONE
     }
 }

@@ -61,7 +61,9 @@ struct Plan {
 impl<S: Store> Model<S> {
     pub(crate) fn fetch(&mut self, at: &At, request: FetchRequest) -> Outcome {
         if request.session_id != 0 && request.session_epoch > 0 {
-            return FetchResponse::default().with_error_code(FETCH_SESSION_ID_NOT_FOUND).into();
+            return FetchResponse::default()
+                .with_error_code(FETCH_SESSION_ID_NOT_FOUND)
+                .into();
         }
         let plans = self.plan(at, &request);
         if request.max_wait_ms <= 0 || enough(&plans, &request) {
@@ -72,8 +74,17 @@ impl<S: Store> Model<S> {
             self.waiting.insert((*partition, at.connection));
         }
         let at_ns = self.now.mono_ns.saturating_add(ms(request.max_wait_ms.into()));
-        let deadline = self.timers.set(at_ns, Timer::Deadline { connection: at.connection });
-        let delayed = DelayedFetch { at: at.clone(), request, partitions };
+        let deadline = self.timers.set(
+            at_ns,
+            Timer::Deadline {
+                connection: at.connection,
+            },
+        );
+        let delayed = DelayedFetch {
+            at: at.clone(),
+            request,
+            partitions,
+        };
         Outcome::Later(Wait::Fetch(Box::new(delayed)), Some(deadline))
     }
 
@@ -134,7 +145,9 @@ impl<S: Store> Model<S> {
                         let limit = room.min(wanted.partition_max_bytes.max(0) as u64);
                         self.plan_partition(at, partition, wanted, request.isolation_level, (limit, first))
                     }
-                    None if at.version >= BY_TOPIC_ID && found.is_none() => failed(None, code::UNKNOWN_TOPIC_ID),
+                    None if at.version >= BY_TOPIC_ID && found.is_none() => {
+                        failed(None, code::UNKNOWN_TOPIC_ID)
+                    }
                     None => failed(None, code::UNKNOWN_TOPIC_OR_PARTITION),
                 };
                 first &= plan.bytes == 0;
@@ -164,7 +177,11 @@ impl<S: Store> Model<S> {
             return failed(Some(partition), code::OFFSET_OUT_OF_RANGE);
         }
         let committed = isolation_level == READ_COMMITTED;
-        let to = if committed { replica.last_stable_offset() } else { replica.high_watermark };
+        let to = if committed {
+            replica.last_stable_offset()
+        } else {
+            replica.high_watermark
+        };
         let mut plan = Plan {
             partition: Some(partition),
             code: code::NONE,
@@ -199,9 +216,15 @@ impl<S: Store> Model<S> {
             plan.bytes += size;
         }
         if committed {
-            let last_from = replica.aborted.partition_point(|aborted| aborted.last_offset < from);
+            let last_from = replica
+                .aborted
+                .partition_point(|aborted| aborted.last_offset < from);
             let concerns = |aborted: &&Aborted| aborted.first_offset < to;
-            plan.aborted = replica.aborted[last_from..].iter().filter(concerns).copied().collect();
+            plan.aborted = replica.aborted[last_from..]
+                .iter()
+                .filter(concerns)
+                .copied()
+                .collect();
         }
         plan
     }
@@ -209,7 +232,9 @@ impl<S: Store> Model<S> {
     /// The replica of a node that believes to lead, if the client's leader epoch fits.
     pub(crate) fn leading(&self, node: i32, partition: usize, epoch: i32) -> Result<&Replica, i16> {
         let view = self.view(node, partition);
-        let known = self.partitions[partition].replica(node).map_or(view.epoch, |replica| replica.view.epoch);
+        let known = self.partitions[partition]
+            .replica(node)
+            .map_or(view.epoch, |replica| replica.view.epoch);
         if epoch >= 0 && epoch < known {
             return Err(code::FENCED_LEADER_EPOCH);
         }
@@ -230,7 +255,7 @@ impl<S: Store> Model<S> {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for (wanted, plan) in topic.partitions.iter().zip(&mut plans) {
                 let committed = request.isolation_level == READ_COMMITTED;
-                partitions.push(self.fetched_partition(at, wanted.partition, plan, committed, &mut leaders));
+                partitions.push(self.fetched_partition(at, wanted.partition, &plan, committed, &mut leaders));
             }
             let found = FetchableTopicResponse::default().with_partitions(partitions);
             response.responses.push(if at.version >= BY_TOPIC_ID {
@@ -256,7 +281,7 @@ impl<S: Store> Model<S> {
         &mut self,
         at: &At,
         index: i32,
-        plan: Plan,
+        plan: &Plan,
         committed: bool,
         leaders: &mut BTreeSet<i32>,
     ) -> PartitionData {
@@ -320,5 +345,7 @@ fn failed(partition: Option<usize>, code: i16) -> Plan {
 /// Whether the answer may be given now: enough bytes, an error, or nothing to wait for.
 fn enough(plans: &[Plan], request: &FetchRequest) -> bool {
     let bytes: u64 = plans.iter().map(|plan| plan.bytes).sum();
-    plans.is_empty() || bytes >= request.min_bytes.max(0) as u64 || plans.iter().any(|plan| plan.code != code::NONE)
+    plans.is_empty()
+        || bytes >= request.min_bytes.max(0) as u64
+        || plans.iter().any(|plan| plan.code != code::NONE)
 }

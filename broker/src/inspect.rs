@@ -125,7 +125,8 @@ impl<S: Store> Model<S> {
     /// The bytes of a batch.
     pub fn read(&mut self, log: LogId, batch: &Batch) -> Result<Bytes, StoreError> {
         let mut bytes = BytesMut::with_capacity(batch.size as usize);
-        self.store.read(log, batch.position, batch.size as usize, &mut bytes)?;
+        self.store
+            .read(log, batch.position, batch.size as usize, &mut bytes)?;
         Ok(bytes.freeze())
     }
 
@@ -134,12 +135,15 @@ impl<S: Store> Model<S> {
         let Some((_, replica)) = self.truth(topic, partition) else {
             return Vec::new();
         };
-        let seen = replica.producers.iter().map(|(producer_id, producer)| ProducerSeen {
-            producer_id,
-            epoch: producer.epoch,
-            last_sequence: producer.last_sequence(),
-            transaction_start: producer.transaction_start.unwrap_or(-1),
-        });
+        let seen = replica
+            .producers
+            .iter()
+            .map(|(producer_id, producer)| ProducerSeen {
+                producer_id,
+                epoch: producer.epoch,
+                last_sequence: producer.last_sequence(),
+                transaction_start: producer.transaction_start.unwrap_or(-1),
+            });
         seen.collect()
     }
 
@@ -179,7 +183,13 @@ impl<S: Store> Model<S> {
     fn truth(&self, topic: &str, partition: i32) -> Option<(&Partition, &Replica)> {
         let found = &self.partitions[self.topics.partition(topic, partition)?];
         let in_sync = |replica: &&Replica| found.decided.isr.contains(&replica.node);
-        let longest = || found.replicas.iter().filter(in_sync).max_by_key(|replica| replica.end);
+        let longest = || {
+            found
+                .replicas
+                .iter()
+                .filter(in_sync)
+                .max_by_key(|replica| replica.end)
+        };
         let leader = found.replica(found.decided.leader);
         leader.or_else(longest).map(|replica| (found, replica))
     }

@@ -2,8 +2,12 @@
 
 use bytes::BytesMut;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use kafka_protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
@@ -45,9 +49,17 @@ impl<S: Store> Model<S> {
                     .with_error_code(found.err().unwrap_or(code::NONE))
                     .with_offset(offset)
                     .with_timestamp(timestamp);
-                partitions.push(if at.version >= 4 { response.with_leader_epoch(epoch) } else { response });
+                partitions.push(if at.version >= 4 {
+                    response.with_leader_epoch(epoch)
+                } else {
+                    response
+                });
             }
-            topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
+            topics.push(
+                ListOffsetsTopicResponse::default()
+                    .with_name(topic.name)
+                    .with_partitions(partitions),
+            );
         }
         ListOffsetsResponse::default().with_topics(topics)
     }
@@ -61,7 +73,11 @@ impl<S: Store> Model<S> {
     ) -> Result<Found, i16> {
         let replica = self.leading(at.node, partition, wanted.current_leader_epoch)?;
         let found = &self.partitions[partition];
-        let to = if committed { replica.last_stable_offset() } else { replica.high_watermark };
+        let to = if committed {
+            replica.last_stable_offset()
+        } else {
+            replica.high_watermark
+        };
         let epoch = replica.view.epoch;
         // A new leader may not know yet how far its predecessor had committed.
         let epoch_start = replica.epochs.last().map_or(0, |(_, from)| *from);
@@ -84,14 +100,17 @@ impl<S: Store> Model<S> {
             MAX_TIMESTAMP => {
                 let entries = replica.runs.iter().map(|number| found.entries.get(number));
                 // Of equal ones the first, as Kafka.
-                let newest = entries.filter(|entry| !entry.control()).fold(None, |best: Option<&Entry>, entry| {
-                    match best {
-                        Some(best) if best.max_timestamp >= entry.max_timestamp => Some(best),
-                        _ => Some(entry),
-                    }
-                });
+                let newest =
+                    entries
+                        .filter(|entry| !entry.control())
+                        .fold(None, |best: Option<&Entry>, entry| match best {
+                            Some(best) if best.max_timestamp >= entry.max_timestamp => Some(best),
+                            _ => Some(entry),
+                        });
                 let newest = newest.copied();
-                Ok(newest.map_or(NOTHING, |entry| self.first_since(log, &entry, entry.max_timestamp)))
+                Ok(newest.map_or(NOTHING, |entry| {
+                    self.first_since(log, &entry, entry.max_timestamp)
+                }))
             }
             timestamp if timestamp < 0 => Err(code::UNSUPPORTED_VERSION),
             _ if unsettled => Err(not_yet),
@@ -110,7 +129,11 @@ impl<S: Store> Model<S> {
     fn first_since(&mut self, log: LogId, entry: &Entry, timestamp: i64) -> Found {
         let whole = (entry.base_offset, entry.max_timestamp, entry.leader_epoch);
         let mut bytes = BytesMut::new();
-        if self.store.read(log, entry.position, entry.size as usize, &mut bytes).is_err() {
+        if self
+            .store
+            .read(log, entry.position, entry.size as usize, &mut bytes)
+            .is_err()
+        {
             return whole;
         }
         let Some(header) = Header::parse(&bytes).filter(|header| !header.compressed()) else {
@@ -124,9 +147,11 @@ impl<S: Store> Model<S> {
             true
         });
         match (walked, hit) {
-            (Ok(_), Some(record)) => {
-                (entry.base_offset + i64::from(record.offset_delta), record.timestamp, entry.leader_epoch)
-            }
+            (Ok(_), Some(record)) => (
+                entry.base_offset + i64::from(record.offset_delta),
+                record.timestamp,
+                entry.leader_epoch,
+            ),
             _ => whole,
         }
     }
@@ -155,7 +180,11 @@ impl<S: Store> Model<S> {
                         .with_end_offset(end),
                 );
             }
-            topics.push(OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions));
+            topics.push(
+                OffsetForLeaderTopicResult::default()
+                    .with_topic(topic.topic)
+                    .with_partitions(partitions),
+            );
         }
         OffsetForLeaderEpochResponse::default().with_topics(topics)
     }

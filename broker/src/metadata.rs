@@ -30,11 +30,16 @@ impl<S: Store> Model<S> {
     }
 
     fn live(&self, listener: u8) -> impl Iterator<Item = &Endpoint> {
-        self.nodes.iter().filter_map(move |node| self.endpoint(node.id, listener))
+        self.nodes
+            .iter()
+            .filter_map(move |node| self.endpoint(node.id, listener))
     }
 
     pub(crate) fn controller(&self) -> i32 {
-        self.nodes.iter().find(|node| !node.fenced).map_or(-1, |node| node.id)
+        self.nodes
+            .iter()
+            .find(|node| !node.fenced)
+            .map_or(-1, |node| node.id)
     }
 
     pub(crate) fn metadata(&mut self, at: &At, request: MetadataRequest) -> MetadataResponse {
@@ -51,9 +56,15 @@ impl<S: Store> Model<S> {
         if at.version >= 2 {
             response = response.with_cluster_id(Some(StrBytes::from_string(self.cluster_id.clone())));
         }
-        let wanted = request.topics.filter(|topics| at.version > 0 || !topics.is_empty());
+        let wanted = request
+            .topics
+            .filter(|topics| at.version > 0 || !topics.is_empty());
         let Some(wanted) = wanted else {
-            response.topics = self.topics.iter().map(|topic| self.described(at, topic)).collect();
+            response.topics = self
+                .topics
+                .iter()
+                .map(|topic| self.described(at, topic))
+                .collect();
             return response;
         };
         for topic in wanted {
@@ -107,7 +118,11 @@ impl<S: Store> Model<S> {
             let replicas: Vec<i32> = found.replicas.iter().map(|replica| replica.node).collect();
             let mut described = MetadataResponsePartition::default()
                 .with_partition_index(found.index)
-                .with_error_code(if leads { code::NONE } else { code::LEADER_NOT_AVAILABLE })
+                .with_error_code(if leads {
+                    code::NONE
+                } else {
+                    code::LEADER_NOT_AVAILABLE
+                })
                 .with_leader_id(BrokerId(if leads { view.leader } else { -1 }))
                 .with_replica_nodes(replicas.iter().copied().map(BrokerId).collect())
                 .with_isr_nodes(view.isr.iter().copied().map(BrokerId).collect());
@@ -115,7 +130,11 @@ impl<S: Store> Model<S> {
                 let offline = replicas.iter().filter(|id| !live(id));
                 described = described.with_offline_replicas(offline.copied().map(BrokerId).collect());
             }
-            if at.version >= 7 { described.with_leader_epoch(view.epoch) } else { described }
+            if at.version >= 7 {
+                described.with_leader_epoch(view.epoch)
+            } else {
+                described
+            }
         });
         let mut described = MetadataResponseTopic::default()
             .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
@@ -126,7 +145,11 @@ impl<S: Store> Model<S> {
         described
     }
 
-    pub(crate) fn describe_cluster(&mut self, at: &At, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+    pub(crate) fn describe_cluster(
+        &mut self,
+        at: &At,
+        request: &DescribeClusterRequest,
+    ) -> DescribeClusterResponse {
         // Endpoint type 1 is brokers; the controllers are a quorum apart, which this model does not show.
         if request.endpoint_type != 1 {
             return DescribeClusterResponse::default()
@@ -156,5 +179,7 @@ fn absent(at: &At, name: Option<TopicName>, code: i16) -> MetadataResponseTopic 
         None if at.version < 12 => Some(TopicName::default()),
         name => name,
     };
-    MetadataResponseTopic::default().with_error_code(code).with_name(name)
+    MetadataResponseTopic::default()
+        .with_error_code(code)
+        .with_name(name)
 }

@@ -121,7 +121,12 @@ impl<S: Store> Model<S> {
             hooks: Hooks::default(),
             cluster_id,
         };
-        for timer in [Timer::Lag, Timer::TransactionTimeouts, Timer::Retention, Timer::Writeback] {
+        for timer in [
+            Timer::Lag,
+            Timer::TransactionTimeouts,
+            Timer::Retention,
+            Timer::Writeback,
+        ] {
             model.again(timer);
         }
         model
@@ -207,7 +212,10 @@ impl<S: Store> Model<S> {
 
     /// Fires every timer that is due, then goes on at `now`.
     fn pass(&mut self, now: Now) {
-        self.now = Now { mono_ns: self.now.mono_ns.max(now.mono_ns), wall_ms: now.wall_ms };
+        self.now = Now {
+            mono_ns: self.now.mono_ns.max(now.mono_ns),
+            wall_ms: now.wall_ms,
+        };
         while let Some(timer) = self.timers.pop(self.now.mono_ns) {
             self.fire(timer);
         }

@@ -27,18 +27,37 @@ impl<S: Store> Model<S> {
                 self.node_mut(node).ok_or(OrderError::NoNode(node))?.slow_ns = delay_ns;
                 Ok(())
             }
-            Order::Elect { topic, partition, node, unclean } => self.elect(topic, partition, node, unclean),
+            Order::Elect {
+                topic,
+                partition,
+                node,
+                unclean,
+            } => self.elect(topic, partition, node, unclean),
             Order::MoveCoordinator { key_type, key } => {
                 self.move_seat(key_type, &key);
                 Ok(())
             }
-            Order::Quota { client_id, bytes_per_second } => {
+            Order::Quota {
+                client_id,
+                bytes_per_second,
+            } => {
                 self.quotas.set(client_id, bytes_per_second);
                 Ok(())
             }
             Order::TopicConfig { topic, name, value } => kafka(self.set_topic_config(&topic, &name, value)),
-            Order::CreateTopic { name, partitions, replication_factor, configs } => {
-                let wanted = Wanted { name, partitions, replication_factor, assignments: Vec::new(), configs };
+            Order::CreateTopic {
+                name,
+                partitions,
+                replication_factor,
+                configs,
+            } => {
+                let wanted = Wanted {
+                    name,
+                    partitions,
+                    replication_factor,
+                    assignments: Vec::new(),
+                    configs,
+                };
                 kafka(self.create_topic(wanted, false).map(|_| ()))
             }
             Order::DeleteTopic { name } => kafka(self.delete_topic(&name)),
@@ -62,11 +81,27 @@ impl<S: Store> Model<S> {
             None
         };
         if let Some(why) = why {
-            return Err(OrderError::NoLeader { node, topic, partition, why });
+            return Err(OrderError::NoLeader {
+                node,
+                topic,
+                partition,
+                why,
+            });
         }
-        let isr = if in_sync { found.decided.isr.clone() } else { vec![node] };
+        let isr = if in_sync {
+            found.decided.isr.clone()
+        } else {
+            vec![node]
+        };
         let epoch = found.decided.epoch + 1;
-        self.decide(at, View { leader: node, epoch, isr });
+        self.decide(
+            at,
+            View {
+                leader: node,
+                epoch,
+                isr,
+            },
+        );
         Ok(())
     }
 }

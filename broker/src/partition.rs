@@ -87,13 +87,27 @@ impl Partition {
             .replicas
             .iter_mut()
             .find(|replica| replica.node == node && replica.leads())
-            .ok_or(refused(code::NOT_LEADER_OR_FOLLOWER, "this node does not lead it"))?;
+            .ok_or(refused(
+                code::NOT_LEADER_OR_FOLLOWER,
+                "this node does not lead it",
+            ))?;
         if header.producer_id >= 0
-            && let Check::Duplicate { base_offset, last_offset } = replica.producers.check(header, verified)?
+            && let Check::Duplicate {
+                base_offset,
+                last_offset,
+            } = replica.producers.check(header, verified)?
         {
-            return Ok(Appended { base_offset, needs: last_offset + 1, new: false });
+            return Ok(Appended {
+                base_offset,
+                needs: last_offset + 1,
+                new: false,
+            });
         }
-        let kind = if header.transactional() { Kind::Transactional } else { Kind::Plain };
+        let kind = if header.transactional() {
+            Kind::Transactional
+        } else {
+            Kind::Plain
+        };
         let entry = Entry::new(header, kind, replica.end, replica.view.epoch);
         self.write(node, entry, &batch[..header.size], store)
     }
@@ -109,17 +123,23 @@ impl Partition {
             .replicas
             .iter()
             .find(|replica| replica.node == node && replica.leads())
-            .ok_or(refused(code::NOT_LEADER_OR_FOLLOWER, "this node does not lead it"))?;
+            .ok_or(refused(
+                code::NOT_LEADER_OR_FOLLOWER,
+                "this node does not lead it",
+            ))?;
         if !replica.producers.check_marker(
             marker.producer_id,
             marker.producer_epoch,
             marker.coordinator_epoch,
         ) {
-            return Err(refused(code::INVALID_PRODUCER_EPOCH, "a marker of an older epoch"));
+            return Err(refused(
+                code::INVALID_PRODUCER_EPOCH,
+                "a marker of an older epoch",
+            ));
         }
         let bytes = marker.encode();
-        let header = Header::parse(&bytes)
-            .ok_or(refused(code::UNKNOWN_SERVER_ERROR, "a marker without a header"))?;
+        let header =
+            Header::parse(&bytes).ok_or(refused(code::UNKNOWN_SERVER_ERROR, "a marker without a header"))?;
         let kind = if marker.commit { Kind::Commit } else { Kind::Abort };
         let entry = Entry::new(&header, kind, replica.end, replica.view.epoch);
         let appended = self.write(node, entry, &bytes, store)?;
@@ -149,7 +169,11 @@ impl Partition {
         if let Some(replica) = self.replica_mut(node) {
             replica.append(number, &entry);
         }
-        Ok(Appended { base_offset: entry.base_offset, needs: entry.last_offset() + 1, new: true })
+        Ok(Appended {
+            base_offset: entry.base_offset,
+            needs: entry.last_offset() + 1,
+            new: true,
+        })
     }
 
     /// A follower fetches: it drops what its leader does not have, and takes what it lacks. Answers whether it can:
@@ -209,9 +233,15 @@ impl Partition {
         for replica in &mut self.replicas {
             replica.trim(&self.entries, offset);
         }
-        let first = self.replicas.iter().filter_map(|replica| replica.runs.iter().next());
+        let first = self
+            .replicas
+            .iter()
+            .filter_map(|replica| replica.runs.iter().next());
         let position = first.map(|number| self.entries.get(number).position).min();
-        trim_entries(&mut self.entries, self.replicas.iter().map(|replica| &replica.runs));
+        trim_entries(
+            &mut self.entries,
+            self.replicas.iter().map(|replica| &replica.runs),
+        );
         position
     }
 }

@@ -60,6 +60,15 @@ struct Slot {
     needs: Option<i64>,
 }
 
+/// What holds for all partitions of a request.
+#[derive(Debug)]
+struct Whole {
+    acks: i16,
+    transactional_id: Option<String>,
+    /// Producer ids of its transactional batches: one, or it is refused.
+    producers: BTreeSet<i64>,
+}
+
 impl DelayedProduce {
     /// Partitions that it waits for.
     pub(crate) fn partitions(&self) -> Vec<usize> {
@@ -76,8 +85,11 @@ impl DelayedProduce {
 impl<S: Store> Model<S> {
     pub(crate) fn produce(&mut self, at: &At, request: ProduceRequest) -> Outcome {
         let acks = request.acks;
-        let transactional_id = request.transactional_id.as_ref().map(|id| id.0.to_string());
-        let mut producers = BTreeSet::new();
+        let mut whole = Whole {
+            acks,
+            transactional_id: request.transactional_id.as_ref().map(|id| id.0.to_string()),
+            producers: BTreeSet::new(),
+        };
         let mut topics = Vec::new();
         for topic in request.topic_data {
             let mut slots = Vec::with_capacity(topic.partition_data.len());
@@ -94,21 +106,31 @@ impl<S: Store> Model<S> {
                     _ if !matches!(acks, -1..=1) => {
                         Err(refused(code::INVALID_REQUIRED_ACKS, "acks must be -1, 0 or 1"))
                     }
-                    Some(partition) => {
-                        self.append(at, partition, data, acks, transactional_id.as_deref(), &mut producers)
-                    }
+                    Some(partition) => self.append(at, partition, data, &mut whole),
                     None if at.version >= BY_TOPIC_ID && !known => {
                         Err(refused(code::UNKNOWN_TOPIC_ID, "no topic has this id"))
                     }
-                    None => Err(refused(code::UNKNOWN_TOPIC_OR_PARTITION, "no such topic or partition")),
+                    None => Err(refused(
+                        code::UNKNOWN_TOPIC_OR_PARTITION,
+                        "no such topic or partition",
+                    )),
                 };
                 slots.push(self.slot(at.node, index, partition, acks, done));
             }
             topics.push((topic.name, topic.topic_id, slots));
         }
-        let delayed = DelayedProduce { node: at.node, listener: at.listener, version: at.version, topics };
+        let delayed = DelayedProduce {
+            node: at.node,
+            listener: at.listener,
+            version: at.version,
+            topics,
+        };
         if acks == 0 {
-            let failed = delayed.topics.iter().flat_map(|(_, _, slots)| slots).any(|slot| slot.code != code::NONE);
+            let failed = delayed
+                .topics
+                .iter()
+                .flat_map(|(_, _, slots)| slots)
+                .any(|slot| slot.code != code::NONE);
             return if failed { Outcome::Close } else { Outcome::Silent };
         }
         self.wait_for_replicas(at.connection, delayed, request.timeout_ms)
@@ -152,25 +174,28 @@ impl<S: Store> Model<S> {
         at: &At,
         partition: usize,
         data: PartitionProduceData,
-        acks: i16,
-        transactional_id: Option<&str>,
-        producers: &mut BTreeSet<i64>,
+        whole: &mut Whole,
     ) -> Result<Appended, Refused> {
         let records = data.records.unwrap_or_default();
         let header = batch::only_batch(&records, at.version)?;
         let replica = self.partitions[partition]
             .replica(at.node)
             .filter(|replica| replica.leads())
-            .ok_or(refused(code::NOT_LEADER_OR_FOLLOWER, "this node does not lead the partition"))?;
+            .ok_or(refused(
+                code::NOT_LEADER_OR_FOLLOWER,
+                "this node does not lead the partition",
+            ))?;
         let mut verified = Verified::No;
         if header.transactional() && header.producer_id >= 0 {
-            producers.insert(header.producer_id);
-            if producers.len() > 1 {
+            whole.producers.insert(header.producer_id);
+            if whole.producers.len() > 1 {
                 let why = "Transactional records contained more than one producer ID";
                 return Err(refused(code::INVALID_PRODUCER_ID_MAPPING, why));
             }
-            let open = replica.producers.in_transaction(header.producer_id, header.producer_epoch);
-            if let Some(id) = transactional_id.filter(|_| !open) {
+            let open = replica
+                .producers
+                .in_transaction(header.producer_id, header.producer_epoch);
+            if let Some(id) = whole.transactional_id.as_deref().filter(|_| !open) {
                 verified = self.verify(at, id, &header, partition)?;
             }
         }
@@ -182,12 +207,15 @@ impl<S: Store> Model<S> {
         let limits = Limits {
             max_bytes: number("max.message.bytes", settings.message_max_bytes.into()) as i32,
             newest_ms: self.now.wall_ms.saturating_add(newest),
-            keyed: self.topics.word(topic, "cleanup.policy", "delete").contains("compact"),
+            keyed: self
+                .topics
+                .word(topic, "cleanup.policy", "delete")
+                .contains("compact"),
         };
         let in_sync = self.partitions[partition]
             .replica(at.node)
             .map_or(0, |replica| replica.view.isr.len());
-        if acks == -1 && (in_sync as i64) < min_isr {
+        if whole.acks == -1 && (in_sync as i64) < min_isr {
             return Err(refused(
                 code::NOT_ENOUGH_REPLICAS,
                 "the size of the current ISR is insufficient to satisfy min.insync.replicas",
@@ -212,13 +240,20 @@ impl<S: Store> Model<S> {
         let (producer_id, epoch) = (header.producer_id, header.producer_epoch);
         let said = self.ask_coordinator(at.node, id, (producer_id, epoch), partition, supports);
         match said {
-            Ok(()) => Ok(Verified::Yes { fresh_at_zero: supports == Supports::EpochBump }),
+            Ok(()) => Ok(Verified::Yes {
+                fresh_at_zero: supports == Supports::EpochBump,
+            }),
             Err(asked) => Err(supports.translate(asked)),
         }
     }
 
     /// Answers now if nothing is waited for, else when the replicas are there or time is over.
-    fn wait_for_replicas(&mut self, connection: ConnectionId, mut delayed: DelayedProduce, timeout_ms: i32) -> Outcome {
+    fn wait_for_replicas(
+        &mut self,
+        connection: ConnectionId,
+        mut delayed: DelayedProduce,
+        timeout_ms: i32,
+    ) -> Outcome {
         self.settle(&mut delayed);
         if !delayed.waits() {
             return Outcome::Answer(self.produced(delayed).into());
@@ -310,7 +345,11 @@ impl<S: Store> Model<S> {
                 let mut partition = PartitionProduceResponse::default()
                     .with_index(slot.index)
                     .with_error_code(slot.code)
-                    .with_base_offset(if slot.code == code::NONE { slot.base_offset } else { -1 })
+                    .with_base_offset(if slot.code == code::NONE {
+                        slot.base_offset
+                    } else {
+                        -1
+                    })
                     .with_log_append_time_ms(-1)
                     .with_log_start_offset(if version >= 5 { slot.log_start } else { -1 });
                 if version >= HAS_MESSAGES && slot.code != code::NONE {

@@ -75,7 +75,10 @@ pub(crate) enum Verified {
 pub(crate) enum Check {
     Append,
     /// It was appended before.
-    Duplicate { base_offset: i64, last_offset: i64 },
+    Duplicate {
+        base_offset: i64,
+        last_offset: i64,
+    },
 }
 
 /// A transaction that ended on this partition.
@@ -116,9 +119,10 @@ impl Producers {
         let same_epoch = known.filter(|known| known.epoch == batch.producer_epoch);
         let last_sequence = batch.last_sequence();
         let duplicate = same_epoch.and_then(|known| {
-            known.batches.iter().find(|old| {
-                old.base_sequence == batch.base_sequence && old.last_sequence == last_sequence
-            })
+            known
+                .batches
+                .iter()
+                .find(|old| old.base_sequence == batch.base_sequence && old.last_sequence == last_sequence)
         });
         if let Some(old) = duplicate {
             return Ok(Check::Duplicate {
@@ -174,9 +178,9 @@ impl Producers {
 
     /// Whether a marker may be written: epochs never go back.
     pub(crate) fn check_marker(&self, producer_id: i64, epoch: i16, coordinator_epoch: i32) -> bool {
-        self.known.get(&producer_id).is_none_or(|known| {
-            epoch >= known.epoch && coordinator_epoch >= known.coordinator_epoch
-        })
+        self.known
+            .get(&producer_id)
+            .is_none_or(|known| epoch >= known.epoch && coordinator_epoch >= known.coordinator_epoch)
     }
 
     /// Takes note of an entry that is in the log now.

@@ -43,7 +43,13 @@ impl Quotas {
 
     /// Counts bytes; answers for how many milliseconds the client must be silent.
     pub(crate) fn count(&mut self, client_id: &str, bytes: u64, now_ms: u64) -> u64 {
-        let Some(quota) = self.own.get(client_id).copied().or(self.default).filter(|rate| *rate > 0) else {
+        let Some(quota) = self
+            .own
+            .get(client_id)
+            .copied()
+            .or(self.default)
+            .filter(|rate| *rate > 0)
+        else {
             return 0;
         };
         if self.samples.len() >= MAX_CLIENTS && !self.samples.contains_key(client_id) {

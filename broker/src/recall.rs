@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
-use crate::batch::{self, HEADER_BYTES, Header};
+use crate::batch::{self, Header};
 use crate::coordinator::transaction::Transaction;
 use crate::fact::{Fact, OffsetFact, TransactionFact};
 use crate::log::{Entry, Kind};
@@ -65,8 +65,16 @@ impl<S: Store> Model<S> {
 
     fn recall_fact(&mut self, fact: Fact, logs: &mut Logs) -> Result<(), RecallError> {
         match fact {
-            Fact::Topic { name, id, partitions, configs } => {
-                let known = self.topics.by_id(id).and_then(|topic| self.topics.index(&topic.name));
+            Fact::Topic {
+                name,
+                id,
+                partitions,
+                configs,
+            } => {
+                let known = self
+                    .topics
+                    .by_id(id)
+                    .and_then(|topic| self.topics.index(&topic.name));
                 let topic = match known {
                     Some(topic) => topic,
                     None => self.topics.add(Topic {
@@ -85,11 +93,20 @@ impl<S: Store> Model<S> {
             }
             Fact::Logs { next } => self.fill_up_to(next as usize)?,
             Fact::TopicDeleted { id } => {
-                if let Some(at) = self.topics.by_id(id).and_then(|topic| self.topics.index(&topic.name)) {
+                if let Some(at) = self
+                    .topics
+                    .by_id(id)
+                    .and_then(|topic| self.topics.index(&topic.name))
+                {
                     self.topics.remove(at);
                 }
             }
-            Fact::Leader { log, leader, epoch, isr } => {
+            Fact::Leader {
+                log,
+                leader,
+                epoch,
+                isr,
+            } => {
                 self.partition_of_log(log)?.decided = View { leader, epoch, isr };
             }
             Fact::Cut { log, from, to } => {
@@ -97,7 +114,11 @@ impl<S: Store> Model<S> {
                 cuts.retain(|cut| cut.start != from);
                 cuts.push(from..to);
             }
-            Fact::LogStart { log, offset, position } => {
+            Fact::LogStart {
+                log,
+                offset,
+                position,
+            } => {
                 logs.starts.insert(log, (offset, position));
             }
             Fact::ProducerIds { next } => self.next_producer_id = next,
@@ -109,7 +130,11 @@ impl<S: Store> Model<S> {
             Fact::PendingOffsetsDone { group, producer_id } => {
                 self.groups.drop_pending(producer_id, &group);
             }
-            Fact::OffsetForgotten { group, topic, partition } => {
+            Fact::OffsetForgotten {
+                group,
+                topic,
+                partition,
+            } => {
                 self.groups.forget(&group, &(topic, partition));
             }
         }
@@ -118,12 +143,19 @@ impl<S: Store> Model<S> {
 
     fn recall_partition(&mut self, topic: usize, log: LogId, nodes: &[i32]) -> Result<(), RecallError> {
         if nodes.is_empty() || nodes.iter().any(|node| self.node(*node).is_none()) {
-            return Err(RecallError::Fact(format!("log {} lies on nodes {nodes:?}", log.0)));
+            return Err(RecallError::Fact(format!(
+                "log {} lies on nodes {nodes:?}",
+                log.0
+            )));
         }
         let at = log.0 as usize;
         self.fill_up_to(at)?;
         let index = self.topics.all[topic].partitions.len() as i32;
-        let view = View { leader: nodes[0], epoch: 0, isr: nodes.to_vec() };
+        let view = View {
+            leader: nodes[0],
+            epoch: 0,
+            isr: nodes.to_vec(),
+        };
         let partition = Partition::new(log, topic, index, nodes, view);
         if at < self.partitions.len() {
             self.partitions[at] = partition;
@@ -137,13 +169,21 @@ impl<S: Store> Model<S> {
     /// Logs of topics deleted long ago leave their numbers.
     fn fill_up_to(&mut self, count: usize) -> Result<(), RecallError> {
         if count > self.settings.max_partitions {
-            return Err(RecallError::Fact(format!("more than {} logs", self.settings.max_partitions)));
+            return Err(RecallError::Fact(format!(
+                "more than {} logs",
+                self.settings.max_partitions
+            )));
         }
         if self.partitions.len() < count {
             let topic = self.topics.add_deleted();
             for at in self.partitions.len()..count {
-                let view = View { leader: -1, epoch: 0, isr: Vec::new() };
-                self.partitions.push(Partition::new(LogId(at as u32), topic, -1, &[], view));
+                let view = View {
+                    leader: -1,
+                    epoch: 0,
+                    isr: Vec::new(),
+                };
+                self.partitions
+                    .push(Partition::new(LogId(at as u32), topic, -1, &[], view));
             }
         }
         Ok(())
@@ -211,23 +251,31 @@ impl<S: Store> Model<S> {
             replica.settle();
             replica.producers.restart();
         }
-        self.partitions[partition].committed =
-            self.partitions[partition].replicas.first().map_or(0, |replica| replica.end);
+        self.partitions[partition].committed = self.partitions[partition]
+            .replicas
+            .first()
+            .map_or(0, |replica| replica.end);
         Ok(())
     }
 
     /// Takes whole, sound batches over; answers how many bytes they have.
-    fn recall_batches(&mut self, partition: usize, position: u64, bytes: &[u8], cuts: &[Range<u64>]) -> usize {
+    fn recall_batches(
+        &mut self,
+        partition: usize,
+        position: u64,
+        bytes: &[u8],
+        cuts: &[Range<u64>],
+    ) -> usize {
         let mut at = 0;
         while let Some(header) = Header::parse(&bytes[at..]) {
-            let Some(batch) = bytes.get(at..at + header.size).filter(|batch| batch::sound(&header, batch)) else {
+            let Some(batch) = bytes
+                .get(at..at + header.size)
+                .filter(|batch| batch::sound(&header, batch))
+            else {
                 break;
             };
             let here = position + at as u64;
             at += header.size;
-            if cuts.iter().any(|cut| cut.contains(&here)) {
-                continue;
-            }
             let kind = match (header.control(), header.transactional()) {
                 (true, _) if batch::commits(batch) => Kind::Commit,
                 (true, _) => Kind::Abort,
@@ -237,11 +285,14 @@ impl<S: Store> Model<S> {
             let mut entry = Entry::new(&header, kind, header.base_offset, header.leader_epoch);
             entry.position = here;
             let found = &mut self.partitions[partition];
+            // What was cut off keeps its number, so that the gap stays known.
             let number = found.entries.push(entry);
+            if cuts.iter().any(|cut| cut.contains(&here)) {
+                continue;
+            }
             for replica in &mut found.replicas {
                 replica.append(number, &entry);
             }
-            debug_assert!(header.size >= HEADER_BYTES);
         }
         at
     }
@@ -251,10 +302,18 @@ impl<S: Store> Model<S> {
         let now_ns = self.now.mono_ns;
         let found = &mut self.partitions[partition];
         let nodes: Vec<i32> = found.replicas.iter().map(|replica| replica.node).collect();
-        let leader = if found.decided.leader == -1 { nodes[0] } else { found.decided.leader };
+        let leader = if found.decided.leader == -1 {
+            nodes[0]
+        } else {
+            found.decided.leader
+        };
         let mut isr = nodes.clone();
         isr.sort_unstable();
-        let view = View { leader, epoch: found.decided.epoch + 1, isr };
+        let view = View {
+            leader,
+            epoch: found.decided.epoch + 1,
+            isr,
+        };
         found.decided = view.clone();
         for replica in &mut found.replicas {
             replica.view = view.clone();
@@ -263,15 +322,24 @@ impl<S: Store> Model<S> {
             }
         }
         let log = found.log;
-        self.remember(Fact::Leader { log, leader, epoch: view.epoch, isr: view.isr });
+        self.remember(Fact::Leader {
+            log,
+            leader,
+            epoch: view.epoch,
+            isr: view.isr,
+        });
         self.kick(partition);
     }
 
     /// Everything true now, as facts: what a new file of facts begins with.
     pub fn facts(&self) -> Vec<Fact> {
         let mut facts = vec![
-            Fact::Logs { next: self.partitions.len() as u32 },
-            Fact::ProducerIds { next: self.next_producer_id },
+            Fact::Logs {
+                next: self.partitions.len() as u32,
+            },
+            Fact::ProducerIds {
+                next: self.next_producer_id,
+            },
         ];
         for topic in self.topics.iter() {
             if let Some(at) = self.topics.index(&topic.name) {
@@ -280,7 +348,12 @@ impl<S: Store> Model<S> {
             for partition in &topic.partitions {
                 let found = &self.partitions[*partition];
                 let view = found.decided.clone();
-                facts.push(Fact::Leader { log: found.log, leader: view.leader, epoch: view.epoch, isr: view.isr });
+                facts.push(Fact::Leader {
+                    log: found.log,
+                    leader: view.leader,
+                    epoch: view.epoch,
+                    isr: view.isr,
+                });
                 facts.extend(self.log_facts(*partition));
             }
         }
@@ -298,8 +371,14 @@ impl<S: Store> Model<S> {
         let mut facts = self.cuts_of(replica.node, partition);
         if replica.start > 0 {
             let first = replica.runs.iter().next();
-            let position = first.map_or(self.store.end(found.log), |number| found.entries.get(number).position);
-            facts.push(Fact::LogStart { log: found.log, offset: replica.start, position });
+            let position = first.map_or(self.store.end(found.log), |number| {
+                found.entries.get(number).position
+            });
+            facts.push(Fact::LogStart {
+                log: found.log,
+                offset: replica.start,
+                position,
+            });
         }
         facts
     }

@@ -6,7 +6,9 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -34,10 +36,14 @@ pub(crate) fn refuse(request: &Request, version: i16, code: i16) -> Answer {
         Request::ApiVersions(_) => ApiVersionsResponse::default().with_error_code(code).into(),
         Request::CreateTopics(request) => {
             let topic = |topic: &create_topics_request::CreatableTopic| {
-                let result = CreatableTopicResult::default().with_name(topic.name.clone()).with_configs(None);
+                let result = CreatableTopicResult::default()
+                    .with_name(topic.name.clone())
+                    .with_configs(None);
                 result.with_error_code(code)
             };
-            CreateTopicsResponse::default().with_topics(request.topics.iter().map(topic).collect()).into()
+            CreateTopicsResponse::default()
+                .with_topics(request.topics.iter().map(topic).collect())
+                .into()
         }
         Request::InitProducerId(_) => InitProducerIdResponse::default()
             .with_error_code(code)
@@ -112,7 +118,11 @@ fn list_offsets(request: &ListOffsetsRequest, version: i16, code: i16) -> ListOf
         let found = ListOffsetsPartitionResponse::default()
             .with_partition_index(wanted.partition_index)
             .with_error_code(code);
-        if version >= 4 { found.with_leader_epoch(-1) } else { found }
+        if version >= 4 {
+            found.with_leader_epoch(-1)
+        } else {
+            found
+        }
     };
     let topic = |topic: &list_offsets_request::ListOffsetsTopic| {
         ListOffsetsTopicResponse::default()
@@ -125,8 +135,14 @@ fn list_offsets(request: &ListOffsetsRequest, version: i16, code: i16) -> ListOf
 fn metadata(request: &MetadataRequest, version: i16, code: i16) -> MetadataResponse {
     let topic = |topic: &metadata_request::MetadataRequestTopic| {
         let name = topic.name.clone().or((version < 12).then(TopicName::default));
-        let found = MetadataResponseTopic::default().with_name(name).with_error_code(code);
-        if version >= 10 { found.with_topic_id(topic.topic_id) } else { found }
+        let found = MetadataResponseTopic::default()
+            .with_name(name)
+            .with_error_code(code);
+        if version >= 10 {
+            found.with_topic_id(topic.topic_id)
+        } else {
+            found
+        }
     };
     let topics = request.topics.iter().flatten().map(topic).collect();
     MetadataResponse::default().with_topics(topics)
@@ -177,7 +193,11 @@ fn find_coordinator(request: &FindCoordinatorRequest, version: i16, code: i16) -
     FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
 }
 
-fn add_partitions(request: &AddPartitionsToTxnRequest, version: i16, code: i16) -> AddPartitionsToTxnResponse {
+fn add_partitions(
+    request: &AddPartitionsToTxnRequest,
+    version: i16,
+    code: i16,
+) -> AddPartitionsToTxnResponse {
     let by_topic = |topics: &[add_partitions_to_txn_request::AddPartitionsToTxnTopic]| {
         let partition = |index: &i32| {
             AddPartitionsToTxnPartitionResult::default()

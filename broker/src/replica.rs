@@ -95,7 +95,11 @@ impl Replica {
     pub(crate) fn lead(&mut self, replicas: &[i32], now_ns: u64) {
         let others = replicas.iter().filter(|node| **node != self.node);
         self.followers = others
-            .map(|node| Follower { node: *node, end: -1, caught_up_ns: now_ns })
+            .map(|node| Follower {
+                node: *node,
+                end: -1,
+                caught_up_ns: now_ns,
+            })
             .collect();
         self.epochs.push((self.view.epoch, self.end));
     }

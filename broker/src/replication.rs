@@ -16,7 +16,10 @@ impl<S: Store> Model<S> {
         if found.replicas.len() < 2 {
             return;
         }
-        let at = self.now.mono_ns.saturating_add(self.settings.replication_delay_ns);
+        let at = self
+            .now
+            .mono_ns
+            .saturating_add(self.settings.replication_delay_ns);
         for replica in &mut found.replicas {
             if !replica.leads() && !replica.fetching {
                 replica.fetching = true;
@@ -44,12 +47,19 @@ impl<S: Store> Model<S> {
             return;
         }
         let now_ns = self.now.mono_ns;
-        let Some(end) = self.partitions[partition].replica(node).map(|replica| replica.end) else {
+        let Some(end) = self.partitions[partition]
+            .replica(node)
+            .map(|replica| replica.end)
+        else {
             return;
         };
         if let Some(replica) = self.partitions[partition].replica_mut(leader) {
             let caught_up = replica.end == end;
-            for follower in replica.followers.iter_mut().filter(|follower| follower.node == node) {
+            for follower in replica
+                .followers
+                .iter_mut()
+                .filter(|follower| follower.node == node)
+            {
                 follower.end = end;
                 if caught_up {
                     follower.caught_up_ns = now_ns;
@@ -61,9 +71,12 @@ impl<S: Store> Model<S> {
             self.high_watermark_moved(partition);
         }
         let found = &self.partitions[partition];
-        let behind = found.replica(leader).zip(found.replica(node)).is_some_and(|(leader, follower)| {
-            follower.end < leader.end || follower.high_watermark < leader.high_watermark
-        });
+        let behind = found
+            .replica(leader)
+            .zip(found.replica(node))
+            .is_some_and(|(leader, follower)| {
+                follower.end < leader.end || follower.high_watermark < leader.high_watermark
+            });
         if behind {
             self.kick(partition);
         }
@@ -104,7 +117,12 @@ impl<S: Store> Model<S> {
             let lags = |follower: &&Follower| {
                 follower.end != replica.end && now_ns.saturating_sub(follower.caught_up_ns) > lag_ns
             };
-            let gone: Vec<i32> = replica.followers.iter().filter(lags).map(|follower| follower.node).collect();
+            let gone: Vec<i32> = replica
+                .followers
+                .iter()
+                .filter(lags)
+                .map(|follower| follower.node)
+                .collect();
             let same = replica.view.epoch == found.decided.epoch;
             let mut view = found.decided.clone();
             view.isr.retain(|node| !gone.contains(node));

@@ -69,7 +69,13 @@ impl Header {
         if version >= range.flexible {
             body += tagged_fields(frame.get(body..).ok_or(nonsense)?).ok_or(nonsense)?;
         }
-        Ok(Header { api_key, version, correlation_id, client_id, body })
+        Ok(Header {
+            api_key,
+            version,
+            correlation_id,
+            client_id,
+            body,
+        })
     }
 }
 

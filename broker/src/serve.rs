@@ -63,8 +63,10 @@ impl<S: Store> Model<S> {
         let slow_ns = self.node(node).map_or(0, |node| node.slow_ns);
         if slow_ns > 0 {
             self.wait(connection, Wait::Slowed(Box::new(request)));
-            self.timers
-                .set(self.now.mono_ns.saturating_add(slow_ns), Timer::Slowed { connection });
+            self.timers.set(
+                self.now.mono_ns.saturating_add(slow_ns),
+                Timer::Slowed { connection },
+            );
         } else {
             self.enter(connection, request);
         }
@@ -139,15 +141,15 @@ impl<S: Store> Model<S> {
             Request::Metadata(request) => self.metadata(&at, request).into(),
             Request::OffsetCommit(request) => self.offset_commit(&at, request).into(),
             Request::OffsetFetch(request) => self.offset_fetch(&at, request).into(),
-            Request::FindCoordinator(request) => self.find_coordinator(&at, request).into(),
+            Request::FindCoordinator(request) => self.find_coordinator(&at, &request).into(),
             Request::ApiVersions(request) => self.api_versions(&at, &request).into(),
             Request::CreateTopics(request) => self.create_topics(&at, request).into(),
             Request::DeleteTopics(request) => self.delete_topics(&at, request).into(),
-            Request::InitProducerId(request) => self.init_producer_id(&at, request).into(),
+            Request::InitProducerId(request) => self.init_producer_id(&at, &request).into(),
             Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(&at, request).into(),
             Request::AddPartitionsToTxn(request) => self.add_partitions_to_txn(&at, request).into(),
-            Request::AddOffsetsToTxn(request) => self.add_offsets_to_txn(&at, request).into(),
-            Request::EndTxn(request) => self.end_txn(&at, request).into(),
+            Request::AddOffsetsToTxn(request) => self.add_offsets_to_txn(&at, &request).into(),
+            Request::EndTxn(request) => self.end_txn(&at, &request).into(),
             Request::TxnOffsetCommit(request) => self.txn_offset_commit(&at, request).into(),
             Request::DescribeConfigs(request) => self.describe_configs(request).into(),
             Request::CreatePartitions(request) => self.create_partitions(request).into(),

@@ -8,8 +8,7 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Encodable, HeaderVersion, Request, StrBytes};
-use steadfast_wire::guard;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::{Action, ConnectionId, Endpoint, Fact, Memory, Model, Now, Order, Settings};
 
@@ -47,12 +46,20 @@ pub(crate) fn plain() -> Made {
 
 /// An idempotent batch.
 pub(crate) fn numbered(producer: (i64, i16), sequence: i32, count: i32) -> Made {
-    Made { producer, sequence, count, ..plain() }
+    Made {
+        producer,
+        sequence,
+        count,
+        ..plain()
+    }
 }
 
 /// A batch of a transaction.
 pub(crate) fn transactional(producer: (i64, i16), sequence: i32, count: i32) -> Made {
-    Made { transactional: true, ..numbered(producer, sequence, count) }
+    Made {
+        transactional: true,
+        ..numbered(producer, sequence, count)
+    }
 }
 
 impl Made {
@@ -142,7 +149,10 @@ fn endpoints(nodes: i32) -> Vec<Endpoint> {
 
 impl World {
     pub(crate) fn new(settings: Settings) -> World {
-        let now = Now { mono_ns: 0, wall_ms: 1_000_000 };
+        let now = Now {
+            mono_ns: 0,
+            wall_ms: 1_000_000,
+        };
         let factor = settings.default_replication_factor;
         let nodes = settings.nodes;
         let model = Model::new(settings, endpoints(nodes), Memory::default(), 7, now);
@@ -205,7 +215,10 @@ impl World {
                 Action::Answer { connection, frame } => {
                     let size = i32::from_be_bytes(frame[..4].try_into().expect("a size"));
                     assert_eq!(size as usize + 4, frame.len());
-                    self.answers.entry(connection).or_default().push_back(frame.slice(4..));
+                    self.answers
+                        .entry(connection)
+                        .or_default()
+                        .push_back(frame.slice(4..));
                 }
                 Action::Close { connection } => self.closed.push(connection),
                 Action::Remember(fact) => self.facts.push(fact),
@@ -229,21 +242,31 @@ impl World {
             .with_correlation_id(self.correlation)
             .with_client_id(Some(StrBytes::from_static_str("test")));
         let mut frame = BytesMut::new();
-        header.encode(&mut frame, R::header_version(version)).expect("a header");
+        header
+            .encode(&mut frame, R::header_version(version))
+            .expect("a header");
         request.encode(&mut frame, version).expect("a request");
         self.model.received(connection, frame.freeze(), self.now);
         self.collect();
     }
 
     /// The next answer on a connection, if it is there already.
-    pub(crate) fn answer<R: Request>(&mut self, connection: ConnectionId, version: i16) -> Option<R::Response> {
+    pub(crate) fn answer<R: Request>(
+        &mut self,
+        connection: ConnectionId,
+        version: i16,
+    ) -> Option<R::Response> {
         let frame = self.answers.get_mut(&connection)?.pop_front()?;
-        let (_, response) = guard_decode::<R>(version, frame);
-        Some(response)
+        Some(decode::<R>(version, frame))
     }
 
     /// Asks and waits, in virtual time.
-    pub(crate) fn ask<R: Request>(&mut self, connection: ConnectionId, version: i16, request: &R) -> R::Response {
+    pub(crate) fn ask<R: Request>(
+        &mut self,
+        connection: ConnectionId,
+        version: i16,
+        request: &R,
+    ) -> R::Response {
         self.send(connection, version, request);
         self.wait_for::<R>(connection, version)
     }
@@ -328,7 +351,13 @@ impl World {
     }
 
     /// EndTxn; error code, and from version 5 on the next producer id and epoch.
-    pub(crate) fn end(&mut self, version: i16, id: &str, producer: (i64, i16), commit: bool) -> (i16, (i64, i16)) {
+    pub(crate) fn end(
+        &mut self,
+        version: i16,
+        id: &str,
+        producer: (i64, i16),
+        commit: bool,
+    ) -> (i16, (i64, i16)) {
         let node = self.model.coordinator_of(1, id);
         let connection = self.connect(node);
         let request = EndTxnRequest::default()
@@ -382,12 +411,23 @@ impl World {
         let old = self.leader();
         self.order(Order::Pause { node: new });
         self.run(10_000);
-        let lost = Made { value: "lost", ..plain() };
+        let lost = Made {
+            value: "lost",
+            ..plain()
+        };
         assert_eq!(self.produce(old, &lost).0, 0);
         self.order(Order::Cut { a: old, b: new });
         self.order(Order::Resume { node: new });
-        let elect = |unclean| Order::Elect { topic: TOPIC.into(), partition: 0, node: new, unclean };
-        assert!(self.model.order(elect(false), self.now).is_err(), "it is not in sync");
+        let elect = |unclean| Order::Elect {
+            topic: TOPIC.into(),
+            partition: 0,
+            node: new,
+            unclean,
+        };
+        assert!(
+            self.model.order(elect(false), self.now).is_err(),
+            "it is not in sync"
+        );
         self.order(elect(true));
         self.run(50);
         self.order(Order::Mend { a: old, b: new });
@@ -402,23 +442,13 @@ impl World {
     }
 }
 
-fn guard_decode<R: Request>(version: i16, frame: Bytes) -> (i32, R::Response)
-where
-    R::Response: HeaderVersion,
-{
-    if R::KEY == 0 {
-        // The guard of responses leaves Produce to the producer's own reader.
-        use kafka_protocol::protocol::Decodable;
-        let mut body = frame;
-        let header = ResponseHeader::decode(&mut body, R::Response::header_version(version)).expect("a header");
-        let response = R::Response::decode(&mut body, version).expect("a response");
-        assert!(body.is_empty());
-        return (header.correlation_id, response);
-    }
-    match guard::decode::<R>(version, frame) {
-        Ok(decoded) => decoded,
-        Err(error) => panic!("{error}"),
-    }
+/// Decodes without the guard: these are the model's own bytes, and they must be exactly one answer.
+fn decode<R: Request>(version: i16, frame: Bytes) -> R::Response {
+    let mut body = frame;
+    ResponseHeader::decode(&mut body, R::Response::header_version(version)).expect("a header");
+    let response = R::Response::decode(&mut body, version).expect("a response");
+    assert!(body.is_empty(), "bytes behind the answer");
+    response
 }
 
 pub(crate) fn produce_request(id: Option<&str>, acks: i16, records: Bytes) -> ProduceRequest {

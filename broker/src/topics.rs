@@ -98,7 +98,10 @@ impl Topics {
 
     /// A property of a topic that is true or false.
     pub(crate) fn flag(&self, topic: usize, name: &str, default: bool) -> bool {
-        self.all[topic].configs.get(name).map_or(default, |value| value == "true")
+        self.all[topic]
+            .configs
+            .get(name)
+            .map_or(default, |value| value == "true")
     }
 
     /// A property of a topic that is a number.
@@ -175,15 +178,24 @@ impl<S: Store> Model<S> {
                 let mut unique = nodes.clone();
                 unique.sort_unstable();
                 unique.dedup();
-                !nodes.is_empty() && unique.len() == nodes.len() && nodes.iter().all(|id| self.node(*id).is_some())
+                !nodes.is_empty()
+                    && unique.len() == nodes.len()
+                    && nodes.iter().all(|id| self.node(*id).is_some())
             };
             return if wanted.assignments.iter().all(known) {
                 Ok(wanted.assignments.clone())
             } else {
-                Err((code::INVALID_REPLICA_ASSIGNMENT, "an assignment to nodes that are not there".into()))
+                Err((
+                    code::INVALID_REPLICA_ASSIGNMENT,
+                    "an assignment to nodes that are not there".into(),
+                ))
             };
         }
-        let partitions = if wanted.partitions == -1 { self.settings.num_partitions } else { wanted.partitions };
+        let partitions = if wanted.partitions == -1 {
+            self.settings.num_partitions
+        } else {
+            wanted.partitions
+        };
         if partitions < 1 {
             let why = "Number of partitions was set to an invalid non-positive value.";
             return Err((code::INVALID_PARTITIONS, why.into()));
@@ -209,7 +221,12 @@ impl<S: Store> Model<S> {
 
     /// Round robin over the live nodes, from a place that chance chooses (StripedReplicaPlacer).
     fn spread(&mut self, partitions: i32, factor: i16) -> Vec<Vec<i32>> {
-        let live: Vec<i32> = self.nodes.iter().filter(|node| !node.fenced).map(|node| node.id).collect();
+        let live: Vec<i32> = self
+            .nodes
+            .iter()
+            .filter(|node| !node.fenced)
+            .map(|node| node.id)
+            .collect();
         let first = self.random.below(live.len() as u64) as usize;
         let nodes = |partition: usize| (0..factor as usize).map(move |at| first + partition + at);
         (0..partitions as usize)
@@ -228,10 +245,15 @@ impl<S: Store> Model<S> {
             let index = self.topics.all[topic].partitions.len() as i32;
             let mut sorted = isr;
             sorted.sort_unstable();
-            let decided = View { leader, epoch: 0, isr: sorted };
+            let decided = View {
+                leader,
+                epoch: 0,
+                isr: sorted,
+            };
             leaders.push((LogId(at as u32), decided.clone()));
             let log = LogId(at as u32);
-            self.partitions.push(Partition::new(log, topic, index, nodes, decided));
+            self.partitions
+                .push(Partition::new(log, topic, index, nodes, decided));
             self.topics.all[topic].partitions.push(at);
             for node in nodes {
                 self.partitions[at].start_epoch(*node, self.now.mono_ns);
@@ -240,7 +262,12 @@ impl<S: Store> Model<S> {
         let fact = self.topic_fact(topic);
         self.remember(fact);
         for (log, view) in leaders {
-            self.remember(Fact::Leader { log, leader: view.leader, epoch: view.epoch, isr: view.isr });
+            self.remember(Fact::Leader {
+                log,
+                leader: view.leader,
+                epoch: view.epoch,
+                isr: view.isr,
+            });
         }
     }
 
@@ -248,7 +275,10 @@ impl<S: Store> Model<S> {
         let topic = &self.topics.all[topic];
         let partition = |at: &usize| {
             let found = &self.partitions[*at];
-            (found.log, found.replicas.iter().map(|replica| replica.node).collect())
+            (
+                found.log,
+                found.replicas.iter().map(|replica| replica.node).collect(),
+            )
         };
         Fact::Topic {
             name: topic.name.clone(),
@@ -260,14 +290,25 @@ impl<S: Store> Model<S> {
 
     pub(crate) fn delete_topic(&mut self, name: &str) -> Result<(), Refusal> {
         let Some(at) = self.topics.index(name) else {
-            return Err((code::UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.".into()));
+            return Err((
+                code::UNKNOWN_TOPIC_OR_PARTITION,
+                "This server does not host this topic-partition.".into(),
+            ));
         };
         let topic = self.topics.all[at].clone();
         self.topics.remove(at);
         for partition in topic.partitions {
-            let nodes: Vec<i32> = self.partitions[partition].replicas.iter().map(|replica| replica.node).collect();
+            let nodes: Vec<i32> = self.partitions[partition]
+                .replicas
+                .iter()
+                .map(|replica| replica.node)
+                .collect();
             self.store.remove(self.partitions[partition].log);
-            let gone = View { leader: -1, epoch: self.partitions[partition].decided.epoch + 1, isr: Vec::new() };
+            let gone = View {
+                leader: -1,
+                epoch: self.partitions[partition].decided.epoch + 1,
+                isr: Vec::new(),
+            };
             self.partitions[partition].empty(gone);
             for node in nodes {
                 if let Some(node) = self.node_mut(node) {
@@ -290,7 +331,10 @@ impl<S: Store> Model<S> {
         only_check: bool,
     ) -> Result<(), Refusal> {
         let Some(topic) = self.topics.index(name) else {
-            return Err((code::UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.".into()));
+            return Err((
+                code::UNKNOWN_TOPIC_OR_PARTITION,
+                "This server does not host this topic-partition.".into(),
+            ));
         };
         let has = self.topics.all[topic].partitions.len() as i32;
         let why = if count == has {
@@ -307,10 +351,16 @@ impl<S: Store> Model<S> {
         if let Some(why) = why {
             return Err((code::INVALID_PARTITIONS, why));
         }
-        let factor = self.partitions[self.topics.all[topic].partitions[0]].replicas.len() as i16;
+        let factor = self.partitions[self.topics.all[topic].partitions[0]]
+            .replicas
+            .len() as i16;
         let assignments = match wanted {
             Some(wanted) if wanted.len() as i32 != count - has => {
-                let why = format!("{} assignments for {} new partition(s)", wanted.len(), count - has);
+                let why = format!(
+                    "{} assignments for {} new partition(s)",
+                    wanted.len(),
+                    count - has
+                );
                 return Err((code::INVALID_REPLICA_ASSIGNMENT, why));
             }
             Some(assignments) => self.assign(&Wanted {
@@ -348,5 +398,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    Err((code::INVALID_TOPIC_EXCEPTION, format!("Topic name is invalid: {why}")))
+    Err((
+        code::INVALID_TOPIC_EXCEPTION,
+        format!("Topic name is invalid: {why}"),
+    ))
 }

@@ -11,10 +11,16 @@ impl<S: Store> Model<S> {
     pub(crate) fn kill(&mut self, id: i32, stop: Stop) -> Result<(), OrderError> {
         let node = self.node_mut(id).ok_or(OrderError::NoNode(id))?;
         if node.state == State::Down {
-            return Err(OrderError::Node { node: id, why: "is down" });
+            return Err(OrderError::Node {
+                node: id,
+                why: "is down",
+            });
         }
         if stop == Stop::Clean && node.paused {
-            return Err(OrderError::Node { node: id, why: "is paused and cannot stop by itself" });
+            return Err(OrderError::Node {
+                node: id,
+                why: "is paused and cannot stop by itself",
+            });
         }
         if stop == Stop::Clean {
             self.fence(id);
@@ -69,11 +75,20 @@ impl<S: Store> Model<S> {
         let at = self.now.mono_ns.saturating_add(self.settings.restart_delay_ns);
         let node = self.node_mut(id).ok_or(OrderError::NoNode(id))?;
         if node.state != State::Down {
-            return Err(OrderError::Node { node: id, why: "is not down" });
+            return Err(OrderError::Node {
+                node: id,
+                why: "is not down",
+            });
         }
         node.state = State::Starting;
         let incarnation = node.incarnation;
-        self.timers.set(at, Timer::Started { node: id, incarnation });
+        self.timers.set(
+            at,
+            Timer::Started {
+                node: id,
+                incarnation,
+            },
+        );
         Ok(())
     }
 
@@ -108,7 +123,10 @@ impl<S: Store> Model<S> {
     pub(crate) fn pause(&mut self, id: i32) -> Result<(), OrderError> {
         let node = self.node_mut(id).ok_or(OrderError::NoNode(id))?;
         if !node.serves() {
-            return Err(OrderError::Node { node: id, why: "is down or paused" });
+            return Err(OrderError::Node {
+                node: id,
+                why: "is down or paused",
+            });
         }
         node.paused = true;
         self.silent_now(id);
@@ -120,7 +138,10 @@ impl<S: Store> Model<S> {
         let now_ns = self.now.mono_ns;
         let node = self.node_mut(id).ok_or(OrderError::NoNode(id))?;
         if !node.paused {
-            return Err(OrderError::Node { node: id, why: "is not paused" });
+            return Err(OrderError::Node {
+                node: id,
+                why: "is not paused",
+            });
         }
         node.paused = false;
         let frozen = std::mem::take(&mut node.frozen);
@@ -159,7 +180,10 @@ impl<S: Store> Model<S> {
 
     /// The controller hears nothing of a node from now on.
     fn silent_now(&mut self, id: i32) {
-        let at = self.now.mono_ns.saturating_add(ms(self.settings.session_timeout_ms));
+        let at = self
+            .now
+            .mono_ns
+            .saturating_add(ms(self.settings.session_timeout_ms));
         if let Some(node) = self.node_mut(id) {
             node.silence += 1;
             let silence = node.silence;

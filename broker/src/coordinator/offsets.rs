@@ -71,7 +71,10 @@ impl Groups {
             let key = (fact.pending_producer_id, fact.group);
             self.pending.entry(key).or_default().insert(place, committed);
         } else {
-            self.committed.entry(fact.group).or_default().insert(place, committed);
+            self.committed
+                .entry(fact.group)
+                .or_default()
+                .insert(place, committed);
         }
     }
 
@@ -87,7 +90,9 @@ impl Groups {
 
     /// Forgets what waits for a transaction.
     pub(crate) fn drop_pending(&mut self, producer_id: i64, group: &str) -> BTreeMap<Place, Committed> {
-        self.pending.remove(&(producer_id, group.to_owned())).unwrap_or_default()
+        self.pending
+            .remove(&(producer_id, group.to_owned()))
+            .unwrap_or_default()
     }
 
     fn is_pending(&self, group: &str, place: &Place) -> bool {
@@ -101,7 +106,11 @@ impl Groups {
             facts.extend(places.iter().map(|(place, found)| fact(group, place, found, -1)));
         }
         for ((producer_id, group), places) in &self.pending {
-            facts.extend(places.iter().map(|(place, found)| fact(group, place, found, *producer_id)));
+            facts.extend(
+                places
+                    .iter()
+                    .map(|(place, found)| fact(group, place, found, *producer_id)),
+            );
         }
         facts
     }
@@ -110,7 +119,9 @@ impl Groups {
     fn expired(&self, now_ms: i64, after_ms: i64) -> Vec<(String, Place)> {
         let mut expired = Vec::new();
         for (group, places) in &self.committed {
-            let old = places.iter().filter(|(_, found)| now_ms.saturating_sub(found.committed_ms) >= after_ms);
+            let old = places
+                .iter()
+                .filter(|(_, found)| now_ms.saturating_sub(found.committed_ms) >= after_ms);
             expired.extend(old.map(|(place, _)| (group.clone(), place.clone())));
         }
         expired
@@ -203,12 +214,20 @@ impl<S: Store> Model<S> {
                         .with_error_code(code),
                 );
             }
-            topics.push(OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions));
+            topics.push(
+                OffsetCommitResponseTopic::default()
+                    .with_name(topic.name)
+                    .with_partitions(partitions),
+            );
         }
         OffsetCommitResponse::default().with_topics(topics)
     }
 
-    pub(crate) fn txn_offset_commit(&mut self, at: &At, request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse {
+    pub(crate) fn txn_offset_commit(
+        &mut self,
+        at: &At,
+        request: TxnOffsetCommitRequest,
+    ) -> TxnOffsetCommitResponse {
         let group = request.group_id.0.to_string();
         let id = request.transactional_id.0.to_string();
         let producer = (request.producer_id.0, request.producer_epoch);
@@ -232,7 +251,11 @@ impl<S: Store> Model<S> {
                         .with_error_code(code),
                 );
             }
-            topics.push(TxnOffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions));
+            topics.push(
+                TxnOffsetCommitResponseTopic::default()
+                    .with_name(topic.name)
+                    .with_partitions(partitions),
+            );
         }
         TxnOffsetCommitResponse::default().with_topics(topics)
     }
@@ -284,7 +307,10 @@ impl<S: Store> Model<S> {
                 continue;
             }
             let pending = self.groups.drop_pending(transaction.producer_id, &group);
-            self.remember(Fact::PendingOffsetsDone { group: group.clone(), producer_id: transaction.producer_id });
+            self.remember(Fact::PendingOffsetsDone {
+                group: group.clone(),
+                producer_id: transaction.producer_id,
+            });
             for (place, found) in pending.into_iter().filter(|_| commit) {
                 let fact = OffsetFact {
                     group: group.clone(),
@@ -310,9 +336,10 @@ impl<S: Store> Model<S> {
             for wanted in request.groups {
                 let group = wanted.group_id.0.to_string();
                 let places = wanted.topics.map(|topics| {
-                    let topic = |topic: kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopics| {
-                        (topic.name.0.to_string(), topic.partition_indexes)
-                    };
+                    let topic =
+                        |topic: kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopics| {
+                            (topic.name.0.to_string(), topic.partition_indexes)
+                        };
                     topics.into_iter().map(topic).collect()
                 });
                 let response = OffsetFetchResponseGroup::default().with_group_id(wanted.group_id);
@@ -325,11 +352,15 @@ impl<S: Store> Model<S> {
         }
         let group = request.group_id.0.to_string();
         let places = request.topics.map(|topics| {
-            let topics = topics.into_iter().map(|topic| (topic.name.0.to_string(), topic.partition_indexes));
+            let topics = topics
+                .into_iter()
+                .map(|topic| (topic.name.0.to_string(), topic.partition_indexes));
             topics.collect()
         });
         match self.offsets_of(at, &group, places, stable) {
-            Ok(topics) => OffsetFetchResponse::default().with_topics(topics.into_iter().map(old_topic).collect()),
+            Ok(topics) => {
+                OffsetFetchResponse::default().with_topics(topics.into_iter().map(old_topic).collect())
+            }
             Err(code) if at.version >= 2 => OffsetFetchResponse::default().with_error_code(code),
             Err(_) => OffsetFetchResponse::default(),
         }
@@ -360,7 +391,11 @@ impl<S: Store> Model<S> {
                 let found = known.and_then(|known| known.get(&place)).filter(|_| !unstable);
                 let response = OffsetFetchResponsePartitions::default()
                     .with_partition_index(index)
-                    .with_error_code(if unstable { code::UNSTABLE_OFFSET_COMMIT } else { code::NONE })
+                    .with_error_code(if unstable {
+                        code::UNSTABLE_OFFSET_COMMIT
+                    } else {
+                        code::NONE
+                    })
                     .with_committed_offset(found.map_or(-1, |found| found.offset))
                     .with_committed_leader_epoch(found.map_or(-1, |found| found.leader_epoch));
                 let metadata = found.map(|found| found.metadata.clone()).unwrap_or_default();
@@ -387,14 +422,20 @@ impl<S: Store> Model<S> {
 
     /// offsets.retention.minutes.
     pub(crate) fn expire_offsets(&mut self) {
-        let expired = self.groups.expired(self.now.wall_ms, self.settings.offsets_retention_ms);
+        let expired = self
+            .groups
+            .expired(self.now.wall_ms, self.settings.offsets_retention_ms);
         self.forget_offsets(expired);
     }
 
     fn forget_offsets(&mut self, gone: Vec<(String, Place)>) {
         for (group, place) in gone {
             self.groups.forget(&group, &place);
-            self.remember(Fact::OffsetForgotten { group, topic: place.0, partition: place.1 });
+            self.remember(Fact::OffsetForgotten {
+                group,
+                topic: place.0,
+                partition: place.1,
+            });
         }
     }
 }

@@ -32,10 +32,14 @@ const MARKER_RETRY_NS: u64 = 20 * MS;
 const BATCHED: i16 = 4;
 
 impl<S: Store> Model<S> {
-    pub(crate) fn init_producer_id(&mut self, at: &At, request: InitProducerIdRequest) -> InitProducerIdResponse {
+    pub(crate) fn init_producer_id(
+        &mut self,
+        at: &At,
+        request: &InitProducerIdRequest,
+    ) -> InitProducerIdResponse {
         let identity = match &request.transactional_id {
             None => Ok((self.fresh_producer_id(), 0)),
-            Some(id) => self.init_transactional(at, &id.0.to_string(), &request),
+            Some(id) => self.init_transactional(at, &id.0.to_string(), request),
         };
         let response = InitProducerIdResponse::default();
         match identity {
@@ -52,7 +56,9 @@ impl<S: Store> Model<S> {
     fn fresh_producer_id(&mut self) -> i64 {
         let id = self.next_producer_id;
         self.next_producer_id += 1;
-        self.remember(Fact::ProducerIds { next: self.next_producer_id });
+        self.remember(Fact::ProducerIds {
+            next: self.next_producer_id,
+        });
         id
     }
 
@@ -103,7 +109,10 @@ impl<S: Store> Model<S> {
     ) -> AddPartitionsToTxnResponse {
         if at.version < BATCHED {
             let id = request.v3_and_below_transactional_id.0.to_string();
-            let producer = (request.v3_and_below_producer_id.0, request.v3_and_below_producer_epoch);
+            let producer = (
+                request.v3_and_below_producer_id.0,
+                request.v3_and_below_producer_epoch,
+            );
             let topics = request.v3_and_below_topics;
             let results = self.add_or_verify(at, &id, producer, &topics, false);
             return AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(results);
@@ -112,7 +121,8 @@ impl<S: Store> Model<S> {
         for transaction in request.transactions {
             let id = transaction.transactional_id.0.to_string();
             let producer = (transaction.producer_id.0, transaction.producer_epoch);
-            let by_topic = self.add_or_verify(at, &id, producer, &transaction.topics, transaction.verify_only);
+            let by_topic =
+                self.add_or_verify(at, &id, producer, &transaction.topics, transaction.verify_only);
             results.push(
                 AddPartitionsToTxnResult::default()
                     .with_transactional_id(transaction.transactional_id)
@@ -158,7 +168,10 @@ impl<S: Store> Model<S> {
                     (None, _) => code::UNKNOWN_TOPIC_OR_PARTITION,
                     (_, Err(code)) => fenced(code, at.version, 2),
                     (Some(partition), Ok(())) if verify_only => match self.transactions.get(id) {
-                        Some(transaction) => transaction.verify(producer, partition).err().unwrap_or(code::NONE),
+                        Some(transaction) => transaction
+                            .verify(producer, partition)
+                            .err()
+                            .unwrap_or(code::NONE),
                         None => code::INVALID_PRODUCER_ID_MAPPING,
                     },
                     _ => code::NONE,
@@ -191,14 +204,21 @@ impl<S: Store> Model<S> {
         }
         self.coordinates(at.node, TRANSACTION, id)?;
         let now_ms = self.now.wall_ms;
-        let transaction = self.transactions.get_mut(id).ok_or(code::INVALID_PRODUCER_ID_MAPPING)?;
+        let transaction = self
+            .transactions
+            .get_mut(id)
+            .ok_or(code::INVALID_PRODUCER_ID_MAPPING)?;
         if transaction.add(producer, partitions, group, now_ms)? {
             self.remember_transaction(id);
         }
         Ok(())
     }
 
-    pub(crate) fn add_offsets_to_txn(&mut self, at: &At, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse {
+    pub(crate) fn add_offsets_to_txn(
+        &mut self,
+        at: &At,
+        request: &AddOffsetsToTxnRequest,
+    ) -> AddOffsetsToTxnResponse {
         let id = request.transactional_id.0.to_string();
         let producer = (request.producer_id.0, request.producer_epoch);
         let group = request.group_id.0.to_string();
@@ -207,11 +227,15 @@ impl<S: Store> Model<S> {
         AddOffsetsToTxnResponse::default().with_error_code(fenced(code, at.version, 2))
     }
 
-    pub(crate) fn end_txn(&mut self, at: &At, request: EndTxnRequest) -> EndTxnResponse {
+    pub(crate) fn end_txn(&mut self, at: &At, request: &EndTxnRequest) -> EndTxnResponse {
         let id = request.transactional_id.0.to_string();
         let producer = (request.producer_id.0, request.producer_epoch);
         let commit = request.committed;
-        let end = if at.version >= 5 { End::V2 { commit } } else { End::V1 { commit } };
+        let end = if at.version >= 5 {
+            End::V2 { commit }
+        } else {
+            End::V1 { commit }
+        };
         let done = self.end_transaction(at, &id, producer, end);
         let response = EndTxnResponse::default().with_error_code(fenced(
             done.err().unwrap_or(code::NONE),
@@ -222,17 +246,28 @@ impl<S: Store> Model<S> {
             return response;
         }
         let (producer_id, epoch) = done.unwrap_or((-1, -1));
-        response.with_producer_id(producer_id.into()).with_producer_epoch(epoch)
+        response
+            .with_producer_id(producer_id.into())
+            .with_producer_epoch(epoch)
     }
 
-    fn end_transaction(&mut self, at: &At, id: &str, producer: (i64, i16), end: End) -> Result<(i64, i16), i16> {
+    fn end_transaction(
+        &mut self,
+        at: &At,
+        id: &str,
+        producer: (i64, i16),
+        end: End,
+    ) -> Result<(i64, i16), i16> {
         if id.is_empty() {
             return Err(code::INVALID_REQUEST);
         }
         self.coordinates(at.node, TRANSACTION, id)?;
         let now_ms = self.now.wall_ms;
         let fresh = self.next_producer_id;
-        let transaction = self.transactions.get_mut(id).ok_or(code::INVALID_PRODUCER_ID_MAPPING)?;
+        let transaction = self
+            .transactions
+            .get_mut(id)
+            .ok_or(code::INVALID_PRODUCER_ID_MAPPING)?;
         let ended = transaction.end(producer, end, fresh, now_ms)?;
         let identity = transaction.next_identity();
         let rotates = transaction.next_producer_id == fresh;
@@ -264,7 +299,12 @@ impl<S: Store> Model<S> {
     pub(crate) fn write_markers(&mut self, id: &str) {
         let coordinator = self.coordinator(TRANSACTION, id);
         let serves = self.coordinates(coordinator, TRANSACTION, id).is_ok();
-        let Some(mut transaction) = self.transactions.get(id).cloned().filter(|found| found.state.ending()) else {
+        let Some(mut transaction) = self
+            .transactions
+            .get(id)
+            .cloned()
+            .filter(|found| found.state.ending())
+        else {
             return;
         };
         let mut again_ns = MARKER_RETRY_NS;
@@ -343,19 +383,27 @@ impl<S: Store> Model<S> {
             coordinator_epoch: self.coordinator_epoch(&transaction.id),
             timestamp: self.now.wall_ms,
         };
-        let appended = self.partitions[partition].append_marker(leader, &marker, &mut self.store).ok()?;
+        let appended = self.partitions[partition]
+            .append_marker(leader, &marker, &mut self.store)
+            .ok()?;
         let moved = self.partitions[partition].commit(leader);
         self.kick(partition);
         if moved {
             self.wake(partition);
         }
-        Some(MarkerAt { leader_epoch, needs: appended.needs })
+        Some(MarkerAt {
+            leader_epoch,
+            needs: appended.needs,
+        })
     }
 
     /// Transactions that are open for longer than their owner asked for are aborted, and the owner fenced (B7).
     pub(crate) fn abort_timed_out(&mut self) {
         let now_ms = self.now.wall_ms;
-        let over = self.transactions.values().filter(|transaction| transaction.timed_out(now_ms));
+        let over = self
+            .transactions
+            .values()
+            .filter(|transaction| transaction.timed_out(now_ms));
         let over: Vec<String> = over.map(|transaction| transaction.id.clone()).collect();
         for id in over {
             let coordinator = self.coordinator(TRANSACTION, &id);

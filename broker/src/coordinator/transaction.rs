@@ -43,11 +43,17 @@ const NAMES: [(State, &str); 6] = [
 
 impl State {
     pub(crate) fn name(self) -> &'static str {
-        NAMES.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+        NAMES
+            .iter()
+            .find(|(state, _)| *state == self)
+            .map_or("", |(_, name)| name)
     }
 
     pub(crate) fn parse(name: &str) -> Option<State> {
-        NAMES.iter().find(|(_, known)| *known == name).map(|(state, _)| *state)
+        NAMES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(state, _)| *state)
     }
 
     /// The end is decided and the markers are being written.
@@ -257,7 +263,13 @@ impl Transaction {
     }
 
     /// EndTxn. `fresh` is a producer id to use if the epochs are used up.
-    pub(crate) fn end(&mut self, producer: (i64, i16), end: End, fresh: i64, now_ms: i64) -> Result<Ended, i16> {
+    pub(crate) fn end(
+        &mut self,
+        producer: (i64, i16),
+        end: End,
+        fresh: i64,
+        now_ms: i64,
+    ) -> Result<Ended, i16> {
         if self.state.ending() {
             return Err(code::CONCURRENT_TRANSACTIONS);
         }
@@ -297,7 +309,9 @@ impl Transaction {
             return Err(code::PRODUCER_FENCED);
         }
         match (self.state, commit) {
-            (State::CompleteCommit, true) | (State::CompleteAbort, false) if bumped || rotated => Ok(Ended::Before),
+            (State::CompleteCommit, true) | (State::CompleteAbort, false) if bumped || rotated => {
+                Ok(Ended::Before)
+            }
             (State::Ongoing, _) => {
                 self.prepare(commit, now_ms);
                 self.bump_at_end(fresh);
@@ -321,7 +335,11 @@ impl Transaction {
     }
 
     fn prepare(&mut self, commit: bool, now_ms: i64) {
-        self.state = if commit { State::PrepareCommit } else { State::PrepareAbort };
+        self.state = if commit {
+            State::PrepareCommit
+        } else {
+            State::PrepareAbort
+        };
         self.updated_ms = now_ms;
     }
 
@@ -364,7 +382,10 @@ impl Transaction {
     }
 
     pub(crate) fn expired(&self, now_ms: i64, after_ms: i64) -> bool {
-        let idle = matches!(self.state, State::Empty | State::CompleteCommit | State::CompleteAbort);
+        let idle = matches!(
+            self.state,
+            State::Empty | State::CompleteCommit | State::CompleteAbort
+        );
         idle && now_ms.saturating_sub(self.updated_ms) >= after_ms
     }
 

@@ -36,13 +36,25 @@ fn a_marker_of_a_higher_epoch_starts_sequences_again() {
     let mut producers = Producers::default();
     let first = transactional((1, 0), 0, 2);
     assert_eq!(code(&producers, &first), 48, "nobody was asked");
-    assert_eq!(producers.check(&header(&first), Verified::Yes { fresh_at_zero: true }), Ok(Check::Append));
+    assert_eq!(
+        producers.check(&header(&first), Verified::Yes { fresh_at_zero: true }),
+        Ok(Check::Append)
+    );
     assert_eq!(producers.note(&entry(&first, 10, Kind::Transactional)), None);
     assert_eq!(producers.transaction_start(1), Some(10));
-    assert_eq!(code(&producers, &transactional((1, 0), 2, 1)), 0, "inside the open transaction");
+    assert_eq!(
+        code(&producers, &transactional((1, 0), 2, 1)),
+        0,
+        "inside the open transaction"
+    );
     assert_eq!(code(&producers, &numbered((1, 0), 2, 1)), 48, "B10");
     let done = producers.note(&entry(&numbered((1, 1), -1, 1), 12, Kind::Abort));
-    let completed = Completed { producer_id: 1, first_offset: 10, last_offset: 12, aborted: true };
+    let completed = Completed {
+        producer_id: 1,
+        first_offset: 10,
+        last_offset: 12,
+        aborted: true,
+    };
     assert_eq!(done, Some(completed));
     assert_eq!(code(&producers, &numbered((1, 1), 0, 1)), 0);
     assert_eq!(code(&producers, &numbered((1, 1), 2, 1)), 45);

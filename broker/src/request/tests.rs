@@ -9,7 +9,10 @@ fn parse(bytes: &[u8]) -> Result<Header, BadFrame> {
 #[test]
 fn both_kinds_of_header() {
     let old = parse(&[0, 3, 0, 0, 0, 0, 0, 9, 0, 2, b'm', b'e', 1]).expect("version 1 of the header");
-    assert_eq!((old.api_key, old.version, old.correlation_id, old.body), (3, 0, 9, 12));
+    assert_eq!(
+        (old.api_key, old.version, old.correlation_id, old.body),
+        (3, 0, 9, 12)
+    );
     assert_eq!(old.client_id.as_deref(), Some("me"));
     let flexible = parse(&[0, 3, 0, 9, 0, 0, 0, 9, 0xff, 0xff, 1, 5, 2, b'x', b'y', 0]).expect("version 2");
     assert_eq!((flexible.client_id, flexible.body), (None, 15));
@@ -36,5 +39,8 @@ fn nonsense_closes() {
 fn a_count_that_lies_is_refused_before_it_is_decoded() {
     let frame = Bytes::from_static(&[0, 3, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
     let header = parse(&frame).expect("a header");
-    assert!(matches!(Request::decode(&header, &frame), Err(BadFrame::Nonsense)));
+    assert!(matches!(
+        Request::decode(&header, &frame),
+        Err(BadFrame::Nonsense)
+    ));
 }

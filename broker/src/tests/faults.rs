@@ -21,7 +21,11 @@ fn all_in_sync_replicas_have_what_is_acknowledged() {
     assert_eq!(world.produce(leader, &plain()), (0, 0));
     let state = world.state();
     assert_eq!((state.high_watermark, state.log_end), (1, 1));
-    let ends: Vec<i64> = world.model.partitions[0].replicas.iter().map(|replica| replica.end).collect();
+    let ends: Vec<i64> = world.model.partitions[0]
+        .replicas
+        .iter()
+        .map(|replica| replica.end)
+        .collect();
     assert_eq!(ends, [1, 1, 1]);
 }
 
@@ -32,14 +36,20 @@ fn a_killed_leader_is_replaced_after_its_session_and_nothing_is_lost() {
     let (_, producer) = world.init(None, None);
     assert_eq!(world.produce(old, &numbered(producer, 0, 1)), (0, 0));
     let connection = world.connect(old);
-    world.order(Order::Kill { node: old, stop: Stop::Hard });
+    world.order(Order::Kill {
+        node: old,
+        stop: Stop::Hard,
+    });
     assert!(world.closed.contains(&connection));
     world.run(8_900);
     assert_eq!(world.leader(), old, "nobody knows yet");
     world.run(200);
     let state = world.state();
     assert_ne!(state.leader, old);
-    assert_eq!((state.leader_epoch, state.isr.len(), state.high_watermark), (1, 2, 1));
+    assert_eq!(
+        (state.leader_epoch, state.isr.len(), state.high_watermark),
+        (1, 2, 1)
+    );
     // The new leader knows the producer from replication: no window is lost.
     assert_eq!(world.produce(state.leader, &numbered(producer, 0, 1)), (0, 0));
     assert_eq!(world.produce(state.leader, &numbered(producer, 1, 1)), (0, 1));
@@ -52,7 +62,10 @@ fn a_killed_leader_is_replaced_after_its_session_and_nothing_is_lost() {
 fn a_clean_stop_moves_leaders_first() {
     let mut world = World::new(three_nodes());
     let old = world.leader();
-    world.order(Order::Kill { node: old, stop: Stop::Clean });
+    world.order(Order::Kill {
+        node: old,
+        stop: Stop::Clean,
+    });
     assert_ne!(world.leader(), old);
     world.run(10);
     let leader = world.leader();
@@ -70,18 +83,34 @@ fn a_paused_leader_that_goes_on_cannot_acknowledge() {
     assert_ne!(new, old);
     assert_eq!(world.produce(new, &plain()), (0, 0));
     // What was sent to it meanwhile is served with what it knew.
-    let stale = Made { value: "stale", ..plain() };
+    let stale = Made {
+        value: "stale",
+        ..plain()
+    };
     world.send(zombie, 11, &produce_request(None, -1, stale.bytes()));
     world.order(Order::Resume { node: old });
     let answer = world.wait_for::<ProduceRequest>(zombie, 11);
     let partition = &answer.responses[0].partition_responses[0];
     assert_eq!(partition.error_code, 6);
-    assert_eq!((partition.current_leader.leader_id.0, partition.current_leader.leader_epoch), (new, 1));
+    assert_eq!(
+        (
+            partition.current_leader.leader_id.0,
+            partition.current_leader.leader_epoch
+        ),
+        (new, 1)
+    );
     assert_eq!(answer.node_endpoints[0].node_id.0, new, "KIP-951");
     world.run(1_000);
     assert_eq!(world.state().isr, [1, 2, 3]);
-    let ends: Vec<_> = world.model.partitions[0].replicas.iter().map(|replica| replica.runs.clone()).collect();
-    assert!(ends.iter().all(|runs| *runs == ends[0]), "its own batch was cut off: {ends:?}");
+    let ends: Vec<_> = world.model.partitions[0]
+        .replicas
+        .iter()
+        .map(|replica| replica.runs.clone())
+        .collect();
+    assert!(
+        ends.iter().all(|runs| *runs == ends[0]),
+        "its own batch was cut off: {ends:?}"
+    );
     assert_eq!(world.fetch(new, 0, false).0, [0]);
 }
 
@@ -124,18 +153,28 @@ fn too_few_in_sync_refuses_before_and_tells_after() {
     assert_eq!(world.state().log_end, 1, "and this one is not");
     let acks_1 = world.connect(leader);
     let answer = world.ask(acks_1, 11, &produce_request(None, 1, plain().bytes()));
-    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0, "acks=1 does not ask for them");
+    assert_eq!(
+        answer.responses[0].partition_responses[0].error_code, 0,
+        "acks=1 does not ask for them"
+    );
 }
 
 #[test]
 fn an_unclean_election_loses_what_the_new_leader_lacks() {
-    let mut world = World::new(Settings { min_insync_replicas: 1, ..three_nodes() });
+    let mut world = World::new(Settings {
+        min_insync_replicas: 1,
+        ..three_nodes()
+    });
     let old = world.leader();
     let new = other(&world);
     world.produce(old, &plain());
     world.lose_by_election(new);
     let state = world.state();
-    assert_eq!((state.leader, state.log_end, state.committed), (new, 1, 2), "a committed record is gone");
+    assert_eq!(
+        (state.leader, state.log_end, state.committed),
+        (new, 1, 2),
+        "a committed record is gone"
+    );
     assert_eq!(world.produce(new, &plain()), (0, 1));
     world.run(1_000);
     assert_eq!(world.state().isr, [1, 2, 3]);
@@ -172,7 +211,10 @@ fn a_moved_coordinator_reads_its_state_first() {
     let mut world = World::new(three_nodes());
     let owner = world.own("t");
     let old = world.model.coordinator_of(1, "t");
-    world.order(Order::MoveCoordinator { key_type: 1, key: "t".into() });
+    world.order(Order::MoveCoordinator {
+        key_type: 1,
+        key: "t".into(),
+    });
     assert_ne!(world.model.coordinator_of(1, "t"), old);
     assert_eq!(world.end(5, "t", owner, false).0, 14);
     world.run(50);
@@ -185,10 +227,16 @@ fn markers_reach_a_partition_whose_leader_died_meanwhile() {
     let owner = world.own("t");
     let leader = world.leader();
     let made = transactional(owner, 0, 1);
-    assert_eq!(world.produce_as(leader, PRODUCE_V2, Some("t"), &made).error_code, 0);
+    assert_eq!(
+        world.produce_as(leader, PRODUCE_V2, Some("t"), &made).error_code,
+        0
+    );
     let coordinator = world.model.coordinator_of(1, "t");
     assert_eq!(world.end(5, "t", owner, true).0, 0);
-    world.order(Order::Kill { node: leader, stop: Stop::Hard });
+    world.order(Order::Kill {
+        node: leader,
+        stop: Stop::Hard,
+    });
     world.run(if coordinator == leader { 11_000 } else { 10_000 });
     let state = world.state();
     assert_eq!((state.open_transactions.len(), state.last_stable_offset), (0, 2));
@@ -203,7 +251,10 @@ fn the_same_seed_gives_the_same_bytes() {
         let owner = world.own("t");
         let leader = world.leader();
         world.produce_as(leader, PRODUCE_V2, Some("t"), &transactional(owner, 0, 3));
-        world.order(Order::Kill { node: leader, stop: Stop::PowerLoss });
+        world.order(Order::Kill {
+            node: leader,
+            stop: Stop::PowerLoss,
+        });
         world.run(20_000);
         world.order(Order::Start { node: leader });
         world.run(20_000);

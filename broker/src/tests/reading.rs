@@ -31,7 +31,10 @@ fn bounds_cut_but_never_the_first_batch() {
         let mut request = fetch_request(0, false, 0);
         request.topics[0].partitions[0].partition_max_bytes = max_bytes;
         let response = world.ask(connection, 12, &request);
-        response.responses[0].partitions[0].records.as_ref().map_or(0, |records| records.len() as i32)
+        response.responses[0].partitions[0]
+            .records
+            .as_ref()
+            .map_or(0, |records| records.len() as i32)
     };
     assert_eq!(bytes_for(1), size);
     assert_eq!(bytes_for(size + 10), size + 10, "cut in the middle of the second");
@@ -57,10 +60,19 @@ fn a_long_poll_ends_with_data_or_with_time() {
 
 #[test]
 fn leader_epochs_fence_readers() {
-    let mut world = World::new(Settings { nodes: 2, default_replication_factor: 2, ..one_node() });
+    let mut world = World::new(Settings {
+        nodes: 2,
+        default_replication_factor: 2,
+        ..one_node()
+    });
     let old = world.leader();
     let new = 3 - old;
-    world.order(Order::Elect { topic: TOPIC.into(), partition: 0, node: new, unclean: false });
+    world.order(Order::Elect {
+        topic: TOPIC.into(),
+        partition: 0,
+        node: new,
+        unclean: false,
+    });
     world.run(50);
     let connection = world.connect(new);
     let mut code_for = |epoch| {
@@ -83,16 +95,29 @@ fn offsets_by_time() {
     assert_eq!(world.list(1, -1, false), (0, 3));
     assert_eq!(world.list(1, 1_500, false), (0, 1));
     assert_eq!(world.list(1, 3_500, false), (0, -1));
-    assert_eq!(world.list(1, -3, false), (0, 1), "the newest timestamp, not the newest record");
+    assert_eq!(
+        world.list(1, -3, false),
+        (0, 1),
+        "the newest timestamp, not the newest record"
+    );
 }
 
 #[test]
 fn epochs_and_where_they_end() {
     use offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
-    let mut world = World::new(Settings { nodes: 2, default_replication_factor: 2, ..one_node() });
+    let mut world = World::new(Settings {
+        nodes: 2,
+        default_replication_factor: 2,
+        ..one_node()
+    });
     let old = world.leader();
     world.produce(old, &plain());
-    world.order(Order::Elect { topic: TOPIC.into(), partition: 0, node: 3 - old, unclean: false });
+    world.order(Order::Elect {
+        topic: TOPIC.into(),
+        partition: 0,
+        node: 3 - old,
+        unclean: false,
+    });
     world.run(50);
     world.produce(3 - old, &plain());
     let connection = world.connect(3 - old);
@@ -124,7 +149,11 @@ fn metadata_in_every_version() {
             .with_allow_auto_topic_creation(true);
         let answer = world.ask(connection, version, &request);
         let found = &answer.topics[0];
-        assert_eq!((answer.brokers.len(), found.error_code), (3, 0), "version {version}");
+        assert_eq!(
+            (answer.brokers.len(), found.error_code),
+            (3, 0),
+            "version {version}"
+        );
         assert_eq!(found.partitions[0].replica_nodes.len(), 3);
     }
     let absent = metadata_request::MetadataRequestTopic::default().with_name(Some(topic_name("absent")));
@@ -156,7 +185,10 @@ fn topics_are_made_grown_and_deleted() {
     assert_eq!(make(&mut world, "other", 3, "no.such.config"), 40);
     assert_eq!(make(&mut world, "a/b", 3, "retention.ms"), 17);
     let grow = |count| {
-        let topic = CreatePartitionsTopic::default().with_name(topic_name("made")).with_count(count).with_assignments(None);
+        let topic = CreatePartitionsTopic::default()
+            .with_name(topic_name("made"))
+            .with_count(count)
+            .with_assignments(None);
         CreatePartitionsRequest::default().with_topics(vec![topic])
     };
     assert_eq!(world.ask(connection, 3, &grow(2)).results[0].error_code, 37);
@@ -181,16 +213,25 @@ fn properties_are_told_and_changed() {
         let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
         let answer = world.ask(connection, 4, &request);
         let found = answer.results[0].configs[0].clone();
-        (found.value.map(|value| value.to_string()).unwrap_or_default(), found.config_source)
+        (
+            found.value.map(|value| value.to_string()).unwrap_or_default(),
+            found.config_source,
+        )
     };
-    assert_eq!(value(&mut world, 2, TOPIC, "min.insync.replicas"), ("2".into(), 5));
+    assert_eq!(
+        value(&mut world, 2, TOPIC, "min.insync.replicas"),
+        ("2".into(), 5)
+    );
     assert_eq!(value(&mut world, 4, "1", "node.id").0, "1");
     world.order(Order::TopicConfig {
         topic: TOPIC.into(),
         name: "min.insync.replicas".into(),
         value: Some("3".into()),
     });
-    assert_eq!(value(&mut world, 2, TOPIC, "min.insync.replicas"), ("3".into(), 1));
+    assert_eq!(
+        value(&mut world, 2, TOPIC, "min.insync.replicas"),
+        ("3".into(), 1)
+    );
 }
 
 #[test]
@@ -203,7 +244,10 @@ fn old_records_go_and_producers_are_forgotten() {
     };
     let mut world = World::new(settings);
     let (_, producer) = world.init(None, None);
-    let now = |world: &World, made: Made| Made { timestamp: world.now.wall_ms, ..made };
+    let now = |world: &World, made: Made| Made {
+        timestamp: world.now.wall_ms,
+        ..made
+    };
     let first = now(&world, numbered(producer, 0, 3));
     world.produce(1, &first);
     world.run(30_000);
@@ -213,7 +257,11 @@ fn old_records_go_and_producers_are_forgotten() {
     let state = world.state();
     assert_eq!((state.log_start, state.log_end), (3, 4));
     assert_eq!(world.fetch(1, 0, false).1.error_code, 1);
-    assert_eq!(world.produce(1, &first), (0, 0), "the producer is known longer than its records");
+    assert_eq!(
+        world.produce(1, &first),
+        (0, 0),
+        "the producer is known longer than its records"
+    );
     world.run(120_000);
     assert!(world.model.producers(TOPIC, 0).is_empty());
     assert_eq!((world.state().log_start, world.state().log_end), (4, 4));
@@ -236,7 +284,10 @@ fn offsets_of_groups() {
         .with_group_id(group())
         .with_generation_id_or_member_epoch(-1)
         .with_topics(vec![topic]);
-    assert_eq!(world.ask(connection, 8, &commit).topics[0].partitions[0].error_code, 0);
+    assert_eq!(
+        world.ask(connection, 8, &commit).topics[0].partitions[0].error_code,
+        0
+    );
     let fetched = |world: &mut World| {
         let topic = OffsetFetchRequestTopics::default()
             .with_name(topic_name(TOPIC))
@@ -244,7 +295,9 @@ fn offsets_of_groups() {
         let wanted = OffsetFetchRequestGroup::default()
             .with_group_id(group())
             .with_topics(Some(vec![topic]));
-        let request = OffsetFetchRequest::default().with_groups(vec![wanted]).with_require_stable(true);
+        let request = OffsetFetchRequest::default()
+            .with_groups(vec![wanted])
+            .with_require_stable(true);
         let answer = world.ask(connection, 8, &request);
         let found = &answer.groups[0].topics[0].partitions[0];
         (found.error_code, found.committed_offset)

@@ -9,7 +9,13 @@ use crate::testing::*;
 use crate::{Hook, Order, What, When};
 
 fn hook(when: When, what: What) -> Hook {
-    Hook { node: None, api_key: 0, nth: 2, when, what }
+    Hook {
+        node: None,
+        api_key: 0,
+        nth: 2,
+        when,
+        what,
+    }
 }
 
 /// Two batches on one connection, the second of which is hooked; whether each was answered and with what, and how many
@@ -21,7 +27,9 @@ fn two_batches(when: When, what: What) -> (World, crate::ConnectionId, crate::Ho
     for _ in 0..2 {
         world.send(connection, 9, &produce_request(None, -1, plain().bytes()));
     }
-    let first = world.answer::<ProduceRequest>(connection, 9).expect("only the second is hooked");
+    let first = world
+        .answer::<ProduceRequest>(connection, 9)
+        .expect("only the second is hooked");
     assert_eq!(first.responses[0].partition_responses[0].error_code, 0);
     (world, connection, id)
 }
@@ -65,10 +73,16 @@ fn dropped_and_cut_requests_took_effect_or_not() {
 #[test]
 fn a_throttled_client_is_told_and_muted() {
     let mut world = World::new(one_node());
-    world.order(Order::Quota { client_id: "test".into(), bytes_per_second: Some(1) });
+    world.order(Order::Quota {
+        client_id: "test".into(),
+        bytes_per_second: Some(1),
+    });
     let connection = world.connect(1);
     let answer = world.ask(connection, 9, &produce_request(None, -1, plain().bytes()));
-    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0, "the batch is taken (A17)");
+    assert_eq!(
+        answer.responses[0].partition_responses[0].error_code, 0,
+        "the batch is taken (A17)"
+    );
     let throttle_ms = answer.throttle_time_ms;
     assert!(throttle_ms > 1_000, "{throttle_ms}");
     assert!(!world.model.reads(connection));
@@ -82,7 +96,10 @@ fn a_throttled_client_is_told_and_muted() {
 #[test]
 fn too_many_frames_at_once_close_the_connection() {
     let mut world = World::new(one_node());
-    world.order(Order::Slow { node: 1, delay_ns: 1_000_000_000 });
+    world.order(Order::Slow {
+        node: 1,
+        delay_ns: 1_000_000_000,
+    });
     let connection = world.connect(1);
     for _ in 0..=world.model.settings.max_queued_frames {
         world.send(connection, 0, &MetadataRequest::default());
@@ -99,7 +116,9 @@ fn an_unknown_version_of_api_versions_is_answered_and_any_other_closed() {
     let raw = |key: u8, version: u8| Bytes::from(vec![0, key, 0, version, 0, 0, 0, 9, 0xff, 0xff, 0]);
     world.model.received(connection, raw(18, 77), world.now);
     world.collect();
-    let answer = world.answer::<ApiVersionsRequest>(connection, 0).expect("version 0 of the answer");
+    let answer = world
+        .answer::<ApiVersionsRequest>(connection, 0)
+        .expect("version 0 of the answer");
     assert_eq!((answer.error_code, answer.api_keys.len()), (35, 1));
     world.model.received(connection, raw(3, 99), world.now);
     world.collect();
@@ -115,14 +134,35 @@ fn api_versions_tell_what_is_served() {
         .with_client_software_version(StrBytes::from_static_str("1.0"));
     let answer = world.ask(connection, 4, &request);
     let range = |key| {
-        let api = answer.api_keys.iter().find(|api| api.api_key == key).expect("is told");
+        let api = answer
+            .api_keys
+            .iter()
+            .find(|api| api.api_key == key)
+            .expect("is told");
         (api.min_version, api.max_version)
     };
-    assert_eq!([range(0), range(3), range(18), range(26)], [(0, 13), (0, 13), (0, 4), (0, 5)]);
+    assert_eq!(
+        [range(0), range(3), range(18), range(26)],
+        [(0, 13), (0, 13), (0, 4), (0, 5)]
+    );
     let feature = &answer.finalized_features[0];
-    assert_eq!((feature.name.as_str(), feature.max_version_level), ("transaction.version", 2));
-    assert_eq!(world.ask(connection, 3, &ApiVersionsRequest::default()).error_code, 42, "no name");
-    assert_eq!(world.ask(connection, 0, &ApiVersionsRequest::default()).error_code, 0);
+    assert_eq!(
+        (feature.name.as_str(), feature.max_version_level),
+        ("transaction.version", 2)
+    );
+    assert_eq!(
+        world
+            .ask(connection, 3, &ApiVersionsRequest::default())
+            .error_code,
+        42,
+        "no name"
+    );
+    assert_eq!(
+        world
+            .ask(connection, 0, &ApiVersionsRequest::default())
+            .error_code,
+        0
+    );
 }
 
 proptest! {

@@ -26,8 +26,14 @@ impl Storm {
         let node = 1 + self.random.below(3) as i32;
         let other = 1 + self.random.below(3) as i32;
         match self.random.below(20) {
-            0 => self.try_order(Order::Kill { node, stop: Stop::Hard }),
-            1 => self.try_order(Order::Kill { node, stop: Stop::Clean }),
+            0 => self.try_order(Order::Kill {
+                node,
+                stop: Stop::Hard,
+            }),
+            1 => self.try_order(Order::Kill {
+                node,
+                stop: Stop::Clean,
+            }),
             2..=4 => self.try_order(Order::Start { node }),
             5 => self.try_order(Order::Pause { node }),
             6 | 7 => self.try_order(Order::Resume { node }),
@@ -35,7 +41,12 @@ impl Storm {
             9 | 10 => self.try_order(Order::Mend { a: node, b: other }),
             11 => {
                 let topic = TOPIC.to_owned();
-                self.try_order(Order::Elect { topic, partition: 0, node, unclean: false });
+                self.try_order(Order::Elect {
+                    topic,
+                    partition: 0,
+                    node,
+                    unclean: false,
+                });
             }
             _ => self.produce(node),
         }
@@ -99,10 +110,21 @@ fn storm(seed: u64) -> usize {
     let state = storm.world.state();
     assert_eq!(state.isr, [1, 2, 3], "seed {seed}");
     assert_eq!(state.high_watermark, state.log_end, "seed {seed}");
-    assert!(state.committed <= state.log_end, "seed {seed}: committed records are gone");
+    assert!(
+        state.committed <= state.log_end,
+        "seed {seed}: committed records are gone"
+    );
     let replicas = &storm.world.model.partitions[0].replicas;
-    assert!(replicas.iter().all(|replica| replica.runs == replicas[0].runs), "seed {seed}");
-    assert!(replicas.iter().all(|replica| replica.high_watermark == state.log_end), "seed {seed}");
+    assert!(
+        replicas.iter().all(|replica| replica.runs == replicas[0].runs),
+        "seed {seed}"
+    );
+    assert!(
+        replicas
+            .iter()
+            .all(|replica| replica.high_watermark == state.log_end),
+        "seed {seed}"
+    );
     assert!(storm.world.model.waiting.is_empty(), "seed {seed}");
     let log: Vec<(i64, i64)> = storm
         .world
@@ -111,7 +133,10 @@ fn storm(seed: u64) -> usize {
         .map(|batch| (batch.base_offset, batch.producer_id))
         .collect();
     for acked in &storm.acked {
-        assert!(log.contains(acked), "seed {seed}: {acked:?} was acknowledged and is not in the log");
+        assert!(
+            log.contains(acked),
+            "seed {seed}: {acked:?} was acknowledged and is not in the log"
+        );
     }
     storm.acked.len()
 }
@@ -119,5 +144,8 @@ fn storm(seed: u64) -> usize {
 #[test]
 fn what_is_acknowledged_survives_every_storm() {
     let acked: usize = (0..SEEDS).map(storm).sum();
-    assert!(acked > 200, "only {acked} batches were acknowledged: the storms prove little");
+    assert!(
+        acked > 200,
+        "only {acked} batches were acknowledged: the storms prove little"
+    );
 }

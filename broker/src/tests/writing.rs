@@ -24,7 +24,10 @@ fn spoiled(at: usize, value: &[u8], sealed: bool) -> Bytes {
 #[test]
 fn each_damage_has_its_code() {
     let whole = numbered((4, 0), 0, 2).bytes();
-    let future = Made { timestamp: 1_000_000 + 3_600_001 + 60_000, ..plain() };
+    let future = Made {
+        timestamp: 1_000_000 + 3_600_001 + 60_000,
+        ..plain()
+    };
     let cases: Vec<(&str, Bytes, i16)> = vec![
         ("checksum", spoiled(65, b"x", false), 2),
         ("magic 0", spoiled(16, &[0], false), 87),
@@ -50,7 +53,10 @@ fn each_damage_has_its_code() {
 
 #[test]
 fn too_large_and_unknown_and_wrong_acks() {
-    let mut world = World::new(Settings { message_max_bytes: 100, ..one_node() });
+    let mut world = World::new(Settings {
+        message_max_bytes: 100,
+        ..one_node()
+    });
     let large = Made { count: 20, ..plain() };
     assert_eq!(code_of(&mut world, -1, 9, large.bytes()), 10);
     assert_eq!(code_of(&mut world, 2, 9, plain().bytes()), 21);
@@ -68,7 +74,11 @@ fn too_large_and_unknown_and_wrong_acks() {
 fn every_version_from_3_to_12_and_by_topic_id() {
     let mut world = World::new(one_node());
     for version in 3..=12 {
-        assert_eq!(code_of(&mut world, -1, version, plain().bytes()), 0, "version {version}");
+        assert_eq!(
+            code_of(&mut world, -1, version, plain().bytes()),
+            0,
+            "version {version}"
+        );
     }
     let id = world.model.topics.by_name(TOPIC).expect("is there").id;
     let mut request = produce_request(None, -1, plain().bytes());

@@ -36,11 +36,15 @@ impl<S: Store> Model<S> {
                     .map(|config| (config.name.to_string(), text(config.value)))
                     .collect(),
             };
-            let result = CreatableTopicResult::default().with_name(topic.name).with_configs(None);
+            let result = CreatableTopicResult::default()
+                .with_name(topic.name)
+                .with_configs(None);
             results.push(match self.create_topic(wanted, request.validate_only) {
                 Ok((made, assignments)) => self.created(result, at.version, made, &assignments),
                 Err((code, why)) => {
-                    let result = result.with_error_code(code).with_error_message(Some(StrBytes::from_string(why)));
+                    let result = result
+                        .with_error_code(code)
+                        .with_error_message(Some(StrBytes::from_string(why)));
                     if at.version >= 5 {
                         result.with_num_partitions(-1).with_replication_factor(-1)
                     } else {
@@ -67,7 +71,9 @@ impl<S: Store> Model<S> {
         if version < 5 {
             return result;
         }
-        let set = made.map(|topic| self.topics.all[topic].configs.clone()).unwrap_or_default();
+        let set = made
+            .map(|topic| self.topics.all[topic].configs.clone())
+            .unwrap_or_default();
         let configs = configs::of_topic(&self.settings, &set).into_iter().map(|config| {
             CreatableTopicConfigs::default()
                 .with_name(StrBytes::from_static_str(config.name))
@@ -86,7 +92,10 @@ impl<S: Store> Model<S> {
             Some(name) => (Some(name.to_string()), None),
             None => (None, Some(topic.topic_id)),
         });
-        let by_name = request.topic_names.into_iter().map(|name| (Some(name.to_string()), None));
+        let by_name = request
+            .topic_names
+            .into_iter()
+            .map(|name| (Some(name.to_string()), None));
         for (name, id) in by_id.chain(by_name) {
             let found = match id {
                 Some(id) => self.topics.by_id(id.into_bytes()),
@@ -95,15 +104,18 @@ impl<S: Store> Model<S> {
             let found = found.map(|topic| (topic.name.clone(), topic.id));
             let done = match (&found, id) {
                 (Some((name, _)), _) => self.delete_topic(&name.clone()),
-                (None, Some(_)) => Err((code::UNKNOWN_TOPIC_ID, "This server does not host this topic ID.".into())),
+                (None, Some(_)) => Err((
+                    code::UNKNOWN_TOPIC_ID,
+                    "This server does not host this topic ID.".into(),
+                )),
                 (None, None) => self.delete_topic(name.as_deref().unwrap_or("")),
             };
             let (found_name, found_id) = match found {
                 Some((name, id)) => (Some(name), Some(uuid(id))),
                 None => (name, id),
             };
-            let mut result =
-                DeletableTopicResult::default().with_name(found_name.map(|name| TopicName(StrBytes::from_string(name))));
+            let mut result = DeletableTopicResult::default()
+                .with_name(found_name.map(|name| TopicName(StrBytes::from_string(name))));
             if at.version >= 6
                 && let Some(id) = found_id
             {
@@ -129,12 +141,14 @@ impl<S: Store> Model<S> {
                     .collect()
             });
             let done = self.grow(&topic.name, topic.count, wanted, request.validate_only);
-            let result = CreatePartitionsTopicResult::default().with_name(topic.name).with_error_message(None);
+            let result = CreatePartitionsTopicResult::default()
+                .with_name(topic.name)
+                .with_error_message(None);
             results.push(match done {
                 Ok(()) => result,
-                Err((code, why)) => {
-                    result.with_error_code(code).with_error_message(Some(StrBytes::from_string(why)))
-                }
+                Err((code, why)) => result
+                    .with_error_code(code)
+                    .with_error_message(Some(StrBytes::from_string(why))),
             });
         }
         CreatePartitionsResponse::default().with_results(results)

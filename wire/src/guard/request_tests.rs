@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,13 +12,26 @@ fn fits<R: Request>(request: impl Fn(i16) -> R) {
     for version in R::VERSIONS.min..=R::VERSIONS.max {
         let mut body = BytesMut::new();
         request(version).encode(&mut body, version).unwrap();
-        assert_eq!(check_request(R::KEY, version, &body), Ok(()), "API {} version {version}", R::KEY);
+        assert_eq!(
+            check_request(R::KEY, version, &body),
+            Ok(()),
+            "API {} version {version}",
+            R::KEY
+        );
         let cut = body.len().saturating_sub(1);
         if !body.is_empty() {
-            assert!(check_request(R::KEY, version, &body[..cut]).is_err(), "API {} version {version}", R::KEY);
+            assert!(
+                check_request(R::KEY, version, &body[..cut]).is_err(),
+                "API {} version {version}",
+                R::KEY
+            );
         }
         body.extend_from_slice(&[0]);
-        assert!(check_request(R::KEY, version, &body).is_err(), "API {} version {version}", R::KEY);
+        assert!(
+            check_request(R::KEY, version, &body).is_err(),
+            "API {} version {version}",
+            R::KEY
+        );
     }
     assert!(check_request(R::KEY, R::VERSIONS.max + 1, &[]).is_err());
 }
@@ -37,7 +50,11 @@ fn produce_and_fetch() {
         use produce_request::*;
         let data = PartitionProduceData::default().with_records(Some(Bytes::from_static(b"batch")));
         let topic = TopicProduceData::default().with_partition_data(vec![data; 2]);
-        let topic = if version < 13 { topic.with_name(topic_name()) } else { topic };
+        let topic = if version < 13 {
+            topic.with_name(topic_name())
+        } else {
+            topic
+        };
         ProduceRequest::default()
             .with_transactional_id(Some(TransactionalId(text("t"))))
             .with_topic_data(vec![topic; 2])
@@ -45,15 +62,27 @@ fn produce_and_fetch() {
     fits::<FetchRequest>(|version| {
         use fetch_request::*;
         let topic = FetchTopic::default().with_partitions(vec![FetchPartition::default(); 2]);
-        let topic = if version < 13 { topic.with_topic(topic_name()) } else { topic };
+        let topic = if version < 13 {
+            topic.with_topic(topic_name())
+        } else {
+            topic
+        };
         let request = FetchRequest::default().with_topics(vec![topic; 2]);
         if version < 7 {
             return request;
         }
         let forgotten = ForgottenTopic::default().with_partitions(vec![1, 2]);
-        let forgotten = if version < 13 { forgotten.with_topic(topic_name()) } else { forgotten };
+        let forgotten = if version < 13 {
+            forgotten.with_topic(topic_name())
+        } else {
+            forgotten
+        };
         let request = request.with_forgotten_topics_data(vec![forgotten]);
-        if version < 12 { request } else { request.with_cluster_id(Some(text("c"))) }
+        if version < 12 {
+            request
+        } else {
+            request.with_cluster_id(Some(text("c")))
+        }
     });
 }
 
@@ -66,7 +95,8 @@ fn offsets() {
     });
     fits::<OffsetForLeaderEpochRequest>(|_| {
         use offset_for_leader_epoch_request::*;
-        let topic = OffsetForLeaderTopic::default().with_partitions(vec![OffsetForLeaderPartition::default(); 2]);
+        let topic =
+            OffsetForLeaderTopic::default().with_partitions(vec![OffsetForLeaderPartition::default(); 2]);
         OffsetForLeaderEpochRequest::default().with_topics(vec![topic; 2])
     });
     fits::<OffsetCommitRequest>(|_| {
@@ -84,11 +114,15 @@ fn offsets() {
     fits::<OffsetFetchRequest>(|version| {
         use offset_fetch_request::*;
         if version >= 8 {
-            let topic = OffsetFetchRequestTopics::default().with_name(topic_name()).with_partition_indexes(vec![1, 2]);
+            let topic = OffsetFetchRequestTopics::default()
+                .with_name(topic_name())
+                .with_partition_indexes(vec![1, 2]);
             let group = OffsetFetchRequestGroup::default().with_topics(Some(vec![topic; 2]));
             OffsetFetchRequest::default().with_groups(vec![group; 2])
         } else {
-            let topic = OffsetFetchRequestTopic::default().with_name(topic_name()).with_partition_indexes(vec![1, 2]);
+            let topic = OffsetFetchRequestTopic::default()
+                .with_name(topic_name())
+                .with_partition_indexes(vec![1, 2]);
             OffsetFetchRequest::default().with_topics(Some(vec![topic; 2]))
         }
     });

@@ -16,21 +16,40 @@ fn owned() -> Transaction {
 fn v1_and_v2_ends() {
     let mut one = owned();
     assert_eq!(one.add((5, 0), &[3], None, NOW), Ok(true));
-    assert_eq!(one.add((5, 0), &[3], None, NOW), Ok(false), "nothing new to remember");
-    assert_eq!(one.end((5, 0), End::V1 { commit: true }, FRESH, NOW), Ok(Ended::Now));
-    assert_eq!(one.end((5, 0), End::V1 { commit: true }, FRESH, NOW), Err(code::CONCURRENT_TRANSACTIONS));
+    assert_eq!(
+        one.add((5, 0), &[3], None, NOW),
+        Ok(false),
+        "nothing new to remember"
+    );
+    assert_eq!(
+        one.end((5, 0), End::V1 { commit: true }, FRESH, NOW),
+        Ok(Ended::Now)
+    );
+    assert_eq!(
+        one.end((5, 0), End::V1 { commit: true }, FRESH, NOW),
+        Err(code::CONCURRENT_TRANSACTIONS)
+    );
     one.complete(NOW);
     assert_eq!((one.state, one.epoch), (State::CompleteCommit, 0));
     let mut two = owned();
     assert_eq!(two.add((5, 0), &[3], Some("g"), NOW), Ok(true));
-    assert_eq!(two.end((5, 0), End::V2 { commit: true }, FRESH, NOW), Ok(Ended::Now));
+    assert_eq!(
+        two.end((5, 0), End::V2 { commit: true }, FRESH, NOW),
+        Ok(Ended::Now)
+    );
     assert_eq!(two.next_identity(), (5, 1));
     two.complete(NOW);
     assert_eq!(two.add((5, 0), &[3], None, NOW), Err(code::PRODUCER_FENCED));
-    assert_eq!(two.add((4, 1), &[3], None, NOW), Err(code::INVALID_PRODUCER_ID_MAPPING));
+    assert_eq!(
+        two.add((4, 1), &[3], None, NOW),
+        Err(code::INVALID_PRODUCER_ID_MAPPING)
+    );
     assert_eq!(two.add((5, 1), &[3], None, NOW), Ok(true));
     // A resend of the end before now would end the new transaction, were it not for the epoch.
-    assert_eq!(two.end((5, 0), End::V2 { commit: true }, FRESH, NOW), Err(code::PRODUCER_FENCED));
+    assert_eq!(
+        two.end((5, 0), End::V2 { commit: true }, FRESH, NOW),
+        Err(code::PRODUCER_FENCED)
+    );
 }
 
 #[test]
@@ -39,9 +58,19 @@ fn used_up_epochs_take_a_new_producer_id() {
     transaction.epoch = i16::MAX - 1;
     assert!(transaction.exhausted());
     assert_eq!(transaction.init(None, 60_000, FRESH, NOW), Ok(false));
-    assert_eq!((transaction.producer_id, transaction.epoch, transaction.previous_producer_id), (FRESH, 0, 5));
+    assert_eq!(
+        (
+            transaction.producer_id,
+            transaction.epoch,
+            transaction.previous_producer_id
+        ),
+        (FRESH, 0, 5)
+    );
     // A caller that still expects the old one is let in once more: it may have missed the answer.
-    assert_eq!(transaction.init(Some((5, i16::MAX - 1)), 60_000, 78, NOW), Err(code::PRODUCER_FENCED));
+    assert_eq!(
+        transaction.init(Some((5, i16::MAX - 1)), 60_000, 78, NOW),
+        Err(code::PRODUCER_FENCED)
+    );
     let mut open = owned();
     open.epoch = i16::MAX - 1;
     assert_eq!(open.add((5, i16::MAX - 1), &[0], None, NOW), Ok(true));
@@ -64,6 +93,9 @@ fn timeouts_and_expiry() {
     assert!(transaction.expired(NOW + 10, 10));
     let fact = transaction.fact(|partition| crate::store::LogId(partition as u32));
     assert_eq!(Transaction::recall(fact.clone()), Some(transaction));
-    let strange = TransactionFact { state: "Strange".into(), ..fact };
+    let strange = TransactionFact {
+        state: "Strange".into(),
+        ..fact
+    };
     assert_eq!(Transaction::recall(strange), None);
 }
