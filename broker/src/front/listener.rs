@@ -1,7 +1,8 @@
 //! A node's port: listened on while the node is up, kept and deaf while it is down.
 //!
-//! `shutdown` on a listening socket refuses whoever waits and whoever comes, and leaves the port bound: nobody else can
-//! take it before the node is back, and `listen` opens it again (Linux: inet_shutdown, TCP_LISTEN).
+//! `shutdown` on a listening socket refuses whoever waits and whoever comes, and leaves a port that was asked for by its
+//! number bound: nobody else can take it before the node is back, and `listen` opens it again (Linux: inet_shutdown on
+//! TCP_LISTEN, SOCK_BINDPORT_LOCK).
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -30,16 +31,12 @@ impl Listener {
     /// Binds a port of 127.0.0.1; 0 takes any. It does not listen yet.
     pub(super) fn bind(node: i32, number: u8, port: u16) -> Result<Listener, FrontError> {
         let bound = (|| {
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-            sockopt::set_socket_reuseaddr(&socket, true)?;
-            rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+            // Held until the number that the kernel chose is bound by that number.
+            let (_holder, chosen) = bound(port)?;
+            let (socket, port) = bound(chosen)?;
             // A port that another listens on shows only here.
             rustix::net::listen(&socket, BACKLOG)?;
-            let port = match SocketAddr::try_from(rustix::net::getsockname(&socket)?) {
-                Ok(address) => address.port(),
-                Err(_) => port,
-            };
+            sockopt::set_socket_reuseaddr(&socket, false)?;
             Ok::<_, Errno>(Listener { node, number, port, socket, listens: true })
         })();
         let address = format!("127.0.0.1:{port}");
@@ -84,6 +81,16 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// A socket bound to a port, and the port. Connections of an earlier broker that still fade away are no hindrance.
+fn bound(port: u16) -> Result<(OwnedFd, u16), Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    let address = SocketAddr::try_from(rustix::net::getsockname(&socket)?);
+    Ok((socket, address.map_or(port, |address| address.port())))
 }
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ pub(crate) static CLUSTER: Section = Section {
         ),
         key(
             "kind",
-            Shape::Word(&["kafka", "external"]),
+            Shape::Word(&["kafka", "simulated", "external"]),
             "",
             "Cluster kind; better left to --broker",
         ),
@@ -436,7 +436,6 @@ pub(crate) const PLANNED_WORDS: &[&str] = &[
     "audit",
     "copy",
     "docker",
-    "simulated",
     "toxic",
     "down",
     "term",
