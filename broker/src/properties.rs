@@ -53,7 +53,10 @@ impl Settings {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), PropertyError> {
         const ANY: RangeInclusive<i64> = 0..=i64::MAX;
         const INT: RangeInclusive<i64> = 0..=i32::MAX as i64;
-        let given = Given { name, value: value.trim() };
+        let given = Given {
+            name,
+            value: value.trim(),
+        };
         match name {
             "auto.create.topics.enable" => self.auto_create_topics = given.flag()?,
             "broker.session.timeout.ms" => self.session_timeout_ms = given.number(1..=i32::MAX.into())?,
@@ -96,7 +99,11 @@ impl Settings {
             }
             "unclean.leader.election.enable" => self.unclean_leader_election = given.flag()?,
             _ if WITHOUT_MEANING.contains(&name) => {}
-            _ => return Err(PropertyError::Unknown { name: name.to_owned() }),
+            _ => {
+                return Err(PropertyError::Unknown {
+                    name: name.to_owned(),
+                });
+            }
         }
         Ok(())
     }
@@ -104,7 +111,11 @@ impl Settings {
 
 /// A length of time in milliseconds; -1 means none and stays.
 fn scaled(number: i64, by: i64) -> i64 {
-    if number < 0 { number } else { number.saturating_mul(by) }
+    if number < 0 {
+        number
+    } else {
+        number.saturating_mul(by)
+    }
 }
 
 struct Given<'a> {
@@ -123,7 +134,11 @@ impl Given<'_> {
     }
 
     fn wrong(&self, expected: String) -> PropertyError {
-        PropertyError::Value { name: self.name.to_owned(), value: self.value.to_owned(), expected }
+        PropertyError::Value {
+            name: self.name.to_owned(),
+            value: self.value.to_owned(),
+            expected,
+        }
     }
 }
 
@@ -135,7 +150,9 @@ mod tests {
     fn known_ones_are_set_and_wrong_ones_leave_all_as_it_was() {
         let mut settings = Settings::default();
         settings.set("broker.session.timeout.ms", "3000").expect("taken");
-        settings.set("unclean.leader.election.enable", " true").expect("taken");
+        settings
+            .set("unclean.leader.election.enable", " true")
+            .expect("taken");
         settings.set("log.retention.hours", "-1").expect("taken");
         settings.set("num.io.threads", "8").expect("ignored");
         let wanted = Settings {

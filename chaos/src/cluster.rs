@@ -41,8 +41,8 @@ use crate::process::Spawner;
 use crate::toxiproxy::Toxiproxy;
 
 pub use self::admin::Leader;
-pub use self::node::NodeState;
 pub(crate) use self::node::Evidence;
+pub use self::node::NodeState;
 pub(crate) use self::ports::free as free_ports;
 
 /// How long a broker may take from its start to being in sync everywhere again.
@@ -249,7 +249,9 @@ impl Cluster {
             .find(|node| node.plan.id == broker)
             .ok_or_else(|| ChaosError::Refused {
                 what: format!("broker {broker} is not one that steadfast has started"),
-                mend: "faults on processes need `--broker kafka` or `simulated`, and a broker of this cluster".into(),
+                mend:
+                    "faults on processes need `--broker kafka` or `simulated`, and a broker of this cluster"
+                        .into(),
             })
     }
 

@@ -32,7 +32,8 @@ pub fn why_no_limit(kind: &str, metric: Metric) -> Option<&'static str> {
         | Metric::ClientCpuPerRecord
         | Metric::ClientRss => false,
     };
-    (kind == SIMULATED && of_the_broker).then_some("the broker is simulated: the figure is not Kafka's (--broker kafka)")
+    (kind == SIMULATED && of_the_broker)
+        .then_some("the broker is simulated: the figure is not Kafka's (--broker kafka)")
 }
 
 /// Why this claim cannot pass on this kind of cluster; none when it can. `hurts_brokers`: some fault kills, pauses or
@@ -42,8 +43,12 @@ pub fn why_no_pass(kind: &str, claim: ClaimId, hurts_brokers: bool) -> Option<&'
         return None;
     }
     match claim {
-        ClaimId::Lost => Some("the broker is simulated: what survives a broker is not Kafka's replication (--broker kafka)"),
-        ClaimId::Recovered => Some("the broker is simulated: how fast leaders move is not Kafka's (--broker kafka)"),
+        ClaimId::Lost => Some(
+            "the broker is simulated: what survives a broker is not Kafka's replication (--broker kafka)",
+        ),
+        ClaimId::Recovered => {
+            Some("the broker is simulated: how fast leaders move is not Kafka's (--broker kafka)")
+        }
         ClaimId::Duplicated
         | ClaimId::ReorderedPerKey
         | ClaimId::ReorderedInTime

@@ -108,9 +108,15 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io()(error)),
             _ => {}
         }
-        let listener = File::open(data).and_then(|folder| UnixListener::bind(address(&folder))).map_err(io())?;
+        let listener = File::open(data)
+            .and_then(|folder| UnixListener::bind(address(&folder)))
+            .map_err(io())?;
         listener.set_nonblocking(true).map_err(io())?;
-        Ok(Control { listener, connections: Vec::new(), path })
+        Ok(Control {
+            listener,
+            connections: Vec::new(),
+            path,
+        })
     }
 
     /// The next who wants to order, under the number given; none when nobody waits.
@@ -123,7 +129,13 @@ impl Control {
             };
             if self.connections.len() < MOST_CONNECTIONS {
                 stream.set_nonblocking(true)?;
-                self.connections.push((number, Orderer { stream, input: Vec::new() }));
+                self.connections.push((
+                    number,
+                    Orderer {
+                        stream,
+                        input: Vec::new(),
+                    },
+                ));
                 return Ok(self.connections.last().map(|(_, orderer)| &orderer.stream));
             }
         }
@@ -187,7 +199,11 @@ fn answer<S: Store>(model: &mut Model<S>, ask: Ask, now: Now) -> Reply {
             Reply::Done
         }
         Ask::State => {
-            let state = |node| NodeState { node, accepts: model.accepts(node), serves: model.is_serving(node) };
+            let state = |node| NodeState {
+                node,
+                accepts: model.accepts(node),
+                serves: model.is_serving(node),
+            };
             Reply::State(model.node_ids().map(state).collect())
         }
     }

@@ -27,7 +27,9 @@ pub enum FrontError {
         source: RecallError,
     },
     /// A port cannot be listened on.
-    #[error("cannot listen on {address}: {source}\n  mend: end what listens there (`ss -ltnp` lists it), or choose another --port")]
+    #[error(
+        "cannot listen on {address}: {source}\n  mend: end what listens there (`ss -ltnp` lists it), or choose another --port"
+    )]
     Listen {
         /// `127.0.0.1:port`.
         address: String,
@@ -47,10 +49,17 @@ pub enum FrontError {
 impl FrontError {
     pub(super) fn io<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> FrontError {
         let what = what.into();
-        move |source| FrontError::Io { what, source: source.into() }
+        move |source| FrontError::Io {
+            what,
+            source: source.into(),
+        }
     }
 
     pub(super) fn folder(path: &Path, why: impl Into<String>, mend: &'static str) -> FrontError {
-        FrontError::Folder { path: path.to_owned(), why: why.into(), mend }
+        FrontError::Folder {
+            path: path.to_owned(),
+            why: why.into(),
+            mend,
+        }
     }
 }

@@ -47,7 +47,11 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Fact>, FrontError> {
         Err(error) => return Err(FrontError::io(format!("read {}", path.display()))(error)),
     };
     parse(&bytes).map_err(|why| {
-        FrontError::folder(folder, format!("its facts are damaged: {why}"), "start with another --data")
+        FrontError::folder(
+            folder,
+            format!("its facts are damaged: {why}"),
+            "start with another --data",
+        )
     })
 }
 
@@ -82,11 +86,19 @@ impl Facts {
         for fact in facts {
             frame(fact, &mut bytes).map_err(io())?;
         }
-        let options = OpenOptions::new().create(true).write(true).truncate(true).open(&path);
+        let options = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(&path);
         let mut file = options.map_err(io())?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io())?;
+        file.write_all(&bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(io())?;
         fs::rename(&path, folder.join(NAME)).map_err(io())?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io())?;
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io())?;
         let written = bytes.len() as u64;
         Ok(Facts {
             folder: folder.to_owned(),
@@ -159,7 +171,11 @@ mod tests {
             file.push(fact).expect("taken");
         }
         assert!(file.waits());
-        assert_eq!(read(home.path()).expect("read"), facts[..5], "what waits is not there yet");
+        assert_eq!(
+            read(home.path()).expect("read"),
+            facts[..5],
+            "what waits is not there yet"
+        );
         file.write().expect("written");
         let bytes = fs::read(home.path().join(NAME)).expect("a file");
         (home, bytes)
@@ -185,7 +201,10 @@ mod tests {
             // A length that grew looks like a torn end: what stands before it is believed, and nothing else.
             match parse(&changed) {
                 Err(_) => {}
-                Ok(facts) => assert!(facts.len() < some().len() && facts == some()[..facts.len()], "byte {at}"),
+                Ok(facts) => assert!(
+                    facts.len() < some().len() && facts == some()[..facts.len()],
+                    "byte {at}"
+                ),
             }
         }
     }

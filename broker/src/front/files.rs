@@ -58,13 +58,24 @@ impl Files {
     /// Finds the logs below `data`. Opens, reads and changes none.
     pub(super) fn open(data: &Path) -> Result<Files, FrontError> {
         let folder = data.join("logs");
-        let mut files = Files { folder, logs: BTreeMap::new(), open: 0, later: Vec::new() };
+        let mut files = Files {
+            folder,
+            logs: BTreeMap::new(),
+            open: 0,
+            later: Vec::new(),
+        };
         let strange = |path: &Path| {
             let why = format!("it holds {}, which is no part of a log", path.display());
-            FrontError::folder(data, why, "move that away if you know what it is, or choose another --data")
+            FrontError::folder(
+                data,
+                why,
+                "move that away if you know what it is, or choose another --data",
+            )
         };
         for path in entries(&files.folder)? {
-            let id = number(&path, "").and_then(|id| u32::try_from(id).ok()).ok_or_else(|| strange(&path))?;
+            let id = number(&path, "")
+                .and_then(|id| u32::try_from(id).ok())
+                .ok_or_else(|| strange(&path))?;
             let mut log = Log::default();
             for segment in entries(&path)? {
                 let start = number(&segment, ".log").ok_or_else(|| strange(&segment))?;
@@ -81,7 +92,12 @@ impl Files {
 
     /// Removes logs that no fact names: their topic was deleted, or never got as far as an answer.
     pub(super) fn keep_only(&mut self, known: &[LogId]) {
-        let stray: Vec<LogId> = self.logs.keys().copied().filter(|log| !known.contains(log)).collect();
+        let stray: Vec<LogId> = self
+            .logs
+            .keys()
+            .copied()
+            .filter(|log| !known.contains(log))
+            .collect();
         stray.into_iter().for_each(|log| self.remove_now(log));
     }
 
@@ -109,13 +125,19 @@ impl Files {
     }
 
     fn segment_path(&self, log: LogId, start: u64) -> PathBuf {
-        self.folder.join(log.0.to_string()).join(format!("{start:020}.log"))
+        self.folder
+            .join(log.0.to_string())
+            .join(format!("{start:020}.log"))
     }
 
     /// The file of a segment, opened when it is not.
     fn file(&mut self, log: LogId, segment: usize) -> io::Result<&File> {
         let missing = || io::Error::from(io::ErrorKind::NotFound);
-        let found = self.logs.get(&log).and_then(|found| found.segments.get(segment)).ok_or_else(missing)?;
+        let found = self
+            .logs
+            .get(&log)
+            .and_then(|found| found.segments.get(segment))
+            .ok_or_else(missing)?;
         if found.file.is_none() {
             let path = self.segment_path(log, found.start);
             if self.open >= MOST_OPEN {
@@ -124,13 +146,25 @@ impl Files {
                 }
                 self.open = 0;
             }
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)?;
             self.open += 1;
-            if let Some(found) = self.logs.get_mut(&log).and_then(|found| found.segments.get_mut(segment)) {
+            if let Some(found) = self
+                .logs
+                .get_mut(&log)
+                .and_then(|found| found.segments.get_mut(segment))
+            {
                 found.file = Some(file);
             }
         }
-        let found = self.logs.get(&log).and_then(|found| found.segments.get(segment)?.file.as_ref());
+        let found = self
+            .logs
+            .get(&log)
+            .and_then(|found| found.segments.get(segment)?.file.as_ref());
         found.ok_or_else(missing)
     }
 
@@ -143,7 +177,9 @@ impl Files {
         let Some(found) = self.logs.get_mut(&log) else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        let room = |segment: &Segment| found.end == segment.start || found.end - segment.start + length <= SEGMENT_BYTES;
+        let room = |segment: &Segment| {
+            found.end == segment.start || found.end - segment.start + length <= SEGMENT_BYTES
+        };
         if !found.segments.last().is_some_and(room) {
             let start = found.end;
             found.segments.push(Segment { start, file: None });
@@ -180,7 +216,10 @@ impl Store for Files {
         let length = head.len() + rest.len();
         let written = (|| {
             let segment = self.last_segment(log, length as u64)?;
-            let (start, end) = self.logs.get(&log).map_or((0, 0), |found| (found.segments[segment].start, found.end));
+            let (start, end) = self
+                .logs
+                .get(&log)
+                .map_or((0, 0), |found| (found.segments[segment].start, found.end));
             let file = self.file(log, segment)?;
             if let Err(error) = write_all(file, end - start, head, rest) {
                 // What was written of it would be in the way of nothing, since the next batch overwrites it; still.
@@ -212,12 +251,17 @@ impl Store for Files {
             let behind = segments.partition_point(|segment| segment.start <= at);
             let next = segments.get(behind).map_or(u64::MAX, |next| next.start);
             let Some(segment) = behind.checked_sub(1) else {
-                return Err(StoreError { log, reason: format!("nothing at {at}") });
+                return Err(StoreError {
+                    log,
+                    reason: format!("nothing at {at}"),
+                });
             };
             let start = segments[segment].start;
             let many = (next - at).min((length - done) as u64) as usize;
             let room = &mut into[begin + done..begin + done + many];
-            let read = self.file(log, segment).and_then(|file| file.read_exact_at(room, at - start));
+            let read = self
+                .file(log, segment)
+                .and_then(|file| file.read_exact_at(room, at - start));
             read.map_err(|error| failed(log, &error))?;
             done += many;
         }
@@ -235,9 +279,14 @@ impl Store for Files {
         {
             self.drop_segment(log, found.segments.len() - 1);
         }
-        let last = self.logs.get(&log).and_then(|found| Some((found.segments.len() - 1, found.segments.last()?.start)));
+        let last = self
+            .logs
+            .get(&log)
+            .and_then(|found| Some((found.segments.len() - 1, found.segments.last()?.start)));
         if let Some((segment, start)) = last {
-            let cut = self.file(log, segment).and_then(|file| file.set_len(position - start));
+            let cut = self
+                .file(log, segment)
+                .and_then(|file| file.set_len(position - start));
             cut.map_err(|error| failed(log, &error))?;
         }
         if let Some(found) = self.logs.get_mut(&log) {
@@ -256,7 +305,10 @@ impl Store for Files {
 }
 
 fn failed(log: LogId, error: &io::Error) -> StoreError {
-    StoreError { log, reason: error.to_string() }
+    StoreError {
+        log,
+        reason: error.to_string(),
+    }
 }
 
 /// Both pieces at an offset of the file, in one system call where the kernel takes them so.
@@ -281,7 +333,9 @@ fn write_all(file: &File, offset: u64, head: &[u8], rest: &[u8]) -> io::Result<(
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, FrontError> {
     let io = |error| FrontError::io::<io::Error>(format!("read {}", folder.display()))(error);
     match fs::read_dir(folder) {
-        Ok(list) => list.map(|entry| entry.map(|entry| entry.path()).map_err(io)).collect(),
+        Ok(list) => list
+            .map(|entry| entry.map(|entry| entry.path()).map_err(io))
+            .collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(io(error)),
     }
@@ -290,7 +344,10 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, FrontError> {
 /// `00042.log` → 42.
 fn number(path: &Path, ending: &str) -> Option<u64> {
     let digits = path.file_name()?.to_str()?.strip_suffix(ending)?;
-    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|digit| digit.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]

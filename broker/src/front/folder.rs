@@ -73,19 +73,34 @@ impl Folder {
             return Err(not_ours(&path, &format!("it holds {:?}", marker.format)));
         }
         if marker.version != VERSION {
-            let why = format!("it is of format version {}, and this steadfast knows {VERSION}", marker.version);
+            let why = format!(
+                "it is of format version {}, and this steadfast knows {VERSION}",
+                marker.version
+            );
             return Err(not_ours(&path, &why));
         }
         if marker.nodes != nodes {
             let why = format!("it was made for --nodes {}, not {nodes}", marker.nodes);
-            return Err(FrontError::folder(&path, why, "give the number of nodes it was made for"));
+            return Err(FrontError::folder(
+                &path,
+                why,
+                "give the number of nodes it was made for",
+            ));
         }
-        Ok(Folder { path, cluster_id: marker.cluster_id, _marker: file })
+        Ok(Folder {
+            path,
+            cluster_id: marker.cluster_id,
+            _marker: file,
+        })
     }
 }
 
 fn not_ours(path: &Path, why: &str) -> FrontError {
-    FrontError::folder(path, why, "choose another --data: an empty folder, or one that does not exist")
+    FrontError::folder(
+        path,
+        why,
+        "choose another --data: an empty folder, or one that does not exist",
+    )
 }
 
 fn make(path: &Path, nodes: i32, salt: u64) -> Result<(), FrontError> {
@@ -104,7 +119,9 @@ fn make(path: &Path, nodes: i32, salt: u64) -> Result<(), FrontError> {
         nodes,
         cluster_id: format!("simulated-{salt:016x}"),
     };
-    let text = serde_json::to_string(&marker).map_err(io::Error::from).map_err(io("write"))?;
+    let text = serde_json::to_string(&marker)
+        .map_err(io::Error::from)
+        .map_err(io("write"))?;
     let new = path.join(MARKER_NEW);
     fs::write(&new, format!("{text}\n")).map_err(io("write"))?;
     fs::rename(&new, path.join(MARKER)).map_err(io("write"))
@@ -117,7 +134,13 @@ mod tests {
     fn names(path: &Path) -> Vec<String> {
         let entries = fs::read_dir(path).expect("a folder");
         let mut names: Vec<String> = entries
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect();
         names.sort();
         names
@@ -145,13 +168,20 @@ mod tests {
             ("notes.txt", "hello", "notes.txt"),
             (MARKER, "not json", "cannot be read"),
             (MARKER, r#"{"format":"other","version":1}"#, "other"),
-            (MARKER, r#"{"format":"steadfast-broker","version":2,"nodes":1,"more":[]}"#, "version 2"),
+            (
+                MARKER,
+                r#"{"format":"steadfast-broker","version":2,"nodes":1,"more":[]}"#,
+                "version 2",
+            ),
         ];
         for (name, text, word) in markers {
             let home = tempfile::tempdir().expect("a folder");
             fs::write(home.path().join(name), text).expect("a file");
             let why = Folder::open(home.path(), 1, 0).expect_err("refused").to_string();
-            assert!(why.contains(word) && why.contains("nothing in it was changed"), "{why}");
+            assert!(
+                why.contains(word) && why.contains("nothing in it was changed"),
+                "{why}"
+            );
             assert_eq!(names(home.path()), [name]);
             assert_eq!(fs::read_to_string(home.path().join(name)).expect("a file"), text);
         }

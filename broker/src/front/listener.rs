@@ -37,10 +37,19 @@ impl Listener {
             // A port that another listens on shows only here.
             rustix::net::listen(&socket, BACKLOG)?;
             sockopt::set_socket_reuseaddr(&socket, false)?;
-            Ok::<_, Errno>(Listener { node, number, port, socket, listens: true })
+            Ok::<_, Errno>(Listener {
+                node,
+                number,
+                port,
+                socket,
+                listens: true,
+            })
         })();
         let address = format!("127.0.0.1:{port}");
-        bound.map_err(|error| FrontError::Listen { address, source: error.into() })
+        bound.map_err(|error| FrontError::Listen {
+            address,
+            source: error.into(),
+        })
     }
 
     /// Listens, or is deaf.
@@ -108,8 +117,14 @@ mod tests {
         let port = listener.port;
         let connect = || TcpStream::connect(("127.0.0.1", port));
         listener.set(false).expect("deaf");
-        assert_eq!(connect().expect_err("refused").kind(), io::ErrorKind::ConnectionRefused);
-        assert!(Listener::bind(2, 0, port).is_err(), "the port stays the node's own");
+        assert_eq!(
+            connect().expect_err("refused").kind(),
+            io::ErrorKind::ConnectionRefused
+        );
+        assert!(
+            Listener::bind(2, 0, port).is_err(),
+            "the port stays the node's own"
+        );
         listener.set(true).expect("listens");
         connect().expect("taken again");
         assert!(listener.accept().expect("no error").is_some());

@@ -74,9 +74,15 @@ pub(super) struct Server {
 impl Server {
     /// Opens the folder, binds every port, and brings back what the folder remembers.
     pub(super) fn open(options: Options, stop: OwnedFd) -> Result<Server, FrontError> {
-        let Options { data, mut settings, ports } = options;
+        let Options {
+            data,
+            mut settings,
+            ports,
+        } = options;
         let now = clock::now();
-        let salt = now.mono_ns ^ (now.wall_ms as u64).rotate_left(32) ^ u64::from(std::process::id()).rotate_left(48);
+        let salt = now.mono_ns
+            ^ (now.wall_ms as u64).rotate_left(32)
+            ^ u64::from(std::process::id()).rotate_left(48);
         let folder = Folder::open(&data, settings.nodes, salt)?;
         let remembered = facts::read(&folder.path)?;
         let files = Files::open(&folder.path)?;
@@ -87,7 +93,12 @@ impl Server {
             let admin = Listener::bind(node, 1, ports.admin)?;
             let advertised = [ports.advertised.unwrap_or(client.port), admin.port];
             for (listener, port) in (0..).zip(advertised) {
-                endpoints.push(Endpoint { node, listener, host: "127.0.0.1".into(), port });
+                endpoints.push(Endpoint {
+                    node,
+                    listener,
+                    host: "127.0.0.1".into(),
+                    port,
+                });
             }
             listeners.extend([client, admin]);
         }
@@ -95,13 +106,17 @@ impl Server {
         more_files(settings.max_connections as u64 + FILES_BESIDE);
         let most_frame_bytes = settings.socket_request_max_bytes;
         let mut model = Model::new(settings, endpoints, files, salt, now);
-        let damaged = |source| FrontError::Damaged { path: folder.path.clone(), source };
+        let damaged = |source| FrontError::Damaged {
+            path: folder.path.clone(),
+            source,
+        };
         model.recall(remembered, now).map_err(damaged)?;
         let true_now = model.facts();
         model.store().keep_only(&logs_of(&true_now));
         let facts = Facts::write_anew(&folder.path, &true_now)?;
         let control = Control::open(&folder.path)?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(FrontError::io("create an epoll instance"))?;
+        let epoll =
+            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(FrontError::io("create an epoll instance"))?;
         Ok(Server {
             folder,
             model,
@@ -152,7 +167,13 @@ impl Server {
 
     fn ports(&self) -> Vec<Ports> {
         let pairs = self.listeners.chunks_exact(2);
-        pairs.map(|pair| Ports { client: pair[0].port, admin: pair[1].port, advertised: None }).collect()
+        pairs
+            .map(|pair| Ports {
+                client: pair[0].port,
+                admin: pair[1].port,
+                advertised: None,
+            })
+            .collect()
     }
 
     fn close(mut self) -> Result<(), FrontError> {
@@ -173,7 +194,10 @@ impl Server {
                         if self.facts.waits() {
                             self.facts.write()?;
                         }
-                        let sent = self.sockets.get_mut(&connection.0).map(|socket| socket.send(frame));
+                        let sent = self
+                            .sockets
+                            .get_mut(&connection.0)
+                            .map(|socket| socket.send(frame));
                         if let Some(Err(Ended)) = sent {
                             lost.push(connection.0);
                         }
@@ -276,7 +300,8 @@ impl Server {
             self.next += 1;
             watch(&self.epoll, &socket, SOCKET, self.next)?;
             self.sockets.insert(self.next, Socket::new(socket));
-            self.model.opened(ConnectionId(self.next), node, which, clock::now());
+            self.model
+                .opened(ConnectionId(self.next), node, which, clock::now());
             self.carry_out()?;
         }
     }
@@ -318,10 +343,15 @@ impl Server {
         let timer = self.model.wakeup_ns().map(|at| at.saturating_sub(now_ns));
         let again = self.accept_again.then_some(ACCEPT_AGAIN_NS);
         let hurry = self.hurry.then_some(0);
-        let timeout = timer.into_iter().chain(again).chain(hurry).min().map(|ns| Timespec {
-            tv_sec: (ns / NANOS) as _,
-            tv_nsec: (ns % NANOS) as _,
-        });
+        let timeout = timer
+            .into_iter()
+            .chain(again)
+            .chain(hurry)
+            .min()
+            .map(|ns| Timespec {
+                tv_sec: (ns / NANOS) as _,
+                tv_nsec: (ns % NANOS) as _,
+            });
         let mut buffer = [MaybeUninit::<epoll::Event>::uninit(); EVENTS];
         match epoll::wait(&self.epoll, &mut buffer, timeout.as_ref()) {
             Ok((events, _)) => Ok(events.iter().map(|event| event.data.u64()).collect()),
@@ -346,14 +376,20 @@ impl Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Server").field("folder", &self.folder).finish_non_exhaustive()
+        out.debug_struct("Server")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
 /// Tells epoll to tell, once for each change, what happens to a descriptor.
 fn watch(epoll: &OwnedFd, what: impl AsFd, kind: u64, number: u64) -> Result<(), FrontError> {
     let data = epoll::EventData::new_u64(kind << KIND_SHIFT | number);
-    let room = if kind == SOCKET { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+    let room = if kind == SOCKET {
+        epoll::EventFlags::OUT
+    } else {
+        epoll::EventFlags::empty()
+    };
     let flags = epoll::EventFlags::IN | epoll::EventFlags::ET | room;
     epoll::add(epoll, what, data, flags).map_err(FrontError::io("watch a socket"))
 }

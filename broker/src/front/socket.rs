@@ -31,7 +31,13 @@ pub(super) struct Ended;
 
 impl Socket {
     pub(super) fn new(socket: OwnedFd) -> Socket {
-        Socket { socket, readable: true, input: Vec::new(), taken: 0, out: Bytes::new() }
+        Socket {
+            socket,
+            readable: true,
+            input: Vec::new(),
+            taken: 0,
+            out: Bytes::new(),
+        }
     }
 
     /// An answer is on its way.

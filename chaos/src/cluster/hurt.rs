@@ -68,7 +68,8 @@ impl Cluster {
 
     /// Whether a broker is down.
     pub(crate) fn is_down(&self, broker: u32) -> bool {
-        self.node(broker).is_ok_and(|node| node.state() == NodeState::Down)
+        self.node(broker)
+            .is_ok_and(|node| node.state() == NodeState::Down)
     }
 
     /// Names a broker's present life, `pid 4711`; none when it is down.

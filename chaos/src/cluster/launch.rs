@@ -142,7 +142,9 @@ impl<'a> Site<'a> {
             self.home.version
         ));
         self.format(spawner).map_err(|error| (Box::new(error), false))?;
-        let proxy = toxiproxy.map(|binary| front_proxies(&self.plans, binary, self.logs, spawner)).transpose();
+        let proxy = toxiproxy
+            .map(|binary| front_proxies(&self.plans, binary, self.logs, spawner))
+            .transpose();
         let proxy = proxy.map_err(|error| {
             let port_taken = error.to_string().contains("address already in use");
             (Box::new(error), port_taken)

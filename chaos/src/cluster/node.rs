@@ -12,8 +12,8 @@ use super::settings::NodePlan;
 use super::simulated::Host;
 use crate::error::ChaosError;
 use crate::process::{Child, ChildSpec, Signal, Spawner, describe_status};
-use steadfast_broker::{Order, Stop};
 use crate::procstat;
+use steadfast_broker::{Order, Stop};
 
 /// How many lines of a dead broker's log are shown.
 const LAST_LINES: usize = 8;

@@ -92,7 +92,10 @@ fn check(spec: &ClusterSpec) -> Result<(), ChaosError> {
 }
 
 fn port_was_taken(error: &ChaosError) -> bool {
-    error.to_string().to_lowercase().contains("address already in use")
+    error
+        .to_string()
+        .to_lowercase()
+        .contains("address already in use")
 }
 
 fn launch(
@@ -103,9 +106,13 @@ fn launch(
 ) -> Result<Cluster, ChaosError> {
     let needed = settings::ports_needed(spec.nodes, 0, spec.proxied);
     let plans = settings::plan(spec.nodes, 0, spec.proxied, &ports::free(needed, now_ns())?);
-    let directory = spawner.journal().temporary_directory(&run_dir.join("broker-data"));
+    let directory = spawner
+        .journal()
+        .temporary_directory(&run_dir.join("broker-data"));
     let directory = directory.map_err(ChaosError::io("make the directory of the brokers' data"))?;
-    let proxy = toxiproxy.map(|binary| front_proxies(&plans, binary, logs, spawner)).transpose()?;
+    let proxy = toxiproxy
+        .map(|binary| front_proxies(&plans, binary, logs, spawner))
+        .transpose()?;
     let host = Host::start(spec, &plans, directory.path().join(NAME), logs, spawner)?;
     let nodes = plans.into_iter().map(|plan| Node::hosted(plan, &host)).collect();
     let cluster = Cluster {
@@ -160,7 +167,12 @@ impl Host {
             stderr: log.clone(),
         })?;
         let pid = AtomicU32::new(child.pid);
-        Ok(Arc::new(Host { log, data, process: Mutex::new(Some(child)), pid }))
+        Ok(Arc::new(Host {
+            log,
+            data,
+            process: Mutex::new(Some(child)),
+            pid,
+        }))
     }
 
     /// The pid while there is a process. Never waits.
@@ -203,7 +215,9 @@ impl Host {
         let Some(child) = process.as_mut() else {
             return Ok(());
         };
-        let status = child.try_wait().map_err(ChaosError::io("look after the simulated broker"))?;
+        let status = child
+            .try_wait()
+            .map_err(ChaosError::io("look after the simulated broker"))?;
         status.map_or(Ok(()), |status| {
             let reason = format!("ended ({}) {when}", describe_status(status));
             Err(failure_of(NAME, &self.log, &reason))
@@ -232,7 +246,11 @@ mod tests {
     fn what_the_model_lacks_is_refused_before_anything_starts() {
         let with = |nodes, name: &str, value: &str| {
             let properties = [(name.to_owned(), value.to_owned())].into();
-            check(&ClusterSpec { nodes, properties, ..ClusterSpec::default() })
+            check(&ClusterSpec {
+                nodes,
+                properties,
+                ..ClusterSpec::default()
+            })
         };
         assert!(with(3, "broker.session.timeout.ms", "3000").is_ok());
         for (nodes, name, value, word) in [

@@ -46,7 +46,12 @@ fn kill(stage: &Stage, fault: &PlannedFault, aim: &Aim, end_ns: u64) -> Result<(
     stage.watch_leader(fault, aim, end_ns)?;
     stage.sleep_until(end_ns);
     mend.mend()?;
-    stage.bit(fault, aim, "started_again", format!("{before} -> {}", life(stage, aim)?))
+    stage.bit(
+        fault,
+        aim,
+        "started_again",
+        format!("{before} -> {}", life(stage, aim)?),
+    )
 }
 
 fn pause(stage: &Stage, fault: &PlannedFault, aim: &Aim, end_ns: u64) -> Result<(), ChaosError> {
@@ -85,7 +90,12 @@ fn restart(stage: &Stage, fault: &PlannedFault, aim: &Aim, end_ns: u64) -> Resul
     stage.bit(fault, aim, what, seen)?;
     stage.sleep_until(end_ns);
     mend.mend()?;
-    stage.bit(fault, aim, "started_again", format!("{before} -> {}", life(stage, aim)?))
+    stage.bit(
+        fault,
+        aim,
+        "started_again",
+        format!("{before} -> {}", life(stage, aim)?),
+    )
 }
 
 fn life(stage: &Stage, aim: &Aim) -> Result<String, ChaosError> {

@@ -33,7 +33,10 @@ pub(crate) fn run(args: &BrokerArgs) -> Exit {
     let data = options.data.display().to_string();
     let mut ready = |ports: &[Ports]| {
         for (node, ports) in (1..).zip(ports) {
-            println!("node {node}: 127.0.0.1:{}, admin 127.0.0.1:{}", ports.client, ports.admin);
+            println!(
+                "node {node}: 127.0.0.1:{}, admin 127.0.0.1:{}",
+                ports.client, ports.admin
+            );
         }
         println!("ready; data in {data}");
     };
@@ -51,22 +54,38 @@ pub(crate) fn run(args: &BrokerArgs) -> Exit {
 }
 
 fn options(args: &BrokerArgs) -> Result<Options, String> {
-    let mut settings = Settings { nodes: args.nodes.into(), ..Settings::default() };
+    let mut settings = Settings {
+        nodes: args.nodes.into(),
+        ..Settings::default()
+    };
     for property in &args.property {
         let (name, value) = property
             .split_once('=')
             .ok_or_else(|| format!("-X {property}: expected PROPERTY=VALUE"))?;
-        settings.set(name.trim(), value).map_err(|error| format!("-X {error}"))?;
+        settings
+            .set(name.trim(), value)
+            .map_err(|error| format!("-X {error}"))?;
     }
     let client = each("--port", &args.port, args.nodes)?;
     let admin = each("--admin-port", &args.admin_port, args.nodes)?;
     let advertised = match args.advertised_port.as_slice() {
         [] => vec![None; args.nodes.into()],
-        ports => each("--advertised-port", ports, args.nodes)?.into_iter().map(Some).collect(),
+        ports => each("--advertised-port", ports, args.nodes)?
+            .into_iter()
+            .map(Some)
+            .collect(),
     };
     let ports = client.into_iter().zip(admin).zip(advertised);
-    let ports = ports.map(|((client, admin), advertised)| Ports { client, admin, advertised });
-    Ok(Options { data: args.data.clone(), settings, ports: ports.collect() })
+    let ports = ports.map(|((client, admin), advertised)| Ports {
+        client,
+        admin,
+        advertised,
+    });
+    Ok(Options {
+        data: args.data.clone(),
+        settings,
+        ports: ports.collect(),
+    })
 }
 
 /// A port for each node: as given, or counted on from the only one.
@@ -95,7 +114,11 @@ mod tests {
         assert_eq!(each("--port", &[5, 9], 2), Ok(vec![5, 9]));
         assert_eq!(each("--port", &[65_535], 1), Ok(vec![65_535]));
         for (given, nodes) in [(&[5, 9][..], 3), (&[65_535][..], 2), (&[][..], 1)] {
-            assert!(each("--port", given, nodes).expect_err("refused").contains("--port"));
+            assert!(
+                each("--port", given, nodes)
+                    .expect_err("refused")
+                    .contains("--port")
+            );
         }
     }
 }

@@ -187,7 +187,10 @@ impl Case<'_> {
     }
 
     fn why_no_pass(&self, claim: ClaimId) -> Option<&'static str> {
-        let hurts = self.faults.iter().any(|fault| provable::hurts_brokers(&fault.action));
+        let hurts = self
+            .faults
+            .iter()
+            .any(|fault| provable::hurts_brokers(&fault.action));
         provable::why_no_pass(&self.expectations.broker.kind, claim, hurts)
     }
 
@@ -196,9 +199,17 @@ impl Case<'_> {
         let kind = &self.expectations.broker.kind;
         let limits = self.expectations.thresholds.iter();
         let limits = limits.filter_map(|threshold| provable::why_no_limit(kind, threshold.metric));
-        let claims = self.expectations.claims.iter().filter_map(|claim| self.why_no_pass(claim.id));
+        let claims = self
+            .expectations
+            .claims
+            .iter()
+            .filter_map(|claim| self.why_no_pass(claim.id));
         let reason = claims.chain(limits).next()?.to_owned();
-        Some(Inconclusive { id: provable::SIMULATED.to_owned(), phase: None, reason })
+        Some(Inconclusive {
+            id: provable::SIMULATED.to_owned(),
+            phase: None,
+            reason,
+        })
     }
 
     /// What this run had evidence for. O7 speaks only of runs whose keys choose the partition.

@@ -8,7 +8,9 @@ fn open(home: &Path) -> Files {
 
 fn read(files: &mut Files, position: u64, length: usize) -> Result<Vec<u8>, StoreError> {
     let mut into = BytesMut::new();
-    files.read(LOG, position, length, &mut into).map(|()| into.to_vec())
+    files
+        .read(LOG, position, length, &mut into)
+        .map(|()| into.to_vec())
 }
 
 #[test]
@@ -35,7 +37,11 @@ fn segments_are_one_log_and_deleted_only_when_the_facts_are_written() {
     for at in 0..3 {
         assert_eq!(files.append(LOG, &[], &batch), Ok(at * batch.len() as u64));
     }
-    let segments = || std::fs::read_dir(home.path().join("logs/3")).expect("a folder").count();
+    let segments = || {
+        std::fs::read_dir(home.path().join("logs/3"))
+            .expect("a folder")
+            .count()
+    };
     assert_eq!(segments(), 3);
     let across = read(&mut files, batch.len() as u64 - 2, 4).expect("over the border");
     assert_eq!(across, [7; 4]);

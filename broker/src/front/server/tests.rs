@@ -28,12 +28,29 @@ struct Broker {
 impl Broker {
     fn start(data: &Path, nodes: i32) -> Broker {
         let (stop, stopped) = UnixStream::pair().expect("a pair");
-        let settings = Settings { nodes, restart_delay_ns: 1_000_000, ..Settings::default() };
-        let ports = vec![Ports { client: 0, admin: 0, advertised: None }; nodes as usize];
-        let options = Options { data: data.to_owned(), settings, ports };
+        let settings = Settings {
+            nodes,
+            restart_delay_ns: 1_000_000,
+            ..Settings::default()
+        };
+        let ports = vec![
+            Ports {
+                client: 0,
+                admin: 0,
+                advertised: None
+            };
+            nodes as usize
+        ];
+        let options = Options {
+            data: data.to_owned(),
+            settings,
+            ports,
+        };
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
-            run(options, stopped.into(), &mut |ports| tell.send(ports.to_vec()).expect("someone listens"))
+            run(options, stopped.into(), &mut |ports| {
+                tell.send(ports.to_vec()).expect("someone listens")
+            })
         });
         let ports = told.recv_timeout(BOUND).expect("ready");
         Broker { ports, stop, thread }
@@ -134,17 +151,36 @@ fn orders_reach_nodes_and_a_dead_one_refuses() {
     let home = tempfile::tempdir().expect("a folder");
     let broker = Broker::start(home.path(), 2);
     let order = |order| ask(home.path(), &Ask::Order(order), BOUND).expect("an answer");
-    let up = NodeState { node: 2, accepts: true, serves: true };
+    let up = NodeState {
+        node: 2,
+        accepts: true,
+        serves: true,
+    };
     let state = || match ask(home.path(), &Ask::State, BOUND) {
         Ok(Reply::State(nodes)) => nodes[1],
         other => panic!("{other:?}"),
     };
     assert_eq!(state(), up);
-    assert_eq!(order(Order::Kill { node: 2, stop: Stop::Hard }), Reply::Done);
-    assert_eq!(state(), NodeState { accepts: false, serves: false, ..up });
+    assert_eq!(
+        order(Order::Kill {
+            node: 2,
+            stop: Stop::Hard
+        }),
+        Reply::Done
+    );
+    assert_eq!(
+        state(),
+        NodeState {
+            accepts: false,
+            serves: false,
+            ..up
+        }
+    );
     assert!(broker.connect(2).is_err(), "a dead node refuses");
     broker.connect(1).expect("the other one answers");
-    assert!(matches!(order(Order::Kill { node: 2, stop: Stop::Hard }), Reply::Refused(why) if why.contains("down")));
+    assert!(
+        matches!(order(Order::Kill { node: 2, stop: Stop::Hard }), Reply::Refused(why) if why.contains("down"))
+    );
     assert_eq!(order(Order::Start { node: 2 }), Reply::Done);
     soon(|| state() == up);
     broker.connect(2).expect("it is back");
@@ -159,11 +195,16 @@ fn a_line_that_is_no_order_is_refused_in_words() {
     let broker = Broker::start(home.path(), 1);
     let mut stream = UnixStream::connect(home.path().join("control.sock")).expect("connects");
     stream.set_read_timeout(Some(BOUND)).expect("a bound");
-    stream.write_all(b"{\"Order\":{\"Explode\":1}}\n").expect("written");
+    stream
+        .write_all(b"{\"Order\":{\"Explode\":1}}\n")
+        .expect("written");
     let mut answer = [0; 256];
     let count = stream.read(&mut answer).expect("an answer");
     let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
-    assert!(answer.contains("Refused") && answer.contains("Explode"), "{answer}");
+    assert!(
+        answer.contains("Refused") && answer.contains("Explode"),
+        "{answer}"
+    );
     broker.stop();
 }
 
