@@ -10,7 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{BrokerId, FetchRequest, ProduceRequest, RequestHeader, TopicName};
-use kafka_protocol::protocol::{Encodable, HeaderVersion, Request, StrBytes};
+use kafka_protocol::protocol::{Encodable, Request, StrBytes};
 use steadfast_broker::{Action, ConnectionId, Memory, Model, Now, Order, Settings};
 
 const RECORDS: i32 = 10;
@@ -42,7 +42,9 @@ fn frame<R: Request>(version: i16, request: &R) -> Bytes {
         .with_request_api_version(version)
         .with_client_id(Some(StrBytes::from_static_str("bench")));
     let mut bytes = BytesMut::new();
-    header.encode(&mut bytes, R::header_version(version)).expect("a header");
+    header
+        .encode(&mut bytes, R::header_version(version))
+        .expect("a header");
     request.encode(&mut bytes, version).expect("a request");
     bytes.freeze()
 }
@@ -52,7 +54,10 @@ fn topic() -> TopicName {
 }
 
 fn model() -> Model<Memory> {
-    let now = Now { mono_ns: 0, wall_ms: 1_000 };
+    let now = Now {
+        mono_ns: 0,
+        wall_ms: 1_000,
+    };
     let mut model = Model::new(Settings::default(), Vec::new(), Memory::default(), 1, now);
     let create = Order::CreateTopic {
         name: "bench".into(),
@@ -67,7 +72,10 @@ fn model() -> Model<Memory> {
 }
 
 fn serve(model: &mut Model<Memory>, frame: &Bytes) -> Bytes {
-    let now = Now { mono_ns: 1, wall_ms: 1_000 };
+    let now = Now {
+        mono_ns: 1,
+        wall_ms: 1_000,
+    };
     model.received(ConnectionId(1), frame.clone(), now);
     match model.next_action() {
         Some(Action::Answer { frame, .. }) => frame,
@@ -104,7 +112,11 @@ fn requests(criterion: &mut Criterion) {
         .with_replica_id(BrokerId(-1))
         .with_max_bytes(1 << 20)
         .with_session_epoch(-1)
-        .with_topics(vec![FetchTopic::default().with_topic(topic()).with_partitions(vec![partition])]);
+        .with_topics(vec![
+            FetchTopic::default()
+                .with_topic(topic())
+                .with_partitions(vec![partition]),
+        ]);
     let fetch = frame(12, &fetch);
     assert!(serve(&mut reading, &fetch).len() > FETCHED_BATCHES * VALUE_BYTES);
     group.throughput(Throughput::Elements((FETCHED_BATCHES as i32 * RECORDS) as u64));

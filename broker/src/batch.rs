@@ -37,11 +37,42 @@ pub(crate) const NONE: i64 = -1;
 pub(crate) struct Refused {
     pub(crate) code: i16,
     pub(crate) why: &'static str,
+    /// Kafka tells the reason in its answer; of most refusals it tells the code alone.
+    pub(crate) told: bool,
+    /// Kafka tells where the log begins: it had found the log when it refused.
+    pub(crate) tells_start: bool,
+}
+
+impl Refused {
+    /// A refusal whose reason the client reads.
+    pub(crate) fn told(self) -> Refused {
+        Refused { told: true, ..self }
+    }
+
+    /// A refusal by the log itself (ReplicaManager.processFailedRecord): but for these codes it tells its start.
+    pub(crate) fn by_log(self) -> Refused {
+        let silent = matches!(
+            self.code,
+            code::CORRUPT_MESSAGE
+                | code::MESSAGE_TOO_LARGE
+                | code::NOT_LEADER_OR_FOLLOWER
+                | code::KAFKA_STORAGE_ERROR
+        );
+        Refused {
+            tells_start: !silent,
+            ..self
+        }
+    }
 }
 
 /// A refusal in short.
 pub(crate) fn refused(code: i16, why: &'static str) -> Refused {
-    Refused { code, why }
+    Refused {
+        code,
+        why,
+        told: false,
+        tells_start: false,
+    }
 }
 
 /// The fields of a batch's header.
@@ -225,7 +256,8 @@ pub(crate) fn validate(header: &Header, batch: &[u8], limits: Limits) -> Result<
         return Err(refused(
             code::INVALID_TIMESTAMP,
             "a timestamp too far ahead of the broker's clock",
-        ));
+        )
+        .told());
     }
     Ok(())
 }
@@ -256,7 +288,7 @@ pub(crate) fn records(
         let record = record(header, body).ok_or(invalid("a record that does not fit its length"))?;
         newest = newest.max(record.timestamp);
         if !visit(record) {
-            return Err(invalid("a record without a key in a compacted topic"));
+            return Err(invalid("a record without a key in a compacted topic").told());
         }
     }
     if rest.is_empty() {

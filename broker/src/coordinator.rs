@@ -100,7 +100,7 @@ impl Supports {
 
     /// What a client is told when the coordinator says no (AddPartitionsToTxnManager, ReplicaManager).
     pub(crate) fn translate(self, asked: i16) -> Refused {
-        let unable = |why| refused(code::NOT_ENOUGH_REPLICAS, why);
+        let unable = |why| refused(code::NOT_ENOUGH_REPLICAS, why).told();
         match asked {
             code::PRODUCER_FENCED => refused(
                 code::INVALID_PRODUCER_EPOCH,
@@ -109,7 +109,8 @@ impl Supports {
             code::TRANSACTION_ABORTABLE if self == Supports::Default => refused(
                 code::INVALID_TXN_STATE,
                 "Partition was not added to the transaction",
-            ),
+            )
+            .told(),
             code::CONCURRENT_TRANSACTIONS if self != Supports::EpochBump => unable(
                 "Unable to verify the partition has been added to the transaction. Underlying error: \
                  CONCURRENT_TRANSACTIONS",

@@ -144,15 +144,15 @@ impl<S: Store> Model<S> {
         acks: i16,
         done: Result<Appended, Refused>,
     ) -> Slot {
+        let replica = partition.and_then(|at| self.partitions[at].replica(node));
+        let log_start = replica.map_or(-1, |replica| replica.start);
         match done {
             Ok(appended) => Slot {
                 index,
                 partition,
                 code: code::NONE,
                 base_offset: appended.base_offset,
-                log_start: partition
-                    .and_then(|at| self.partitions[at].replica(node))
-                    .map_or(-1, |replica| replica.start),
+                log_start,
                 message: None,
                 needs: (acks == -1).then_some(appended.needs),
             },
@@ -161,8 +161,8 @@ impl<S: Store> Model<S> {
                 partition,
                 code: refused.code,
                 base_offset: -1,
-                log_start: -1,
-                message: Some(refused.why),
+                log_start: if refused.tells_start { log_start } else { -1 },
+                message: refused.told.then_some(refused.why),
                 needs: None,
             },
         }
@@ -219,11 +219,13 @@ impl<S: Store> Model<S> {
             return Err(refused(
                 code::NOT_ENOUGH_REPLICAS,
                 "the size of the current ISR is insufficient to satisfy min.insync.replicas",
-            ));
+            )
+            .by_log());
         }
-        batch::validate(&header, &records, limits)?;
-        let appended =
-            self.partitions[partition].append(at.node, &header, &records, verified, &mut self.store)?;
+        batch::validate(&header, &records, limits).map_err(Refused::by_log)?;
+        let appended = self.partitions[partition]
+            .append(at.node, &header, &records, verified, &mut self.store)
+            .map_err(Refused::by_log)?;
         if appended.new {
             let moved = self.partitions[partition].commit(at.node);
             self.kick(partition);
@@ -345,11 +347,7 @@ impl<S: Store> Model<S> {
                 let mut partition = PartitionProduceResponse::default()
                     .with_index(slot.index)
                     .with_error_code(slot.code)
-                    .with_base_offset(if slot.code == code::NONE {
-                        slot.base_offset
-                    } else {
-                        -1
-                    })
+                    .with_base_offset(slot.base_offset)
                     .with_log_append_time_ms(-1)
                     .with_log_start_offset(if version >= 5 { slot.log_start } else { -1 });
                 if version >= HAS_MESSAGES && slot.code != code::NONE {

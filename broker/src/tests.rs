@@ -5,4 +5,5 @@ mod faults; // elections, pauses, lost tails, moved coordinators
 mod reading; // Fetch, ListOffsets, Metadata
 mod storm; // random faults, then quiet
 mod serving; // hooks, quotas, bad frames, order on a connection
+mod versions; // every API at every version
 mod writing; // Produce's error table, purgatory

@@ -121,7 +121,11 @@ fn a_leader_that_is_cut_off_commits_nothing() {
     for node in (1..=3).filter(|node| *node != old) {
         world.order(Order::Cut { a: old, b: node });
     }
-    assert_eq!(world.produce(old, &plain()).0, 7, "the request times out");
+    assert_eq!(
+        world.produce(old, &plain()),
+        (7, 0),
+        "the request times out, and tells where the batch is"
+    );
     let state = world.state();
     assert_eq!((state.high_watermark, state.log_end), (0, 1));
     world.run(10_000);
@@ -242,6 +246,40 @@ fn markers_reach_a_partition_whose_leader_died_meanwhile() {
     assert_eq!((state.open_transactions.len(), state.last_stable_offset), (0, 2));
     let markers: Vec<_> = world.model.batches(TOPIC, 0).map(|batch| batch.marker).collect();
     assert_eq!(markers, [None, Some(true)]);
+}
+
+#[test]
+fn a_transaction_is_complete_only_when_its_markers_are_safe() {
+    let mut world = World::new(three_nodes());
+    let owner = world.own("t");
+    let leader = world.leader();
+    let made = transactional(owner, 0, 1);
+    assert_eq!(
+        world.produce_as(leader, PRODUCE_V2, Some("t"), &made).error_code,
+        0
+    );
+    let coordinator = world.model.coordinator_of(1, "t");
+    let far: Vec<i32> = (1..=3)
+        .filter(|node| *node != leader && *node != coordinator)
+        .collect();
+    for node in &far {
+        pause(&mut world, *node);
+    }
+    assert_eq!(world.end(5, "t", owner, true).0, 0);
+    let state = |world: &World| world.model.transaction("t").expect("is there").state;
+    world.run(1_000);
+    assert_eq!(
+        state(&world),
+        "PrepareCommit",
+        "a follower in sync lacks the marker"
+    );
+    assert_eq!(world.state().log_end, 2);
+    for node in far {
+        world.order(Order::Resume { node });
+    }
+    world.run(100);
+    assert_eq!(state(&world), "CompleteCommit");
+    assert_eq!(world.state().log_end, 2, "one marker");
 }
 
 #[test]
