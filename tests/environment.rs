@@ -1,11 +1,11 @@
 //! What is missing is said within 15 s, with the mend, and nothing is left running: exit 3.
 
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::process::Output;
+use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{STEADFAST, expect, expect_exit, root, temporary, trial};
+use crate::support::{expect, expect_exit, on_a_bare_machine, temporary, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -27,20 +27,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("environment::doctor_names_what_is_missing", &[], doctor),
     ]
-}
-
-/// Runs the binary with an empty PATH, no JAVA_HOME and an empty cache: a machine that has nothing.
-fn on_a_bare_machine(args: &[&str]) -> Result<(Output, Duration), Failed> {
-    let home = temporary();
-    let begin = Instant::now();
-    let output = Command::new(STEADFAST)
-        .args(args)
-        .current_dir(root())
-        .env_clear()
-        .env("HOME", home.path())
-        .env("PATH", home.path())
-        .output()?;
-    Ok((output, begin.elapsed()))
 }
 
 fn expect_mend(output: &Output, took: Duration, words: &[&str]) -> Result<(), Failed> {

@@ -1,7 +1,7 @@
 //! The one integration binary: it drives the `steadfast` binary as a user would and looks at what is left on disk.
 //!
 //! A test that needs something this machine lacks is listed as ignored with the reason, and fails where
-//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser) names that thing. `STEADFAST_SUITE=all` adds the
+//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser, kcat) names that thing. `STEADFAST_SUITE=all` adds the
 //! long ones.
 
 #![expect(
@@ -18,6 +18,9 @@ mod planted; // anomalies planted into a sealed log are named; damage is never j
 mod oracle; // Kafka's own consumer counts the same records
 mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
 mod faults; // three nodes: kill, pause, restart, partition
+mod broker; // `steadfast broker` by itself: bad folders, SIGKILL, torn ends
+mod simulated; // runs on it, judged
+mod foreign; // clients of others write to it and read from it
 mod browser; // the report in a real browser, off-line
 mod licences; // every crate's licence against deny.toml
 
@@ -39,6 +42,9 @@ fn main() -> ExitCode {
         oracle::trials(),
         interrupted::trials(),
         faults::trials(),
+        broker::trials(),
+        simulated::trials(),
+        foreign::trials(),
         browser::trials(),
     ] {
         trials.extend(list);

@@ -3,13 +3,13 @@
 
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{Need, expect, expect_exit, steadfast, temporary, trial, verdict};
+use crate::support::{Need, expect, expect_exit, jars, steadfast, temporary, trial, verdict};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial(
@@ -91,12 +91,6 @@ fn count(jars: &Path, server: &str, topic: &str) -> Result<u64, Failed> {
         Some(total) if total == lines => Ok(total),
         _ => Err(format!("{lines} lines, and it said:\n{stderr}").into()),
     }
-}
-
-fn jars() -> Result<PathBuf, Failed> {
-    let output = steadfast(&["cluster", "fetch"]);
-    expect_exit(&output, 0)?;
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 /// One KRaft node of the test's own; it ends with the value.

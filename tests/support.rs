@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -18,6 +19,8 @@ pub(crate) enum Need {
     Toxiproxy,
     /// Headless Chromium.
     Browser,
+    /// kcat, a client on librdkafka.
+    Kcat,
     /// The long suite was asked for.
     All,
 }
@@ -28,6 +31,7 @@ impl Need {
             Need::Kafka => "kafka",
             Need::Toxiproxy => "toxiproxy",
             Need::Browser => "browser",
+            Need::Kcat => "kcat",
             Need::All => "all",
         }
     }
@@ -39,6 +43,7 @@ impl Need {
             Need::Toxiproxy => (!on_path("toxiproxy-server") && !on_path("go") && !cached_toxiproxy())
                 .then(|| "no toxiproxy-server and no go to build it".to_owned()),
             Need::Browser => browser().is_none().then(|| "no chromium on PATH".to_owned()),
+            Need::Kcat => kcat().is_none().then(|| "no kcat on PATH".to_owned()),
             Need::All => (std::env::var("STEADFAST_SUITE").as_deref() != Ok("all"))
                 .then(|| "long suite; tests/run --all".to_owned()),
         }
@@ -85,6 +90,18 @@ fn missing_kafka() -> Option<String> {
             }
         })
         .clone()
+}
+
+/// kcat, under the older of its two names where it has that.
+pub(crate) fn kcat() -> Option<PathBuf> {
+    ["kcat", "kafkacat"].iter().find_map(|name| which(name))
+}
+
+/// Where the fetched Kafka jars are.
+pub(crate) fn jars() -> Result<PathBuf, Failed> {
+    let output = steadfast(&["cluster", "fetch"]);
+    expect_exit(&output, 0)?;
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 /// First Chromium on PATH.
@@ -163,6 +180,20 @@ pub(crate) fn expect(condition: bool, otherwise: impl FnOnce() -> String) -> Res
 pub(crate) fn verdict(folder: &Path) -> Result<steadfast_verifier::verdict::Verdict, Failed> {
     let bytes = std::fs::read(folder.join("verdict.json"))?;
     Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Runs the binary with an empty PATH, no JAVA_HOME and an empty cache: a machine that has nothing.
+pub(crate) fn on_a_bare_machine(args: &[&str]) -> Result<(Output, Duration), Failed> {
+    let home = temporary();
+    let begin = Instant::now();
+    let output = Command::new(STEADFAST)
+        .args(args)
+        .current_dir(root())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", home.path())
+        .output()?;
+    Ok((output, begin.elapsed()))
 }
 
 /// Pids of live processes whose command line contains `needle`.

@@ -430,15 +430,7 @@ pub(crate) static CLAIMS: Section = Section {
 
 /// Words of the design that stand for something later work builds.
 pub(crate) const PLANNED_WORDS: &[&str] = &[
-    "ipc",
-    "http",
-    "file",
-    "audit",
-    "copy",
-    "docker",
-    "toxic",
-    "down",
-    "term",
+    "ipc", "http", "file", "audit", "copy", "docker", "toxic", "down", "term",
 ];
 
 #[cfg(test)]

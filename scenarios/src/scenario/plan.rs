@@ -256,7 +256,10 @@ fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
             ClaimId::Corrupted => ("corrupted", "I1 I2 I3 I4: CRC of each record"),
             ClaimId::Recovered => ("recovered", "V1 to V4 and V6: acknowledgements after each heal"),
         };
-        let hurts = scenario.faults.iter().any(|fault| provable::hurts_brokers(fault.action.word()));
+        let hurts = scenario
+            .faults
+            .iter()
+            .any(|fault| provable::hurts_brokers(fault.action.word()));
         Provable {
             claim: format!("{name} = {}", claim.limit),
             by: by.to_owned(),

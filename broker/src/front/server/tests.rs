@@ -49,7 +49,7 @@ impl Broker {
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
             run(options, stopped.into(), &mut |ports| {
-                tell.send(ports.to_vec()).expect("someone listens")
+                tell.send(ports.to_vec()).expect("someone listens");
             })
         });
         let ports = told.recv_timeout(BOUND).expect("ready");
