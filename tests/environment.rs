@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 
 use crate::running::{Running, expect_nothing_left};
-use crate::support::{Need, STEADFAST, expect, expect_exit, processes_with, root, temporary, trial, verdict};
+use crate::support::{
+    Need, expect, expect_exit, on_a_bare_machine, processes_with, temporary, trial, verdict,
+};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -40,20 +42,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("environment::doctor_names_what_is_missing", &[], doctor),
     ]
-}
-
-/// Runs the binary with an empty PATH, no JAVA_HOME and an empty cache: a machine that has nothing.
-fn on_a_bare_machine(args: &[&str]) -> Result<(Output, Duration), Failed> {
-    let home = temporary();
-    let begin = Instant::now();
-    let output = Command::new(STEADFAST)
-        .args(args)
-        .current_dir(root())
-        .env_clear()
-        .env("HOME", home.path())
-        .env("PATH", home.path())
-        .output()?;
-    Ok((output, begin.elapsed()))
 }
 
 fn expect_mend(output: &Output, took: Duration, words: &[&str]) -> Result<(), Failed> {

@@ -1,8 +1,8 @@
 //! The one integration binary: it drives the `steadfast` binary as a user would and looks at what is left on disk.
 //!
 //! A test that needs something this machine lacks is listed as ignored with the reason, and fails where
-//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser, small-disk) names that thing. `STEADFAST_SUITE=all` adds the
-//! long ones.
+//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser, kcat, small-disk) names that thing. `STEADFAST_SUITE=all`
+//! adds the long ones.
 
 #![expect(
     clippy::disallowed_methods,
@@ -27,6 +27,9 @@ mod outcomes; // what Kafka refuses for good
 mod nonsense; // a broker that answers nonsense
 mod toxiproxy; // the real server: silence, refusal, bypasses
 mod faults; // three nodes: kill, pause, restart, partition
+mod broker; // `steadfast broker` by itself: bad folders, SIGKILL, torn ends
+mod simulated; // runs on it, judged
+mod foreign; // clients of others write to it and read from it
 mod browser; // the report in a real browser, off-line
 mod licences; // every crate's licence against deny.toml
 
@@ -61,6 +64,9 @@ fn main() -> ExitCode {
         nonsense::trials(),
         toxiproxy::trials(),
         faults::trials(),
+        broker::trials(),
+        simulated::trials(),
+        foreign::trials(),
         browser::trials(),
     ] {
         trials.extend(list);

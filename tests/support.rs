@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -22,6 +23,8 @@ pub(crate) enum Need {
     Browser,
     /// A small file system of a run's own, so that it can be full.
     SmallDisk,
+    /// kcat, a client on librdkafka.
+    Kcat,
     /// The long suite was asked for.
     All,
 }
@@ -33,6 +36,7 @@ impl Need {
             Need::Toxiproxy => "toxiproxy",
             Need::Browser => "browser",
             Need::SmallDisk => "small-disk",
+            Need::Kcat => "kcat",
             Need::All => "all",
         }
     }
@@ -49,6 +53,7 @@ impl Need {
                 "no right to mount a small disk in a namespace of its own (root has it: unshare -m)"
                     .to_owned()
             }),
+            Need::Kcat => kcat().is_none().then(|| "no kcat on PATH".to_owned()),
             Need::All => (std::env::var("STEADFAST_SUITE").as_deref() != Ok("all"))
                 .then(|| "long suite; tests/run --all".to_owned()),
         }
@@ -134,6 +139,11 @@ pub(crate) fn small_disk() -> Option<&'static [&'static str]> {
     })
 }
 
+/// kcat, under the older of its two names where it has that.
+pub(crate) fn kcat() -> Option<PathBuf> {
+    ["kcat", "kafkacat"].iter().find_map(|name| which(name))
+}
+
 /// First Chromium on PATH.
 pub(crate) fn browser() -> Option<PathBuf> {
     ["chromium", "chromium-browser", "google-chrome"]
@@ -210,6 +220,20 @@ pub(crate) fn expect(condition: bool, otherwise: impl FnOnce() -> String) -> Res
 pub(crate) fn verdict(folder: &Path) -> Result<steadfast_verifier::verdict::Verdict, Failed> {
     let bytes = std::fs::read(folder.join("verdict.json"))?;
     Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Runs the binary with an empty PATH, no JAVA_HOME and an empty cache: a machine that has nothing.
+pub(crate) fn on_a_bare_machine(args: &[&str]) -> Result<(Output, Duration), Failed> {
+    let home = temporary();
+    let begin = Instant::now();
+    let output = Command::new(STEADFAST)
+        .args(args)
+        .current_dir(root())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", home.path())
+        .output()?;
+    Ok((output, begin.elapsed()))
 }
 
 /// Pids of live processes whose command line contains `needle`.

@@ -164,6 +164,11 @@ impl<S: Store> Model<S> {
         self.coordinator(key_type, key)
     }
 
+    /// All nodes, whatever their state.
+    pub fn node_ids(&self) -> impl Iterator<Item = i32> + '_ {
+        self.nodes.iter().map(|node| node.id)
+    }
+
     /// Whether a connection to a node is taken: also while it is paused, since the kernel takes it.
     pub fn accepts(&self, node: i32) -> bool {
         self.node(node).is_some_and(|node| node.accepts())

@@ -1,4 +1,5 @@
-//! A simulated Kafka cluster as a pure model: requests and time in, answers out. No socket, clock or file inside.
+//! A simulated Kafka cluster as a pure model: requests and time in, answers out. No socket, clock or file inside; those
+//! are in `front` alone.
 //!
 //! ```text
 //!            opened, closed, received, advance(now), order, hook
@@ -17,6 +18,7 @@
 //! quorum or of what coordinators have written, security.
 
 pub mod settings; // what a cluster is configured with
+mod properties; // the same by Kafka's names
 pub mod store; // where bytes lie
 pub mod fact; // what else must be remembered
 pub mod order; // faults and administration
@@ -57,6 +59,9 @@ mod election; // leaders by request
 mod orders; // orders carried out
 mod retention; // what time takes away
 
+#[cfg(feature = "front")]
+pub mod front; // the shell: sockets, files, clock
+
 #[cfg(test)]
 mod testing; // a client for tests
 #[cfg(test)]
@@ -67,6 +72,7 @@ pub use hook::{Hook, HookId, What, When};
 pub use inspect::{Batch, PartitionState, ProducerSeen};
 pub use model::{Action, ConnectionId, Endpoint, Model, Now};
 pub use order::{Order, OrderError, Stop};
+pub use properties::PropertyError;
 pub use recall::RecallError;
 pub use settings::Settings;
 pub use store::{LogId, Memory, Store, StoreError};

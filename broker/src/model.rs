@@ -96,7 +96,8 @@ impl<S: Store> Model<S> {
     /// A cluster without topics, all nodes up.
     pub fn new(settings: Settings, endpoints: Vec<Endpoint>, store: S, seed: u64, now: Now) -> Model<S> {
         let mut random = Random::new(seed);
-        let cluster_id = format!("simulated-{:012x}", random.next() >> 16);
+        let made = format!("simulated-{:012x}", random.next() >> 16);
+        let cluster_id = settings.cluster_id.clone().unwrap_or(made);
         let mut model = Model {
             nodes: (1..=settings.nodes).map(Node::new).collect(),
             seats: Seats::new(settings.nodes),

@@ -8,6 +8,8 @@ pub(crate) const MS: u64 = 1_000_000;
 /// Settings of the whole cluster; every node has the same.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// cluster.id; none: chosen by the model's seed.
+    pub cluster_id: Option<String>,
     /// Nodes, numbered from 1.
     pub nodes: i32,
     /// Finalized feature transaction.version: 1 (KIP-98) or 2 (KIP-890).
@@ -77,6 +79,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
+            cluster_id: None,
             nodes: 1,
             transaction_version: 2,
             num_partitions: 1,

@@ -1,4 +1,4 @@
-//! A cluster of real brokers: started, asked, hurt, healed and stopped.
+//! A cluster: started, asked, hurt, healed and stopped. Of real brokers:
 //!
 //! ```text
 //! plan nodes over free ports ─► format storage (in parallel) ─► start JVMs ─► every broker answers and knows all others
@@ -7,6 +7,7 @@
 //! ```
 //! Three listeners a broker: CLIENT (advertised as itself, or as the proxy in front of it), ADMIN (never proxied: verifier,
 //! admin and the brokers among themselves) and CONTROLLER (the quorum). All on 127.0.0.1.
+//! A simulated one (simulated.rs) has the same listeners and no quorum.
 //! A [`Cluster`] is shared by reference: every node has its own lock, so sampling never waits for a fault under way.
 
 mod admin; // metadata, topics, settings over the ADMIN listener
@@ -20,6 +21,7 @@ mod launch; // from a spec to running brokers
 mod node; // one broker process
 mod ports; // free ones
 mod settings; // server.properties and its differences
+mod simulated; // our own broker instead of Kafka
 mod watch; // leaders, replicas in sync
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ use steadfast_verifier::timeline::Role;
 
 use self::foreign::ForeignTopic;
 use self::node::Node;
+use self::simulated::Host;
 use crate::clock::Deadline;
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
@@ -40,6 +43,7 @@ use crate::process::Spawner;
 use crate::toxiproxy::Toxiproxy;
 
 pub use self::admin::Leader;
+pub(crate) use self::node::Evidence;
 pub use self::node::NodeState;
 pub(crate) use self::ports::free as free_ports;
 pub use self::settings::OWNED;
@@ -90,6 +94,8 @@ pub struct Cluster {
     version: String,
     java: String,
     nodes: Vec<Node>,
+    /// The process that hosts the nodes of a simulated cluster.
+    host: Option<Arc<Host>>,
     /// Of an external cluster; else empty.
     external_servers: Vec<String>,
     differences: Vec<Setting>,
@@ -123,6 +129,19 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// As [`Cluster::start`], with our own broker in Kafka's place.
+    pub fn simulate(
+        spec: &ClusterSpec,
+        run_dir: &Path,
+        spawner: &Spawner,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Cluster, ChaosError> {
+        let mut cluster = simulated::start(spec, run_dir, spawner, progress)?;
+        cluster.create_topics(&spec.topics)?;
+        cluster.differences.extend(cluster.described(spec)?);
+        Ok(cluster)
+    }
+
     /// Takes a cluster that somebody else runs. Only loopback addresses, unless `allow_remote`.
     pub fn external(
         bootstrap_servers: &[String],
@@ -140,17 +159,17 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// `kafka` or `external`.
+    /// `kafka`, `simulated` or `external`.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Version of Apache Kafka; `unknown` for an external cluster.
+    /// Version of Apache Kafka; of steadfast for a simulated cluster, `unknown` for an external one.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// First line of `java --version`; empty for an external cluster.
+    /// First line of `java --version`; empty where there is none.
     pub fn java_version(&self) -> &str {
         &self.java
     }
@@ -167,8 +186,13 @@ impl Cluster {
 
     /// Role, name and pid of every process that runs now. Never waits.
     pub fn processes(&self) -> Vec<(Role, String, u32)> {
-        let node = |node: &Node| Some((Role::Broker, node.name.clone(), node.pid()?));
         let proxy = self.proxy().map(|proxy| proxy.process());
+        if let Some(host) = &self.host {
+            // All nodes in one: counted once.
+            let one = host.sampled().map(|(name, pid)| (Role::Broker, name, pid));
+            return one.into_iter().chain(proxy).collect();
+        }
+        let node = |node: &Node| Some((Role::Broker, node.name.clone(), node.pid()?));
         self.nodes.iter().filter_map(node).chain(proxy).collect()
     }
 
@@ -205,12 +229,16 @@ impl Cluster {
     /// Ends every process, within bounds, and removes the data. Of an external cluster it takes what we made there.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        for node in &self.nodes {
+        if let Some(host) = &self.host {
+            host.stop(STOP_GRACE);
+        }
+        let own = self.nodes.iter().filter(|_| self.host.is_none());
+        for node in own.clone() {
             node.ask_to_stop();
         }
         // The last of a quorum cannot shut down in good order, since nobody is left to agree: it waits until killed.
         let deadline = Deadline::after(STOP_GRACE);
-        for node in &self.nodes {
+        for node in own {
             // What does not end here ends with the node's drop, and else stands in the journal.
             let _ended_already = node.stop(deadline.left());
         }
@@ -252,7 +280,9 @@ impl Cluster {
             .find(|node| node.plan.id == broker)
             .ok_or_else(|| ChaosError::Refused {
                 what: format!("broker {broker} is not one that steadfast has started"),
-                mend: "faults on processes need `--broker kafka` and a broker of this cluster".into(),
+                mend:
+                    "faults on processes need `--broker kafka` or `simulated`, and a broker of this cluster"
+                        .into(),
             })
     }
 

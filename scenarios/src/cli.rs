@@ -64,6 +64,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ClusterCommand,
     },
+    /// Serve the Kafka protocol: the simulated broker with its log in a folder, until SIGTERM or Ctrl-C
+    Broker(BrokerArgs),
     /// Print a JSON Schema: of scenario files (for editors) or of verdict.json
     Schema {
         /// Which
@@ -152,6 +154,8 @@ pub(crate) enum SchemaKind {
 pub(crate) enum BrokerKind {
     /// Real Apache Kafka as child processes
     Kafka,
+    /// Our own broker as one child process: no Java, and no claim about Kafka's speed or durability
+    Simulated,
     /// A cluster that already runs; needs --bootstrap-server
     External,
 }
@@ -200,6 +204,29 @@ pub(crate) struct RunArgs {
     /// Print verdict.json of each run on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `steadfast broker`
+#[derive(Debug, Args)]
+pub(crate) struct BrokerArgs {
+    /// Data folder; made when missing, taken up when it is a broker's, refused when it is something else
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// Nodes of the cluster
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub(crate) nodes: u16,
+    /// Port on 127.0.0.1 of the first node, the others count on from it; or one for each node. 0: any
+    #[arg(long, value_name = "PORT", value_delimiter = ',', default_value = "9092")]
+    pub(crate) port: Vec<u16>,
+    /// The same for the second listener, which no proxy stands in front of
+    #[arg(long, value_name = "PORT", value_delimiter = ',', default_value = "0")]
+    pub(crate) admin_port: Vec<u16>,
+    /// Ports that clients are told instead of --port: of the proxies in front
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(crate) advertised_port: Vec<u16>,
+    /// Broker property by Kafka's name, e.g. auto.create.topics.enable=true
+    #[arg(short = 'X', value_name = "PROPERTY=VALUE")]
+    pub(crate) property: Vec<String>,
 }
 
 /// `steadfast plan`

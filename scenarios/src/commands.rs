@@ -7,6 +7,7 @@ pub(crate) mod init; // a file to start from
 pub(crate) mod verify; // judge again
 pub(crate) mod report; // draw again
 pub(crate) mod cluster; // jars
+pub(crate) mod broker; // the simulated broker
 pub(crate) mod schema; // for editors
 pub(crate) mod doctor; // this machine
 pub(crate) mod heal; // after SIGKILL

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Verify { directory, json } => commands::verify::run(&directory, json),
         Command::Report { directory } => commands::report::run(&directory),
         Command::Cluster { command } => commands::cluster::run(&command),
+        Command::Broker(args) => commands::broker::run(&args),
         Command::Schema { which } => commands::schema::run(which),
         Command::Doctor { json } => commands::doctor::run(json),
         Command::Heal => commands::heal::run(),

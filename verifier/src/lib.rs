@@ -21,6 +21,7 @@ pub mod frame; // what both binary formats are cut into
 mod varint; // and what their numbers look like
 pub mod environment; // environment.json: where it happened
 pub mod expectations; // what the scenario claims, already parsed
+pub mod provable; // what a kind of cluster can never prove
 pub mod verdict; // verdict.json
 pub mod measurements; // measurements.json: series and curves for the report
 

@@ -38,6 +38,7 @@ pub(crate) fn of(servers: &[String], spawner: &Spawner) -> Cluster {
         version: "unknown".into(),
         java: String::new(),
         nodes: Vec::new(),
+        host: None,
         external_servers: servers.to_vec(),
         differences: Vec::new(),
         spawner: spawner.clone(),

@@ -2,11 +2,11 @@
 //!
 //! Nothing here mends by itself; [`crate::nemesis`] holds the guards.
 
-use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{BACK_BOUND, Cluster};
+use super::node::NodeState;
+use super::{Cluster, Evidence};
 use crate::error::ChaosError;
 use crate::toxiproxy::Bite;
 
@@ -15,18 +15,17 @@ const RESTART_GRACE: Duration = Duration::from_secs(30);
 
 impl Cluster {
     /// SIGKILL; the exit status is the evidence. Stays down until [`Cluster::start_again`].
-    pub fn kill(&self, broker: u32) -> Result<ExitStatus, ChaosError> {
+    pub fn kill(&self, broker: u32) -> Result<Evidence, ChaosError> {
         self.node(broker)?.kill()
     }
 
     /// SIGTERM: Kafka hands its leaders over first (controlled shutdown). SIGKILL if it takes too long, and the status says so.
-    pub fn term(&self, broker: u32) -> Result<ExitStatus, ChaosError> {
+    pub fn term(&self, broker: u32) -> Result<Evidence, ChaosError> {
         self.node(broker)?.stop(RESTART_GRACE)
     }
 
-    /// Starts a broker that is down, on its old ports and data. Returns the new pid at once:
-    /// see [`Cluster::wait_until_in_sync`].
-    pub fn start_again(&self, broker: u32) -> Result<u32, ChaosError> {
+    /// Starts a broker that is down, on its old ports and data. Returns at once: see [`Cluster::wait_until_in_sync`].
+    pub fn start_again(&self, broker: u32) -> Result<(), ChaosError> {
         if self.stopped.load(Ordering::SeqCst) {
             return Err(ChaosError::admin(
                 format!("start broker-{broker}"),
@@ -46,14 +45,6 @@ impl Cluster {
         self.node(broker)?.resume()
     }
 
-    /// Clean stop, start, and back in every ISR.
-    pub fn restart(&self, broker: u32) -> Result<ExitStatus, ChaosError> {
-        let status = self.term(broker)?;
-        self.start_again(broker)?;
-        self.wait_until_in_sync(broker, BACK_BOUND)?;
-        Ok(status)
-    }
-
     /// Silences clients and a broker to each other, both ways. Returns when the proxy reads back so.
     pub fn partition(&self, broker: u32) -> Result<(), ChaosError> {
         self.needs_proxy()?.partition(broker)
@@ -70,13 +61,19 @@ impl Cluster {
         self.proxy().map_or(Ok(Vec::new()), |proxy| proxy.bypasses(pid))
     }
 
-    /// The state letter of `/proc/PID/stat` of a broker's process (`T` = stopped); none when it is down.
-    pub fn process_state(&self, broker: u32) -> Option<char> {
-        self.node(broker).ok()?.process_state()
+    /// Evidence that a broker is stopped in its tracks; none when it is not.
+    pub(crate) fn stopped(&self, broker: u32) -> Option<Evidence> {
+        self.node(broker).ok()?.stopped()
     }
 
-    /// The pid of a broker's process; none when it is down.
-    pub fn pid(&self, broker: u32) -> Option<u32> {
-        self.node(broker).ok()?.pid()
+    /// Whether a broker is down.
+    pub(crate) fn is_down(&self, broker: u32) -> bool {
+        self.node(broker)
+            .is_ok_and(|node| node.state() == NodeState::Down)
+    }
+
+    /// Names a broker's present life, `pid 4711`; none when it is down.
+    pub(crate) fn life(&self, broker: u32) -> Option<String> {
+        self.node(broker).ok()?.life()
     }
 }

@@ -143,7 +143,9 @@ impl<'a> Site<'a> {
             self.home.version
         ));
         self.format(spawner).map_err(|error| (Box::new(error), false))?;
-        let proxy = toxiproxy.map(|binary| self.proxy(binary, spawner)).transpose();
+        let proxy = toxiproxy
+            .map(|binary| front_proxies(&self.plans, binary, self.logs, spawner))
+            .transpose();
         let proxy = proxy.map_err(|error| {
             let port_taken = error.to_string().contains("address already in use");
             (Box::new(error), port_taken)
@@ -161,6 +163,7 @@ impl<'a> Site<'a> {
             version: self.home.version.clone(),
             java: self.java.version.clone(),
             nodes,
+            host: None,
             external_servers: Vec::new(),
             differences,
             spawner: spawner.clone(),
@@ -169,7 +172,7 @@ impl<'a> Site<'a> {
             stopped: AtomicBool::new(false),
             data: Mutex::new(Some(self.data)),
         };
-        let started = cluster.nodes.iter().try_for_each(|node| node.start().map(drop));
+        let started = cluster.nodes.iter().try_for_each(Node::start);
         if let Err(error) = started.and_then(|()| wait_until_ready(&cluster)) {
             let port_taken = cluster.nodes.iter().any(Node::port_was_taken);
             return Err((Box::new(error), port_taken));
@@ -180,19 +183,6 @@ impl<'a> Site<'a> {
             nodes_in_words(&self.plans)
         ));
         Ok(cluster)
-    }
-
-    /// Before the brokers, so that the ports they advertise are held from the start.
-    fn proxy(&self, binary: &Binary, spawner: &Spawner) -> Result<Arc<Toxiproxy>, ChaosError> {
-        let brokers = self.plans.iter().filter(|node| node.role.is_broker());
-        let proxies: Vec<ProxySpec> = brokers
-            .map(|node| ProxySpec {
-                broker: node.id,
-                listen: format!("127.0.0.1:{}", node.advertised_port),
-                upstream: format!("127.0.0.1:{}", node.client_port),
-            })
-            .collect();
-        Toxiproxy::start(binary, &proxies, self.logs, spawner).map(Arc::new)
     }
 
     /// One short JVM per node, side by side.
@@ -299,9 +289,27 @@ impl<'a> Site<'a> {
     }
 }
 
+/// Before the brokers, so that the ports they advertise are held from the start.
+pub(super) fn front_proxies(
+    plans: &[NodePlan],
+    binary: &Binary,
+    logs: &Path,
+    spawner: &Spawner,
+) -> Result<Arc<Toxiproxy>, ChaosError> {
+    let brokers = plans.iter().filter(|node| node.role.is_broker());
+    let proxies: Vec<ProxySpec> = brokers
+        .map(|node| ProxySpec {
+            broker: node.id,
+            listen: format!("127.0.0.1:{}", node.advertised_port),
+            upstream: format!("127.0.0.1:{}", node.client_port),
+        })
+        .collect();
+    Toxiproxy::start(binary, &proxies, logs, spawner).map(Arc::new)
+}
+
 /// Every broker answers on both its listeners and knows every other. Both: a broker that finds the port of one taken answers
 /// on the other for a moment before it dies.
-fn wait_until_ready(cluster: &Cluster) -> Result<(), ChaosError> {
+pub(super) fn wait_until_ready(cluster: &Cluster) -> Result<(), ChaosError> {
     let deadline = Deadline::after(READY_BOUND);
     let all = cluster.brokers().count();
     let listeners = |node: &Node| [node.admin_server(), node.client_listener()];

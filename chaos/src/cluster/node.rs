@@ -1,16 +1,19 @@
-//! One Kafka node as a child process: started, killed, stopped, paused; and what its log says when it died by itself.
+//! One node: a Kafka process of its own, or one of those that a simulated cluster's process hosts. Started, killed,
+//! stopped, paused; and what its log says when it died by itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::settings::NodePlan;
+use super::simulated::Host;
 use crate::error::ChaosError;
 use crate::process::{Child, ChildSpec, Signal, Spawner, describe_status};
 use crate::procstat;
+use steadfast_broker::{Order, Stop};
 
 /// How many lines of a dead broker's log are shown.
 const LAST_LINES: usize = 8;
@@ -30,18 +33,37 @@ pub enum NodeState {
     Paused,
 }
 
-/// A node: its process comes and goes, its ports and data stay.
+/// What shows that a fault took effect: its name in `faults.jsonl`, and what was seen.
+pub(crate) type Evidence = (&'static str, String);
+
+/// A node: its life comes and goes, its ports and data stay.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) plan: NodePlan,
     pub(crate) name: String,
     pub(crate) log: PathBuf,
+    body: Body,
+    state: AtomicU8,
+    /// How often it was started.
+    starts: AtomicU32,
+}
+
+/// What a node lives in.
+#[derive(Debug)]
+enum Body {
+    /// A process of its own.
+    Own(Box<Own>),
+    /// The process of a simulated cluster.
+    Hosted(Arc<Host>),
+}
+
+#[derive(Debug)]
+struct Own {
     launch: ChildSpec,
     spawner: Spawner,
     process: Mutex<Option<Child>>,
     /// The pid of the process, 0 without one: read by the sampler without waiting for a fault that holds the lock.
     pid: AtomicU32,
-    state: AtomicU8,
 }
 
 impl Node {
@@ -50,11 +72,26 @@ impl Node {
             name: plan.name(),
             plan,
             log: launch.stderr.clone(),
-            launch,
-            spawner: spawner.clone(),
-            process: Mutex::new(None),
-            pid: AtomicU32::new(0),
+            body: Body::Own(Box::new(Own {
+                launch,
+                spawner: spawner.clone(),
+                process: Mutex::new(None),
+                pid: AtomicU32::new(0),
+            })),
             state: AtomicU8::new(NodeState::Down as u8),
+            starts: AtomicU32::new(0),
+        }
+    }
+
+    /// A node of a simulated cluster, which is up as soon as its host is.
+    pub(crate) fn hosted(plan: NodePlan, host: &Arc<Host>) -> Node {
+        Node {
+            name: plan.name(),
+            plan,
+            log: host.log.clone(),
+            body: Body::Hosted(Arc::clone(host)),
+            state: AtomicU8::new(NodeState::Up as u8),
+            starts: AtomicU32::new(1),
         }
     }
 
@@ -73,9 +110,21 @@ impl Node {
         format!("127.0.0.1:{}", self.plan.advertised_port)
     }
 
-    /// The pid while there is a process.
+    /// The pid while there is a process: several nodes of a simulated cluster share one.
     pub(crate) fn pid(&self) -> Option<u32> {
-        Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
+        match &self.body {
+            Body::Own(own) => Some(own.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0),
+            Body::Hosted(host) => host.pid(),
+        }
+    }
+
+    /// Names its present life: another one after each start. None while it is down.
+    pub(crate) fn life(&self) -> Option<String> {
+        match &self.body {
+            Body::Own(_) => self.pid().map(|pid| format!("pid {pid}")),
+            Body::Hosted(_) if self.state() == NodeState::Down => None,
+            Body::Hosted(_) => Some(format!("start {}", self.starts.load(Ordering::Relaxed))),
+        }
     }
 
     pub(crate) fn state(&self) -> NodeState {
@@ -86,36 +135,41 @@ impl Node {
         }
     }
 
-    /// Starts the process. A node that runs already is an error.
-    pub(crate) fn start(&self) -> Result<u32, ChaosError> {
-        let mut process = self.process();
-        if process.is_some() {
-            return Err(ChaosError::admin(
-                format!("start {}", self.name),
-                "it runs already",
-            ));
+    /// Starts it. A node that runs already is an error.
+    pub(crate) fn start(&self) -> Result<(), ChaosError> {
+        match &self.body {
+            Body::Own(own) => {
+                let mut process = own.process();
+                if process.is_some() {
+                    let what = format!("start {}", self.name);
+                    return Err(ChaosError::admin(what, "it runs already"));
+                }
+                let child = own.spawner.spawn(&own.launch)?;
+                own.pid.store(child.pid, Ordering::Relaxed);
+                *process = Some(child);
+            }
+            Body::Hosted(host) => host.order(Order::Start { node: self.number() })?,
         }
-        let child = self.spawner.spawn(&self.launch)?;
-        let pid = child.pid;
-        *process = Some(child);
-        self.pid.store(pid, Ordering::Relaxed);
+        self.starts.fetch_add(1, Ordering::Relaxed);
         self.set(NodeState::Up);
-        Ok(pid)
+        Ok(())
     }
 
     /// SIGKILL. The exit status is the evidence.
-    pub(crate) fn kill(&self) -> Result<ExitStatus, ChaosError> {
-        self.end("kill", Child::kill)
+    pub(crate) fn kill(&self) -> Result<Evidence, ChaosError> {
+        self.end("kill", Child::kill, Stop::Hard)
     }
 
     /// SIGTERM, and SIGKILL after `grace`.
-    pub(crate) fn stop(&self, grace: Duration) -> Result<ExitStatus, ChaosError> {
-        self.end("stop", |child| child.terminate(grace))
+    pub(crate) fn stop(&self, grace: Duration) -> Result<Evidence, ChaosError> {
+        self.end("stop", |child| child.terminate(grace), Stop::Clean)
     }
 
-    /// SIGTERM without waiting, so that several nodes can stop at once.
+    /// SIGTERM without waiting, so that several nodes can stop at once. A hosted node ends with its host.
     pub(crate) fn ask_to_stop(&self) {
-        if let Some(child) = self.process().as_mut() {
+        if let Body::Own(own) = &self.body
+            && let Some(child) = own.process().as_mut()
+        {
             // It has ended already, or `stop` will see to it.
             let _ended = child
                 .signal(Signal::TERM)
@@ -123,29 +177,49 @@ impl Node {
         }
     }
 
-    /// SIGSTOP; returns when the kernel reports the process as stopped.
+    /// SIGSTOP; see [`Node::stopped`].
     pub(crate) fn pause(&self) -> Result<(), ChaosError> {
-        self.signal(Signal::STOP)?;
+        match &self.body {
+            Body::Own(own) => own.signal(Signal::STOP, &self.name)?,
+            Body::Hosted(host) => host.order(Order::Pause { node: self.number() })?,
+        }
         self.set(NodeState::Paused);
         Ok(())
     }
 
     /// SIGCONT.
     pub(crate) fn resume(&self) -> Result<(), ChaosError> {
-        self.signal(Signal::CONT)?;
+        match &self.body {
+            Body::Own(own) => own.signal(Signal::CONT, &self.name)?,
+            Body::Hosted(host) => host.order(Order::Resume { node: self.number() })?,
+        }
         self.set(NodeState::Up);
         Ok(())
     }
 
-    /// The state letter of `/proc/PID/stat`: `T` while stopped.
-    pub(crate) fn process_state(&self) -> Option<char> {
-        Some(procstat::stat(self.pid()?)?.state)
+    /// Evidence that it is stopped in its tracks: the state letter of `/proc/PID/stat`, or what the host says.
+    pub(crate) fn stopped(&self) -> Option<Evidence> {
+        match &self.body {
+            Body::Own(_) => {
+                let state = procstat::stat(self.pid()?)?.state;
+                (state == 'T').then(|| ("process_state", "T (stopped)".to_owned()))
+            }
+            Body::Hosted(host) => {
+                let state = host.state(self.number()).ok()?;
+                let paused = state.accepts && !state.serves;
+                paused.then(|| ("node_state", "takes connections, answers none".to_owned()))
+            }
+        }
     }
 
     /// An error if the process ended although nobody of us ended it.
     pub(crate) fn check_alive(&self, when: &str) -> Result<(), ChaosError> {
+        let own = match &self.body {
+            Body::Own(own) => own,
+            Body::Hosted(host) => return host.check_alive(when),
+        };
         // A fault that holds the lock is just doing something to it.
-        let Ok(mut process) = self.process.try_lock() else {
+        let Ok(mut process) = own.process.try_lock() else {
             return Ok(());
         };
         let Some(child) = process.as_mut() else {
@@ -174,30 +248,52 @@ impl Node {
         &self,
         verb: &str,
         how: impl FnOnce(&mut Child) -> std::io::Result<ExitStatus>,
-    ) -> Result<ExitStatus, ChaosError> {
-        let mut process = self.process();
-        let what = format!("{verb} {}", self.name);
-        let child = process
-            .as_mut()
-            .ok_or_else(|| ChaosError::admin(&what, "it is not running"))?;
-        let status = how(child).map_err(ChaosError::io(what))?;
-        *process = None;
-        self.pid.store(0, Ordering::Relaxed);
+        stop: Stop,
+    ) -> Result<Evidence, ChaosError> {
+        let evidence = match &self.body {
+            Body::Own(own) => {
+                let mut process = own.process();
+                let what = format!("{verb} {}", self.name);
+                let child = process
+                    .as_mut()
+                    .ok_or_else(|| ChaosError::admin(&what, "it is not running"))?;
+                let status = how(child).map_err(ChaosError::io(what))?;
+                *process = None;
+                own.pid.store(0, Ordering::Relaxed);
+                ("exit_status", describe_status(status))
+            }
+            Body::Hosted(host) => {
+                let node = self.number();
+                host.order(Order::Kill { node, stop })?;
+                if host.state(node)?.accepts {
+                    let what = format!("{verb} {}", self.name);
+                    return Err(ChaosError::admin(what, "it takes connections all the same"));
+                }
+                ("node_state", "takes no connections, answers none".to_owned())
+            }
+        };
         self.set(NodeState::Down);
-        Ok(status)
+        Ok(evidence)
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), ChaosError> {
-        let what = format!("signal {}", self.name);
+    fn set(&self, state: NodeState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Its id as the model counts.
+    fn number(&self) -> i32 {
+        i32::try_from(self.plan.id).unwrap_or(i32::MAX)
+    }
+}
+
+impl Own {
+    fn signal(&self, signal: Signal, name: &str) -> Result<(), ChaosError> {
+        let what = format!("signal {name}");
         let mut process = self.process();
         let child = process
             .as_mut()
             .ok_or_else(|| ChaosError::admin(&what, "it is not running"))?;
         child.signal(signal).map_err(ChaosError::io(what))
-    }
-
-    fn set(&self, state: NodeState) {
-        self.state.store(state as u8, Ordering::Relaxed);
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Child>> {

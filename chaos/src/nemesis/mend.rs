@@ -42,8 +42,8 @@ impl<'a> Mend<'a> {
 
     fn undo(&self) -> Result<Option<Bite>, ChaosError> {
         match self.hurt {
-            Hurt::Down if self.cluster.pid(self.broker).is_some() => Ok(None),
-            Hurt::Down => self.cluster.start_again(self.broker).map(|_pid| None),
+            Hurt::Down if !self.cluster.is_down(self.broker) => Ok(None),
+            Hurt::Down => self.cluster.start_again(self.broker).map(|()| None),
             Hurt::Paused => self.cluster.resume(self.broker).map(|()| None),
             Hurt::Silenced => self.cluster.reconnect(self.broker),
         }

@@ -8,7 +8,6 @@ use crate::clock::now_ns;
 use crate::cluster::BACK_BOUND;
 use crate::error::ChaosError;
 use crate::fault::{Action, PlannedFault};
-use crate::process::describe_status;
 
 /// How long the kernel may take to show a stopped process as stopped.
 const STOP_SHOWS: Duration = Duration::from_secs(2);
@@ -40,38 +39,40 @@ pub(super) fn strike(stage: &Stage, fault: &PlannedFault, begin_ns: u64) -> Resu
 }
 
 fn kill(stage: &Stage, fault: &PlannedFault, aim: &Aim, end_ns: u64) -> Result<(), ChaosError> {
-    let before = pid(stage, aim)?;
+    let before = life(stage, aim)?;
     let mend = Mend::new(&stage.cluster, aim.broker, Hurt::Down);
-    let status = stage.cluster.kill(aim.broker)?;
-    stage.bit(fault, aim, "exit_status", describe_status(status))?;
+    let (what, seen) = stage.cluster.kill(aim.broker)?;
+    stage.bit(fault, aim, what, seen)?;
     stage.watch_leader(fault, aim, end_ns)?;
     stage.sleep_until(end_ns);
     mend.mend()?;
     stage.bit(
         fault,
         aim,
-        "pid_changed",
-        format!("{before} -> {}", pid(stage, aim)?),
+        "started_again",
+        format!("{before} -> {}", life(stage, aim)?),
     )
 }
 
 fn pause(stage: &Stage, fault: &PlannedFault, aim: &Aim, end_ns: u64) -> Result<(), ChaosError> {
     let mend = Mend::new(&stage.cluster, aim.broker, Hurt::Paused);
     stage.cluster.pause(aim.broker)?;
-    let stopped = || stage.cluster.process_state(aim.broker) == Some('T');
-    if !Stage::soon(STOP_SHOWS, stopped) {
+    let stopped = || stage.cluster.stopped(aim.broker);
+    if !Stage::soon(STOP_SHOWS, || stopped().is_some()) {
         return Err(ChaosError::admin(
             "pause",
             format!("broker-{} is not stopped after SIGSTOP", aim.broker),
         ));
     }
-    stage.bit(fault, aim, "process_state", "T (stopped)".into())?;
+    if let Some((what, seen)) = stopped() {
+        stage.bit(fault, aim, what, seen)?;
+    }
     if let Err(reason) = stage.cluster.answers(aim.broker, STALL_PROBE) {
         stage.bit(fault, aim, "requests_stalled", reason)?;
     }
     stage.watch_leader(fault, aim, end_ns)?;
     stage.sleep_until(end_ns);
-    let still = stopped();
+    let still = stopped().is_some();
     mend.mend()?;
     if !still {
         return Err(ChaosError::admin(
@@ -83,36 +84,33 @@ fn pause(stage: &Stage, fault: &PlannedFault, aim: &Aim, end_ns: u64) -> Result<
 }
 
 fn restart(stage: &Stage, fault: &PlannedFault, aim: &Aim, end_ns: u64) -> Result<(), ChaosError> {
-    let before = pid(stage, aim)?;
+    let before = life(stage, aim)?;
     let mend = Mend::new(&stage.cluster, aim.broker, Hurt::Down);
-    let status = stage.cluster.term(aim.broker)?;
-    stage.bit(fault, aim, "exit_status", describe_status(status))?;
+    let (what, seen) = stage.cluster.term(aim.broker)?;
+    stage.bit(fault, aim, what, seen)?;
     stage.sleep_until(end_ns);
     mend.mend()?;
     stage.bit(
         fault,
         aim,
-        "pid_changed",
-        format!("{before} -> {}", pid(stage, aim)?),
+        "started_again",
+        format!("{before} -> {}", life(stage, aim)?),
     )
 }
 
-fn pid(stage: &Stage, aim: &Aim) -> Result<u32, ChaosError> {
+fn life(stage: &Stage, aim: &Aim) -> Result<String, ChaosError> {
     let missing = || ChaosError::admin("fault", format!("broker-{} is not running", aim.broker));
-    stage.cluster.pid(aim.broker).ok_or_else(missing)
+    stage.cluster.life(aim.broker).ok_or_else(missing)
 }
 
 /// `broker-2 (pid 4711), leader of orders-0 in epoch 3`.
 fn describe(stage: &Stage, aims: &[Aim]) -> String {
     let one = |aim: &Aim| {
-        let pid = stage
-            .cluster
-            .pid(aim.broker)
-            .map_or_else(|| "down".into(), |pid| format!("pid {pid}"));
+        let life = stage.cluster.life(aim.broker).unwrap_or_else(|| "down".into());
         let leads = aim.watched.as_ref().map(|(topic, partition, leader)| {
             format!(", leader of {topic}-{partition} in epoch {}", leader.epoch)
         });
-        format!("broker-{} ({pid}){}", aim.broker, leads.unwrap_or_default())
+        format!("broker-{} ({life}){}", aim.broker, leads.unwrap_or_default())
     };
     aims.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -59,6 +59,7 @@ pub(super) fn cause(id: &str) -> &'static str {
         "H4" => "clocks cannot be compared",
         "H5" => "the history is incomplete",
         "H6" => "not the environment of the baseline",
+        "simulated" => "not a real Kafka",
         "check" => "a check broke",
         _ => "",
     }

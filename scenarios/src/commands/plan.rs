@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use steadfast_chaos::cluster::kafka;
-
 use crate::cli::{BrokerKind, PlanArgs};
 use crate::exit::Exit;
 use crate::out;
+use crate::runner::cluster;
 use crate::scenario::{self, Scenario, plan};
 
 /// Prints the plan, or the frames.
@@ -22,7 +21,7 @@ pub(crate) fn run(args: &PlanArgs) -> Exit {
         .iter()
         .map(|scenario| {
             let (kind, reason) = kind(args.overrides.broker, scenario);
-            let mut plan = plan::plan(scenario, kind, reason);
+            let mut plan = plan::plan(scenario, kind, &reason);
             plan.notes.extend(disk_note(plan.disk_bytes));
             plan
         })
@@ -46,19 +45,15 @@ pub(crate) fn run(args: &PlanArgs) -> Exit {
     Exit::Pass
 }
 
-/// `--broker`, else the file's, else `kafka`.
-fn kind(flag: Option<BrokerKind>, scenario: &Scenario) -> (&'static str, &'static str) {
+/// `--broker`, else the file's, else what is here.
+fn kind(flag: Option<BrokerKind>, scenario: &Scenario) -> (&'static str, String) {
     match (flag, scenario.cluster.kind) {
-        (Some(BrokerKind::Kafka), _) => ("kafka", "--broker says so"),
-        (Some(BrokerKind::External), _) => ("external", "--broker says so"),
-        (None, Some(kind)) => (kind, "the file says so"),
-        (None, None) if kafka::available(&scenario.cluster.version).is_some() => {
-            ("kafka", "its jars are here")
+        (Some(kind), _) => (cluster::word(kind), "--broker says so".to_owned()),
+        (None, Some(kind)) => (kind, "the file says so".to_owned()),
+        (None, None) => {
+            let (kind, reason) = cluster::unnamed(&scenario.cluster.version);
+            (cluster::word(kind), reason)
         }
-        (None, None) => (
-            "kafka",
-            "nothing else is named; its jars are not here: --broker kafka fetches them",
-        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which cluster a run uses, and why: `--broker`, else the file's kind, else real Kafka if its jars are here.
+//! Which cluster a run uses, and why: `--broker`, else the file's kind, else real Kafka if it is here, else our own broker.
 //! The unnamed choice never downloads; a named `kafka` fetches what is missing by itself.
 
 use std::path::Path;
@@ -26,24 +26,16 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
     let (kind, reason) = match (overrides.broker, scenario.cluster.kind) {
         (Some(kind), _) => (kind, format!("--broker {}", word(kind))),
         (None, Some("external")) => (BrokerKind::External, "the scenario says so".to_owned()),
+        (None, Some("simulated")) => (BrokerKind::Simulated, "the scenario says so".to_owned()),
         (None, Some(_)) => (BrokerKind::Kafka, "the scenario says so".to_owned()),
-        (None, None) if kafka::available(&scenario.cluster.version).is_some() => {
-            (BrokerKind::Kafka, "its jars are here".to_owned())
-        }
-        (None, None) => {
-            return Err(RunError::Environment(
-                "no cluster was named and no Kafka jars are here\n  mend: `--broker kafka` fetches them through Maven, \
-                 or set KAFKA_HOME"
-                    .into(),
-            ));
-        }
+        (None, None) => unnamed(&scenario.cluster.version),
     };
     let servers = &overrides.bootstrap_server;
     match kind {
         BrokerKind::External if servers.is_empty() => Err(RunError::Usage(
             "--broker external needs --bootstrap-server HOST:PORT".into(),
         )),
-        BrokerKind::Kafka if !servers.is_empty() => Err(RunError::Usage(
+        BrokerKind::Kafka | BrokerKind::Simulated if !servers.is_empty() => Err(RunError::Usage(
             "--bootstrap-server goes with --broker external".into(),
         )),
         BrokerKind::External if !overrides.allow_remote && servers.iter().any(|server| !loopback(server)) => {
@@ -56,7 +48,7 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
             )))
         }
         BrokerKind::External if !scenario.faults.is_empty() => Err(RunError::Usage(format!(
-            "{} orders faults; an external cluster is not ours to hurt: use --broker kafka",
+            "{} orders faults; an external cluster is not ours to hurt: use --broker kafka or simulated",
             scenario.name
         ))),
         _ => Ok(Choice {
@@ -66,6 +58,18 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
             allow_remote: overrides.allow_remote,
         }),
     }
+}
+
+/// What is used where nobody names a kind: a real Kafka where it could start at once, else our own broker.
+pub(crate) fn unnamed(version: &str) -> (BrokerKind, String) {
+    let missing = if kafka::available(version).is_none() {
+        "no kind was named and no Kafka jars are here"
+    } else if java::find().is_err() {
+        "no kind was named and no Java is here"
+    } else {
+        return (BrokerKind::Kafka, "its jars are here".to_owned());
+    };
+    (BrokerKind::Simulated, missing.to_owned())
 }
 
 impl Choice {
@@ -87,15 +91,22 @@ impl Choice {
                 }
                 Cluster::start(&spec, folder, spawner, progress)
             }
+            BrokerKind::Simulated => Cluster::simulate(&spec, folder, spawner, progress),
             BrokerKind::External => {
                 Cluster::external(&self.bootstrap_servers, self.allow_remote, &spec.topics, spawner)
             }
         }
     }
 
-    /// `kafka 4.1.0, 3 nodes`.
+    /// `kafka 4.1.0, 3 nodes (its jars are here)`.
     pub(crate) fn describe(&self, scenario: &Scenario) -> String {
-        match self.kind {
+        let cluster = match self.kind {
+            BrokerKind::Simulated => format!(
+                "simulated {}, {} node{}",
+                env!("CARGO_PKG_VERSION"),
+                scenario.cluster.nodes,
+                if scenario.cluster.nodes == 1 { "" } else { "s" }
+            ),
             BrokerKind::Kafka => format!(
                 "kafka{}{}, {} node{}",
                 if scenario.cluster.version.is_empty() {
@@ -108,7 +119,8 @@ impl Choice {
                 if scenario.cluster.nodes == 1 { "" } else { "s" }
             ),
             BrokerKind::External => self.bootstrap_servers.join(","),
-        }
+        };
+        format!("{cluster} ({})", self.reason)
     }
 
     /// For environment.json.
@@ -124,9 +136,11 @@ impl Choice {
     }
 }
 
-fn word(kind: BrokerKind) -> &'static str {
+/// The word of a kind.
+pub(crate) fn word(kind: BrokerKind) -> &'static str {
     match kind {
         BrokerKind::Kafka => "kafka",
+        BrokerKind::Simulated => "simulated",
         BrokerKind::External => "external",
     }
 }

@@ -96,7 +96,7 @@ fn read_one(
             "an external cluster cannot be broken from here",
             "steadfast starts none of its processes",
         );
-        notes.push(problem.note("leave `kind` out, so that --broker may choose `kafka`"));
+        notes.push(problem.note("leave `kind` out, so that --broker may choose `kafka` or `simulated`"));
     }
     let fault = PlannedFault {
         name: name.as_ref()?.get_ref().clone(),

@@ -181,7 +181,7 @@ pub(crate) static CLUSTER: Section = Section {
         ),
         key(
             "kind",
-            Shape::Word(&["kafka", "external"]),
+            Shape::Word(&["kafka", "simulated", "external"]),
             "",
             "Cluster kind; better left to --broker",
         ),
@@ -430,16 +430,7 @@ pub(crate) static CLAIMS: Section = Section {
 
 /// Words of the design that stand for something later work builds.
 pub(crate) const PLANNED_WORDS: &[&str] = &[
-    "ipc",
-    "http",
-    "file",
-    "audit",
-    "copy",
-    "docker",
-    "simulated",
-    "toxic",
-    "down",
-    "term",
+    "ipc", "http", "file", "audit", "copy", "docker", "toxic", "down", "term",
 ];
 
 #[cfg(test)]

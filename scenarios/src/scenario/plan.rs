@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use steadfast_chaos::fault::{Action, Target};
 use steadfast_verifier::expectations::{ClaimId, Metric, Threshold};
+use steadfast_verifier::provable;
 use steadfast_verifier::workload::{Executor, Keys};
 
 use crate::scenario::Scenario;
@@ -122,7 +123,7 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         records: load.round() as u64,
         memory_bytes: scenario.producer.buffer_memory.max((all * JUDGE_BYTES) as u64) + PROCESS_BYTES,
         disk_bytes: (all * (in_log * f64::from(copies) + FOLDER_BYTES)) as u64,
-        claims: provable(scenario, kind),
+        claims: claims(scenario, kind),
         notes: remarks(scenario),
         values: scenario.values.clone(),
     }
@@ -239,7 +240,7 @@ fn offered(scenario: &Scenario) -> String {
     }
 }
 
-fn provable(scenario: &Scenario, kind: &str) -> Vec<Provable> {
+fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
     let claims = scenario.claims.iter().map(|claim| {
         let (name, by) = match claim.id {
             ClaimId::Lost => ("lost", "L1 L2 L4 on the sealed log"),
@@ -255,10 +256,14 @@ fn provable(scenario: &Scenario, kind: &str) -> Vec<Provable> {
             ClaimId::Corrupted => ("corrupted", "I1 I2 I3 I4: CRC of each record"),
             ClaimId::Recovered => ("recovered", "V1 to V4 and V6: acknowledgements after each heal"),
         };
+        let hurts = scenario
+            .faults
+            .iter()
+            .any(|fault| provable::hurts_brokers(fault.action.word()));
         Provable {
             claim: format!("{name} = {}", claim.limit),
             by: by.to_owned(),
-            inconclusive: None,
+            inconclusive: provable::why_no_pass(kind, claim.id, hurts).map(str::to_owned),
         }
     });
     let limits = scenario.thresholds.iter().map(|threshold| {
@@ -266,8 +271,10 @@ fn provable(scenario: &Scenario, kind: &str) -> Vec<Provable> {
             threshold.metric,
             Metric::BrokerCpu | Metric::BrokerCpuPerRecord | Metric::BrokerRss
         );
-        let inconclusive = (kind == "external" && brokers)
-            .then(|| "the processes of an external cluster cannot be measured from here".to_owned());
+        let unseen = "the processes of an external cluster cannot be measured from here";
+        let inconclusive = provable::why_no_limit(kind, threshold.metric)
+            .or((kind == "external" && brokers).then_some(unseen))
+            .map(str::to_owned);
         Provable {
             claim: show_threshold(threshold),
             by: measured_by(threshold.metric).to_owned(),

@@ -18,8 +18,9 @@ use super::thresholds;
 use super::usage::Usage;
 use super::{EXIT_DELIVERY, EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_THRESHOLD, JudgeError, Judgement};
 use crate::environment::Environment;
-use crate::expectations::{ClaimId, Expectations};
+use crate::expectations::{Claim, ClaimId, Expectations};
 use crate::measurements::{self, JudgeCost, Measurements};
+use crate::provable;
 use crate::timeline::Fault;
 use crate::verdict::{ClaimVerdict, EnvironmentBrief, Inconclusive, Outcome, Records, SCHEMA, Verdict};
 
@@ -100,13 +101,18 @@ impl Case<'_> {
             .expectations
             .claims
             .iter()
-            .map(|&claim| claims::judge(claim, &self.findings, causes, &looked, self.account.acked))
+            .map(|&claim| self.claim(claim, causes, &looked))
             .collect();
         let mut voided: Vec<Inconclusive> = Vec::new();
         let mut thresholds = Vec::new();
         for threshold in &self.expectations.thresholds {
             let measured = figures.find(thresholds::phase_name(threshold));
             let mut verdict = thresholds::judge(threshold, self.expectations.unlimited, measured);
+            let kind = &self.expectations.broker.kind;
+            if let Some(why) = provable::why_no_limit(kind, threshold.metric) {
+                verdict.verdict = Outcome::Inconclusive;
+                verdict.reason = Some(why.to_owned());
+            }
             voided.extend(causes.void(threshold.metric, &mut verdict));
             thresholds.push(verdict);
         }
@@ -119,6 +125,7 @@ impl Case<'_> {
             .cloned()
             .collect();
         inconclusive.extend(voided.into_iter().filter(|cause| cause.id == "H1"));
+        inconclusive.extend(self.unprovable());
 
         let any = |outcome| {
             let of_delivery = |claim: &&ClaimVerdict| claim.id != claims::name(ClaimId::Recovered);
@@ -165,6 +172,44 @@ impl Case<'_> {
                 memory_bytes: self.environment.memory_bytes,
             },
         }
+    }
+
+    /// A claim as judged, unless this kind of cluster cannot show it.
+    fn claim(&self, claim: Claim, causes: &Causes, looked: &Looked<'_>) -> ClaimVerdict {
+        let mut verdict = claims::judge(claim, &self.findings, causes, looked, self.account.acked);
+        if verdict.verdict == Outcome::Pass
+            && let Some(why) = self.why_no_pass(claim.id)
+        {
+            verdict.verdict = Outcome::Inconclusive;
+            verdict.reason = Some(why.to_owned());
+        }
+        verdict
+    }
+
+    fn why_no_pass(&self, claim: ClaimId) -> Option<&'static str> {
+        let hurts = self
+            .faults
+            .iter()
+            .any(|fault| provable::hurts_brokers(&fault.action));
+        provable::why_no_pass(&self.expectations.broker.kind, claim, hurts)
+    }
+
+    /// What was asked of this kind of cluster and can never be shown on it: the first reason.
+    fn unprovable(&self) -> Option<Inconclusive> {
+        let kind = &self.expectations.broker.kind;
+        let limits = self.expectations.thresholds.iter();
+        let limits = limits.filter_map(|threshold| provable::why_no_limit(kind, threshold.metric));
+        let claims = self
+            .expectations
+            .claims
+            .iter()
+            .filter_map(|claim| self.why_no_pass(claim.id));
+        let reason = claims.chain(limits).next()?.to_owned();
+        Some(Inconclusive {
+            id: provable::SIMULATED.to_owned(),
+            phase: None,
+            reason,
+        })
     }
 
     /// What this run had evidence for. O7 speaks only of runs whose keys choose the partition.

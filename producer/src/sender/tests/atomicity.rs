@@ -141,6 +141,10 @@ proptest! {
         prop_assert!(initialized, "{:?}", script.events);
         script.events.clear();
         script.faults = faults.into();
+        // A copy of our own InitProducerId that comes late fences us as anybody else's would: a clear stop, and rare.
+        let may_fence_itself = troubles
+            .iter()
+            .any(|(api, trouble)| *api == ApiKey::InitProducerId && matches!(trouble, Trouble::Late { .. }));
         script.coordinator.trouble = troubles.into();
         let (mut next_id, mut sent) = (0, BTreeMap::new());
         for step in &steps {
@@ -150,6 +154,10 @@ proptest! {
         let now_ns = script.now_ns;
         drop(script.sender.commit_transaction(now_ns));
         script.run_for(300_000 * MS);
+        if may_fence_itself && script.sender.fatal().is_some() {
+            prop_assert_eq!(script.sender.pending(), 0, "a stop leaves nobody waiting");
+            return Ok(());
+        }
         prop_assert_eq!(script.sender.fatal(), None, "nobody else has our id");
         prop_assert_eq!(script.sender.transaction_state(), Some(TransactionState::Ready));
         prop_assert_eq!(script.sender.pending(), 0);

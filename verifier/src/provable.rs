@@ -1,0 +1,82 @@
+//! What a kind of cluster can never prove, whatever was measured on it: one rule for `plan` and for the judge. Pure.
+//!
+//! On `simulated` our own broker answers in Kafka's place. Delivery and order under faults of the network, and what our own
+//! path costs, can be proven there. Not provable:
+//!
+//! | on `simulated` | why |
+//! |---|---|
+//! | a limit on latency, rate, unavailability or the broker's cost | half of the figure is a broker that is not Kafka |
+//! | `lost` where brokers are killed, paused or restarted | what survives is what the model replicates |
+//! | `recovered` where they are | how fast leaders move is the model's choice |
+//!
+//! A found anomaly is never voided: these turn a pass into INCONCLUSIVE, and a limit either way.
+
+use crate::expectations::{ClaimId, Metric};
+
+/// The kind that this is about.
+pub const SIMULATED: &str = "simulated";
+
+/// Why a limit on this metric ends INCONCLUSIVE on this kind of cluster; none when it can be proven.
+pub fn why_no_limit(kind: &str, metric: Metric) -> Option<&'static str> {
+    let of_the_broker = match metric {
+        Metric::AckLatency
+        | Metric::ServiceTime
+        | Metric::AchievedRate
+        | Metric::Unavailability
+        | Metric::BrokerCpu
+        | Metric::BrokerCpuPerRecord
+        | Metric::BrokerRss => true,
+        Metric::ScheduleLag
+        | Metric::RecordError
+        | Metric::ClientCpu
+        | Metric::ClientCpuPerRecord
+        | Metric::ClientRss => false,
+    };
+    (kind == SIMULATED && of_the_broker)
+        .then_some("the broker is simulated: the figure is not Kafka's (--broker kafka)")
+}
+
+/// Why this claim cannot pass on this kind of cluster; none when it can. `hurts_brokers`: some fault kills, pauses or
+/// restarts brokers.
+pub fn why_no_pass(kind: &str, claim: ClaimId, hurts_brokers: bool) -> Option<&'static str> {
+    if kind != SIMULATED || !hurts_brokers {
+        return None;
+    }
+    match claim {
+        ClaimId::Lost => Some(
+            "the broker is simulated: what survives a broker is not Kafka's replication (--broker kafka)",
+        ),
+        ClaimId::Recovered => {
+            Some("the broker is simulated: how fast leaders move is not Kafka's (--broker kafka)")
+        }
+        ClaimId::Duplicated
+        | ClaimId::ReorderedPerKey
+        | ClaimId::ReorderedInTime
+        | ClaimId::ReorderedForReaders
+        | ClaimId::Torn
+        | ClaimId::Corrupted => None,
+    }
+}
+
+/// Whether a fault of this action, in the words of `faults.jsonl`, is done to brokers and not to the network.
+pub fn hurts_brokers(action: &str) -> bool {
+    matches!(action, "kill" | "pause" | "restart")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_simulated_kind_is_doubted_and_only_where_the_broker_is_in_it() {
+        assert!(why_no_limit("simulated", Metric::AckLatency).is_some());
+        assert!(why_no_limit("simulated", Metric::ClientCpuPerRecord).is_none());
+        assert!(why_no_pass("simulated", ClaimId::Lost, true).is_some());
+        assert!(why_no_pass("simulated", ClaimId::Lost, false).is_none());
+        assert!(why_no_pass("simulated", ClaimId::Duplicated, true).is_none());
+        for kind in ["kafka", "external"] {
+            assert!(why_no_limit(kind, Metric::AckLatency).is_none());
+            assert!(why_no_pass(kind, ClaimId::Lost, true).is_none());
+        }
+    }
+}
