@@ -38,25 +38,12 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts one on any port, and waits until it is ready.
+    /// Starts one on a free port, and waits until it is ready.
     pub(crate) fn start(data: &Path, more: &[&str]) -> Result<Broker, Failed> {
-        let mut args = vec![
-            "broker".to_owned(),
-            "--data".into(),
-            data.to_string_lossy().into_owned(),
-        ];
-        args.extend(more.iter().map(|arg| (*arg).to_owned()));
-        let port = if more.contains(&"--port") {
-            None
-        } else {
-            Some(["--port".to_owned(), "0".into()])
-        };
-        let all: Vec<String> = args.iter().cloned().chain(port.into_iter().flatten()).collect();
-        let (process, server) = spawn(&all)?;
-        // The next start takes the port that this one got.
-        if let Some((_, port)) = server.rsplit_once(':') {
-            args.extend(["--port".to_owned(), port.to_owned()]);
-        }
+        let port = free_port()?.to_string();
+        let args = ["broker", "--data", &data.to_string_lossy(), "--port", &port];
+        let args: Vec<String> = args.iter().chain(more).map(|arg| (*arg).to_owned()).collect();
+        let (process, server) = spawn(&args)?;
         Ok(Broker {
             process,
             server,
@@ -90,6 +77,15 @@ impl Drop for Broker {
         let _ended_already = self.process.kill();
         let _reaped_already = self.process.wait();
     }
+}
+
+/// Below the ports that the kernel gives to outgoing connections: a client that dials a dead broker must not take its port.
+fn free_port() -> Result<u16, Failed> {
+    let first = 15_000 + std::process::id() % 10_000;
+    (first..first + 2_000)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| "no free port".into())
 }
 
 fn spawn(args: &[String]) -> Result<(Child, String), Failed> {
@@ -229,7 +225,9 @@ fn torn() -> Result<(), Failed> {
             "--bootstrap-server",
             &broker.server,
             "--set",
-            "workload.warmup=1s",
+            "workload.rate=5000/s",
+            "--set",
+            "workload.warmup=2s",
             "--set",
             "workload.duration=2s",
             "--out",

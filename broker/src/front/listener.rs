@@ -36,7 +36,6 @@ impl Listener {
             let (socket, port) = bound(chosen)?;
             // A port that another listens on shows only here.
             rustix::net::listen(&socket, BACKLOG)?;
-            sockopt::set_socket_reuseaddr(&socket, false)?;
             Ok::<_, Errno>(Listener {
                 node,
                 number,
@@ -55,10 +54,14 @@ impl Listener {
     /// Listens, or is deaf.
     pub(super) fn set(&mut self, listens: bool) -> io::Result<()> {
         if self.listens != listens {
+            // While it is deaf nobody may share the port. While it listens connections inherit the option, and those of
+            // a dead broker must not hinder the next one's bind.
             if listens {
+                sockopt::set_socket_reuseaddr(&self.socket, true)?;
                 rustix::net::listen(&self.socket, BACKLOG)?;
             } else {
                 rustix::net::shutdown(&self.socket, Shutdown::Both)?;
+                sockopt::set_socket_reuseaddr(&self.socket, false)?;
             }
             self.listens = listens;
         }
