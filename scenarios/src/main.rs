@@ -5,6 +5,7 @@ mod commands; // one file a command
 mod exit; // exit codes
 mod runner; // a run, step by step
 mod scenario; // the scenario language
+mod simulate; // a world in virtual time, from a seed
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Command::Init { file } => commands::init::run(&file),
         Command::Verify { directory, json } => commands::verify::run(&directory, json),
         Command::Report { directory } => commands::report::run(&directory),
+        Command::Simulate(args) => commands::simulate::run(&args),
         Command::Cluster { command } => commands::cluster::run(&command),
         Command::Schema { which } => commands::schema::run(which),
         Command::Doctor { json } => commands::doctor::run(json),
