@@ -256,7 +256,13 @@ impl Sender {
         let mut request = match lost.asked {
             Asked::Produce(_, request) => request,
             Asked::Transaction(question, _) => return self.question_lost(question, now_ns),
-            _ => return,
+            // Nobody else remembers that these were wanted.
+            Asked::Metadata(_) => return self.control.want_metadata(),
+            Asked::DescribeConfigs(_) => {
+                self.control.configs_wanted = true;
+                return;
+            }
+            Asked::ApiVersions(_) | Asked::InitProducerId(_) => return,
         };
         for entry in &request {
             let partition = &mut self.partitions[entry.partition as usize];

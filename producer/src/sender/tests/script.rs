@@ -95,6 +95,8 @@ pub(super) struct Script {
     pub(super) requests: Vec<Seen>,
     /// Metadata says that the topic does not exist, as a broker does that is just starting.
     pub(super) topic_hidden: bool,
+    /// So many of the next Metadata requests are never answered.
+    pub(super) metadata_lost: u32,
     /// Answers ApiVersions v3 with UNSUPPORTED_VERSION, as brokers before 2.4 do.
     pub(super) old: bool,
     pub(super) newest_produce: i16,
@@ -121,6 +123,7 @@ impl Script {
             requests: Vec::new(),
             newest_produce: 13,
             topic_hidden: false,
+            metadata_lost: 0,
             old: false,
             topic_id: 7,
             nodes,
@@ -243,6 +246,10 @@ impl Script {
                 encode(correlation, 0, &refused)
             }
             ApiKey::ApiVersions => encode(correlation, version, &answers::api_versions(self.newest_produce)),
+            ApiKey::Metadata if self.metadata_lost > 0 => {
+                self.metadata_lost -= 1;
+                return;
+            }
             ApiKey::Metadata => {
                 let metadata = answers::metadata(&self.logs, self.nodes, self.topic_id, self.topic_hidden);
                 encode(correlation, version, &metadata)
