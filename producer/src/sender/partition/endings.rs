@@ -5,6 +5,9 @@ use crate::accumulator::Gathering;
 use crate::record::Outcome;
 use crate::sender::outcomes::Done;
 
+/// DUPLICATE_SEQUENCE_NUMBER: the batch is in the log, its offset is not known.
+const DUPLICATE_SEQUENCE: i16 = 46;
+
 impl Partition {
     /// `delivery.timeout.ms` is over for batches begun at or before `begun_ns` (KIP-91). NOT_WRITTEN ones end so. Of
     /// UNKNOWN ones the caller hears once that nobody knows, and they are still resolved (A8).
@@ -90,6 +93,8 @@ impl Partition {
             return;
         }
         let seal = sent.batch.stamp();
+        // In the log, and nobody says where: Kafka has a code for that.
+        let code = if outcome == Outcome::Acked && offset < 0 { DUPLICATE_SEQUENCE } else { code };
         cx.outcomes.report(Done {
             topic: self.topic,
             partition: self.index,
