@@ -6,7 +6,7 @@
 //!       ▼                                             │ 49: forgotten ─► InitProducerId ─► Aborted, or Unknown if in doubt
 //!   Aborting ─ wire empty ─► EndTxn(abort) ─ NONE     │ 120: refused ─► Aborting
 //!                               │                     └ 47, 48, 53, 90: fatal; Aborted, or Unknown if in doubt
-//!                               └► version 1: InitProducerId ─► Aborted
+//!                               └► version 1: InitProducerId ─► Aborted, also after 48: no partition was ever added
 //! ```
 //!
 //! What is known of a commit follows from what was asked. While no EndTxn(commit) has left, nobody else sends one for
@@ -126,6 +126,12 @@ impl Sender {
             let code = if commit || because == 0 { code } else { because };
             TransactionEvent::Aborted { transaction, code }
         };
+        // Version 1: nothing is open, so no partition was added; a request that is late may still add one, and a new epoch
+        // keeps it out.
+        if code == INVALID_TXN_STATE && !commit && transactions.protocol == Protocol::V1 {
+            let code = transactions.ending.code;
+            return self.init_again(Some(TransactionEvent::Aborted { transaction, code }));
+        }
         match requests::meaning(Question::EndTxn, code) {
             Meaning::Done => self.end_done(next, now_ns),
             Meaning::Soon => self.ask_soon(now_ns),
