@@ -199,6 +199,9 @@ pub(crate) struct SimulateArgs {
     /// Every client uses transactions
     #[arg(long)]
     pub(crate) transactional: bool,
+    /// Print what the first seed's world did, line by line
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) trace: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

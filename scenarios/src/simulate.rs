@@ -19,9 +19,10 @@ pub(crate) mod plan; // which faults, when
 mod network; // bytes on their way
 mod client; // a producer and whoever uses it
 mod transactions; // the same with transactional.id
-mod world; // all of it, event by event
+pub(crate) mod world; // all of it, event by event
 mod faults; // a plan carried out
 mod evidence; // what is left behind, as the judge wants it
+mod trace; // what one world did, line by line
 mod outcome; // what became of a world
 pub(crate) mod shrink; // a failure with fewer faults and records
 pub(crate) mod campaign; // many seeds

@@ -8,7 +8,7 @@ use crate::cli::SimulateArgs;
 use crate::exit::Exit;
 use crate::simulate::campaign::{self, Campaign};
 use crate::simulate::design::{Design, Writers};
-use crate::simulate::{plan, shrink, summary};
+use crate::simulate::{plan, shrink, summary, world};
 
 /// Failing seeds that are shrunk.
 const SHRUNK_MAX: usize = 2;
@@ -26,6 +26,9 @@ pub(crate) fn run(args: &SimulateArgs) -> Exit {
         },
         ..Design::default()
     };
+    if args.trace {
+        return trace(&design, args.from);
+    }
     if !args.json {
         print!("{}", summary::title(&design, args.from, args.seeds));
     }
@@ -57,13 +60,32 @@ pub(crate) fn run(args: &SimulateArgs) -> Exit {
     exit(&campaign)
 }
 
+/// One world, line by line.
+fn trace(design: &Design, seed: u64) -> Exit {
+    match world::trace(design, seed, &plan::draw(design, seed)) {
+        Ok((outcome, lines)) => {
+            for line in lines.iter().chain(&outcome.words) {
+                println!("{line}");
+            }
+            outcome.anomalies.keys().map(exit_of).fold(Exit::Pass, Exit::worst)
+        }
+        Err(error) => {
+            eprintln!("error: seed {seed}: {error}");
+            Exit::ToolError
+        }
+    }
+}
+
 /// A broken delivery claim outweighs liveness; what could not be judged is neither.
 fn exit(campaign: &Campaign) -> Exit {
-    let of = |id: &&str| match id.as_bytes().first() {
+    let anomalies = campaign.failures.values().flat_map(|outcome| outcome.anomalies.keys());
+    anomalies.map(exit_of).fold(Exit::Pass, Exit::worst)
+}
+
+fn exit_of(anomaly: &&'static str) -> Exit {
+    match anomaly.as_bytes().first() {
         Some(b'V') => Exit::Threshold,
         Some(b'H') => Exit::Inconclusive,
         _ => Exit::Delivery,
-    };
-    let anomalies = campaign.failures.values().flat_map(|outcome| outcome.anomalies.keys());
-    anomalies.map(|id| of(id)).fold(Exit::Pass, Exit::worst)
+    }
 }

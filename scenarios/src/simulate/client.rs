@@ -250,13 +250,14 @@ impl Client {
             return u64::MAX;
         };
         let takes = self.job.as_ref().is_none_or(Job::takes_records);
-        let burst_ns = if self.next_burst_ns < self.load_end_ns && self.next_index < self.records_max {
+        let full = self.next_index >= self.records_max;
+        let burst_ns = if self.next_burst_ns < self.load_end_ns && !full {
             self.next_burst_ns
         } else {
             u64::MAX
         };
         let held_ns = if self.held.is_empty() || !takes { u64::MAX } else { self.held_until_ns };
-        let due_ns = if self.due.is_empty() || !takes || !self.held.is_empty() { u64::MAX } else { 0 };
+        let due_ns = if self.due.is_empty() || !takes || !self.held.is_empty() || full { u64::MAX } else { 0 };
         let job_ns = self.job.as_ref().map_or(u64::MAX, |job| job.wakeup_ns(sender));
         sender
             .wakeup_ns()

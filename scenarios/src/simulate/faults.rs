@@ -18,6 +18,8 @@ impl World<'_> {
         }
         let (kind, for_ns) = (self.plan[fault].kind, self.plan[fault].for_ns);
         self.applied[fault] = self.strike(fault, kind);
+        let applied = self.applied[fault];
+        self.say(|| format!("begin {} {kind}: {}", kind.name(), if applied { "done" } else { "not possible" }));
         if self.applied[fault] {
             self.schedule.at(self.now_ns + for_ns, Event::End { fault });
         }
@@ -74,7 +76,9 @@ impl World<'_> {
         if self.healed {
             return;
         }
-        match self.plan[fault].kind {
+        let kind = self.plan[fault].kind;
+        self.say(|| format!("end {} {kind}", kind.name()));
+        match kind {
             kind @ (Kind::HoldRequests { .. }
             | Kind::HoldAnswers { .. }
             | Kind::Silence { .. }
@@ -114,6 +118,7 @@ impl World<'_> {
 
     /// Everything works again from now on.
     pub(crate) fn heal(&mut self) {
+        self.say(|| "healed".to_owned());
         for node in 1..=self.design.nodes {
             self.order(Order::Start { node });
             self.order(Order::Resume { node });
@@ -121,7 +126,7 @@ impl World<'_> {
             self.isolate(node, false);
         }
         self.dark.clear();
-        for fault in std::mem::take(&mut self.hooks).into_keys().collect::<Vec<_>>() {
+        for fault in self.hooks.keys().copied().collect::<Vec<_>>() {
             self.unhook(fault);
         }
         for client in 0..self.design.clients {

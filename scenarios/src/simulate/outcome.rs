@@ -85,6 +85,16 @@ impl Outcome {
         self.anomalies.is_empty()
     }
 
+    /// The anomaly that counts most: delivery, then liveness, then doubts.
+    pub(crate) fn worst(&self) -> Option<&'static str> {
+        let rank = |id: &&str| match id.as_bytes().first() {
+            Some(b'H') => 2,
+            Some(b'V') => 1,
+            _ => 0,
+        };
+        self.anomalies.keys().copied().min_by_key(|id| rank(id))
+    }
+
     /// `L1=3 V4=1`.
     pub(crate) fn names(&self) -> String {
         let name = |(id, count): (&&str, &u64)| format!("{id}={count}");

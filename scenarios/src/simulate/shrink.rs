@@ -28,7 +28,7 @@ pub(crate) fn shrink(design: &Design, seed: u64, plan: &[Fault], outcome: &Outco
     let mut search = Search {
         design: design.clone(),
         seed,
-        anomaly: outcome.anomalies.keys().next().copied().unwrap_or_default(),
+        anomaly: outcome.worst().unwrap_or_default(),
         tries: 0,
         best: outcome.clone(),
     };

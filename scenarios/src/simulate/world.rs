@@ -18,6 +18,7 @@ use super::outcome::Outcome;
 use super::plan::Fault;
 use super::random::Random;
 use super::swarm::{Swarm, host, port};
+use super::trace::Trace;
 use super::{MS, SECOND, TOPIC};
 
 const STREAM: u64 = 4;
@@ -112,6 +113,8 @@ pub(crate) struct World<'a> {
     pub(crate) hash: u64,
     /// Client by client: something happened to it.
     touched: Vec<bool>,
+    /// Only where somebody wants to read it.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// Lets one world happen. An error is a mistake in the design.
@@ -119,6 +122,15 @@ pub(crate) fn run(design: &Design, seed: u64, plan: &[Fault]) -> Result<Outcome,
     let mut world = World::new(design, seed, plan)?;
     world.live();
     Outcome::of(world)
+}
+
+/// The same, and what happened in it.
+pub(crate) fn trace(design: &Design, seed: u64, plan: &[Fault]) -> Result<(Outcome, Vec<String>), String> {
+    let mut world = World::new(design, seed, plan)?;
+    world.trace = Some(Trace::default());
+    world.live();
+    let lines = world.trace.take().map(|trace| trace.lines).unwrap_or_default();
+    Ok((Outcome::of(world)?, lines))
 }
 
 impl<'a> World<'a> {
@@ -171,6 +183,7 @@ impl<'a> World<'a> {
             dark: Vec::new(),
             events: 0,
             hash: 0,
+            trace: None,
         })
     }
 
@@ -318,6 +331,7 @@ impl<'a> World<'a> {
     }
 
     fn node_loses(&mut self, id: usize) {
+        self.say(|| format!("node loses #{id}"));
         if std::mem::take(&mut self.network.connections[id].node_open) {
             self.model.closed(ConnectionId(id as u64), self.now());
         }
@@ -336,6 +350,9 @@ impl<'a> World<'a> {
         if let Item::Frame(frame) = &item {
             self.note(id, Toward::Client, frame);
         }
+        if let Item::End = &item {
+            self.say(|| format!("client {client} loses #{id}"));
+        }
         let client = &mut self.clients[client as usize];
         match item {
             Item::Open => client.connected(link, id, self.now_ns),
@@ -349,8 +366,18 @@ impl<'a> World<'a> {
         self.touched[client.number as usize] = true;
     }
 
+    pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.line(self.now_ns, &what());
+        }
+    }
+
     /// Same seed, same bytes at the same times: the hash over all of them.
     fn note(&mut self, id: usize, toward: Toward, frame: &Bytes) {
+        if let Some(trace) = &mut self.trace {
+            let found = &self.network.connections[id];
+            trace.frame(self.now_ns, (found.client, found.node, id), toward, frame);
+        }
         let crc = u64::from(crc32c::crc32c(frame));
         let what = (crc << 32 | frame.len() as u64) ^ (id as u64).rotate_left(48) ^ toward as u64;
         self.hash = (self.hash ^ what ^ self.now_ns.rotate_left(17))
