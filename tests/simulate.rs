@@ -11,7 +11,9 @@ const LONG: &str = "2000";
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("simulate::a_hundred_worlds_are_clean", &[], || worlds(QUICK)),
-        trial("simulate::two_thousand_worlds_are_clean", &[Need::All], || worlds(LONG)),
+        trial("simulate::two_thousand_worlds_are_clean", &[Need::All], || {
+            worlds(LONG)
+        }),
         trial("simulate::the_same_seed_gives_the_same_bytes", &[], same_bytes),
         trial("simulate::no_seed_at_all_is_usage", &[], usage),
     ]
@@ -21,12 +23,16 @@ fn worlds(seeds: &str) -> Result<(), Failed> {
     let output = steadfast(&["simulate", "--seeds", seeds, "--jobs", "2"]);
     expect_exit(&output, 0)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    expect(text.contains(&format!("0 of {seeds} seeds failed")), || text.clone())
+    expect(text.contains(&format!("0 of {seeds} seeds failed")), || {
+        text.clone()
+    })
 }
 
 fn same_bytes() -> Result<(), Failed> {
     let hash = |jobs: &str| -> Result<String, Failed> {
-        let output = steadfast(&["simulate", "--seeds", "6", "--from", "40", "--jobs", jobs, "--json"]);
+        let output = steadfast(&[
+            "simulate", "--seeds", "6", "--from", "40", "--jobs", jobs, "--json",
+        ]);
         expect_exit(&output, 0)?;
         let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         Ok(summary["hash"].as_str().unwrap_or_default().to_owned())

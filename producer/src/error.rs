@@ -83,7 +83,9 @@ pub enum Fatal {
         code: i16,
     },
     /// `transaction.timeout.ms` is more than the broker allows.
-    #[error("transaction.timeout.ms = {timeout_ms} is above the broker's transaction.max.timeout.ms: lower it")]
+    #[error(
+        "transaction.timeout.ms = {timeout_ms} is above the broker's transaction.max.timeout.ms: lower it"
+    )]
     TransactionTimeout {
         /// What was asked for.
         timeout_ms: i32,

@@ -199,6 +199,10 @@ pub(crate) struct SimulateArgs {
     /// Every client uses transactions
     #[arg(long)]
     pub(crate) transactional: bool,
+    /// Break this rule of the producer
+    #[cfg(steadfast_mutants)]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) without: Option<String>,
     /// Print what the first seed's world did, line by line
     #[arg(long, conflicts_with = "json")]
     pub(crate) trace: bool,

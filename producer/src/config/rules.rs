@@ -147,7 +147,9 @@ fn time_for_a_transaction(
                 ..refused(
                     &blamed.key,
                     &blamed.written,
-                    format!("a request may take {request_ms} ms, and the transaction would be aborted meanwhile"),
+                    format!(
+                        "a request may take {request_ms} ms, and the transaction would be aborted meanwhile"
+                    ),
                     "raise transaction.timeout.ms above request.timeout.ms, or lower that",
                 )
             });

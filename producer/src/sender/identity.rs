@@ -17,9 +17,7 @@ pub(crate) struct Identity {
 impl Identity {
     /// The identity after a local bump; `None` when the id is used up and InitProducerId must give another.
     pub(crate) fn bumped(self) -> Option<Identity> {
-        self.epoch
-            .checked_add(1)
-            .map(|epoch| Identity { epoch, ..self })
+        self.epoch.checked_add(1).map(|epoch| Identity { epoch, ..self })
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) use self::requests::{Question, TransactionVersions};
 use super::Sender;
 use super::settings::Settings;
 use crate::error::AppendError;
+use crate::rules::Rule;
 use crate::transaction::{GroupOffset, TransactionError, TransactionEvent, TransactionState as State};
 
 /// Offsets (one per topic and partition) in one transaction at most: a request stays below 10 MB.
@@ -215,7 +216,9 @@ impl Sender {
         let transactions = self.open_transactions()?;
         match transactions.state {
             State::Ready => {}
-            State::Uninitialized => return Err(transactions.refused("call init_transactions and await its event")),
+            State::Uninitialized => {
+                return Err(transactions.refused("call init_transactions and await its event"));
+            }
             State::AbortableError => {
                 let code = transactions.ending.code;
                 return Err(TransactionError::MustAbort { code });
@@ -322,7 +325,9 @@ impl Sender {
         if self.transactions.is_none() {
             return;
         }
-        if let Some(code) = self.outcomes.take_failure() {
+        if let Some(code) = self.outcomes.take_failure()
+            && self.rules.on(Rule::CommitAllAcked)
+        {
             self.transaction_failed(code, Repair::End, now_ns);
         }
         self.step_ending(now_ns);

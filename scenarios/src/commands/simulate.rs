@@ -26,6 +26,23 @@ pub(crate) fn run(args: &SimulateArgs) -> Exit {
         },
         ..Design::default()
     };
+    #[cfg(steadfast_mutants)]
+    let design = match args
+        .without
+        .as_deref()
+        .map(|name| (name, steadfast_producer::rules::Rule::from_name(name)))
+    {
+        Some((name, None)) => {
+            let known: Vec<_> = steadfast_producer::rules::TABLE
+                .iter()
+                .map(|(_, name, ..)| *name)
+                .collect();
+            eprintln!("error: no rule {name}; there are {}", known.join(", "));
+            return Exit::Usage;
+        }
+        Some((_, without)) => Design { without, ..design },
+        None => design,
+    };
     if args.trace {
         return trace(&design, args.from);
     }
@@ -67,7 +84,11 @@ fn trace(design: &Design, seed: u64) -> Exit {
             for line in lines.iter().chain(&outcome.words) {
                 println!("{line}");
             }
-            outcome.anomalies.keys().map(exit_of).fold(Exit::Pass, Exit::worst)
+            outcome
+                .anomalies
+                .keys()
+                .map(exit_of)
+                .fold(Exit::Pass, Exit::worst)
         }
         Err(error) => {
             eprintln!("error: seed {seed}: {error}");
@@ -78,7 +99,10 @@ fn trace(design: &Design, seed: u64) -> Exit {
 
 /// A broken delivery claim outweighs liveness; what could not be judged is neither.
 fn exit(campaign: &Campaign) -> Exit {
-    let anomalies = campaign.failures.values().flat_map(|outcome| outcome.anomalies.keys());
+    let anomalies = campaign
+        .failures
+        .values()
+        .flat_map(|outcome| outcome.anomalies.keys());
     anomalies.map(exit_of).fold(Exit::Pass, Exit::worst)
 }
 

@@ -16,6 +16,7 @@ use steadfast_producer::config::ProducerConfig;
 use steadfast_producer::error::{AppendError, Fatal};
 use steadfast_producer::record::{self, Record, TopicHandle};
 use steadfast_producer::sender::{Action, Frame, LinkId, Sender};
+use steadfast_producer::transaction::TransactionEvent;
 use steadfast_verifier::history::{Completed, Outcome, Recorded};
 use steadfast_verifier::stamp::{self, RecordId, STAMP_BYTES};
 
@@ -50,7 +51,11 @@ pub(crate) struct Made {
 
 /// What a client did that its user would complain about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Complaint(pub(crate) String);
+pub(crate) struct Complaint {
+    /// The anomaly that it counts as.
+    pub(crate) anomaly: &'static str,
+    pub(crate) what: String,
+}
 
 /// Counts of one client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,6 +100,10 @@ pub(crate) struct Client {
     pub(crate) complaints: Vec<Complaint>,
     pub(crate) counts: Counts,
     turns: (u64, u32),
+    /// By transaction: some record of it did not end acknowledged.
+    short: u64,
+    #[cfg(steadfast_mutants)]
+    pub(crate) without: Option<steadfast_producer::rules::Rule>,
 }
 
 impl Client {
@@ -108,7 +117,9 @@ impl Client {
     ) -> Result<Client, String> {
         let knobs = &swarm.clients[number as usize];
         let config = ProducerConfig::from_properties(&knobs.properties).map_err(|errors| {
-            let lines = errors.iter().map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
+            let lines = errors
+                .iter()
+                .map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
             lines.collect::<Vec<_>>().join(" · ")
         })?;
         Ok(Client {
@@ -133,11 +144,17 @@ impl Client {
             due: VecDeque::new(),
             held: VecDeque::new(),
             held_until_ns: 0,
-            job: knobs.transactional_id.is_some().then(|| Job::new(knobs.transaction_timeout_ns)),
+            job: knobs
+                .transactional_id
+                .is_some()
+                .then(|| Job::new(knobs.transaction_timeout_ns)),
             random: Random::new(seed, STREAM + u64::from(number)),
             complaints: Vec::new(),
             counts: Counts::default(),
             turns: (0, 0),
+            short: 0,
+            #[cfg(steadfast_mutants)]
+            without: None,
         })
     }
 
@@ -148,6 +165,10 @@ impl Client {
         }
         match Sender::new(&self.config, self.random.next()) {
             Ok(mut sender) => {
+                #[cfg(steadfast_mutants)]
+                if let Some(rule) = self.without {
+                    sender.leave_out(rule);
+                }
                 self.topic = Some(sender.topic(TOPIC));
                 if let Some(job) = &mut self.job {
                     job.start(&mut sender, now_ns);
@@ -179,6 +200,7 @@ impl Client {
             network.client_closed(connection, now_ns, schedule);
         }
         self.held.clear();
+        self.short = 0;
         self.incarnation += 1;
         let next = Recorded::new(self.number, self.incarnation, self.next_index);
         self.before.push(std::mem::replace(&mut self.history, next));
@@ -225,7 +247,11 @@ impl Client {
         network: &mut Network,
         schedule: &mut Schedule,
     ) -> Option<u64> {
-        self.turns = if self.turns.0 == now_ns { (now_ns, self.turns.1 + 1) } else { (now_ns, 1) };
+        self.turns = if self.turns.0 == now_ns {
+            (now_ns, self.turns.1 + 1)
+        } else {
+            (now_ns, 1)
+        };
         if self.turns.1 == TURNS_MAX {
             self.complain(format!("{TURNS_MAX} turns at the same instant: it never sleeps"));
             self.end(now_ns, network, schedule);
@@ -256,8 +282,16 @@ impl Client {
         } else {
             u64::MAX
         };
-        let held_ns = if self.held.is_empty() || !takes { u64::MAX } else { self.held_until_ns };
-        let due_ns = if self.due.is_empty() || !takes || !self.held.is_empty() || full { u64::MAX } else { 0 };
+        let held_ns = if self.held.is_empty() || !takes {
+            u64::MAX
+        } else {
+            self.held_until_ns
+        };
+        let due_ns = if self.due.is_empty() || !takes || !self.held.is_empty() || full {
+            u64::MAX
+        } else {
+            0
+        };
         let job_ns = self.job.as_ref().map_or(u64::MAX, |job| job.wakeup_ns(sender));
         sender
             .wakeup_ns()
@@ -309,7 +343,12 @@ impl Client {
     }
 
     pub(crate) fn complain(&mut self, what: String) {
-        self.complaints.push(Complaint(format!("client {}: {what}", self.number)));
+        self.accuse("V4", &what);
+    }
+
+    fn accuse(&mut self, anomaly: &'static str, what: &str) {
+        let what = format!("client {}: {what}", self.number);
+        self.complaints.push(Complaint { anomaly, what });
     }
 
     // ---- The load ----
@@ -318,7 +357,8 @@ impl Client {
     fn fill(&mut self, now_ns: u64) {
         while self.next_burst_ns <= now_ns && self.next_burst_ns < self.load_end_ns {
             let count = self.random.between(1, self.burst_max);
-            self.due.extend(std::iter::repeat_n(self.next_burst_ns, count as usize));
+            self.due
+                .extend(std::iter::repeat_n(self.next_burst_ns, count as usize));
             self.next_burst_ns += 1 + self.random.below(2 * self.gap_ns);
         }
     }
@@ -339,7 +379,11 @@ impl Client {
         }
         let room = self.records_max.saturating_sub(self.next_index);
         if self.held.is_empty() && !self.due.is_empty() && room > 0 {
-            let count = self.due.len().min(HELD_MAX).min(usize::try_from(room).unwrap_or(HELD_MAX));
+            let count = self
+                .due
+                .len()
+                .min(HELD_MAX)
+                .min(usize::try_from(room).unwrap_or(HELD_MAX));
             let intended_ns: Vec<u64> = self.due.drain(..count).collect();
             self.history.handed_over(self.next_index, &intended_ns, now_ns);
             for _ in 0..count {
@@ -396,7 +440,9 @@ impl Client {
                 }
                 Err(error) => {
                     let code = match error {
-                        AppendError::PartitionStopped { code } | AppendError::TransactionFailed { code } => code,
+                        AppendError::PartitionStopped { code } | AppendError::TransactionFailed { code } => {
+                            code
+                        }
                         _ => -1,
                     };
                     if !matches!(error, AppendError::TransactionFailed { .. } | AppendError::Closed) {
@@ -433,6 +479,9 @@ impl Client {
             return;
         };
         while let Some(done) = sender.next_completion() {
+            if done.transaction > 0 && done.outcome != record::Outcome::Acked {
+                self.short = done.transaction;
+            }
             self.history.completed(&Completed {
                 indexes: done.tokens,
                 partition: done.partition,
@@ -446,10 +495,21 @@ impl Client {
                 transaction: done.transaction,
             });
         }
+        let mut torn = None;
         if let Some(job) = &mut self.job {
             while let Some(event) = sender.next_transaction_event() {
+                if let TransactionEvent::Committed { transaction } = event {
+                    torn =
+                        torn.or((transaction == self.short || sender.pending() > 0).then_some(transaction));
+                }
                 job.told(event, now_ns, &mut self.history, &mut self.counts);
             }
+        }
+        if let Some(transaction) = torn {
+            self.accuse(
+                "T3",
+                &format!("transaction {transaction} was committed without all of its records"),
+            );
         }
     }
 

@@ -36,6 +36,9 @@ pub(crate) struct Design {
     pub(crate) fault_every_ms: u64,
     /// Records of one client at most; a shrunk world has fewer.
     pub(crate) records_max: u64,
+    /// The rule that the producer breaks, in a build for mutants.
+    #[cfg(steadfast_mutants)]
+    pub(crate) without: Option<steadfast_producer::rules::Rule>,
     /// Producer properties that every world has, whatever its seed draws.
     pub(crate) producer: BTreeMap<String, String>,
 }
@@ -53,6 +56,8 @@ impl Default for Design {
             seconds: 60,
             fault_every_ms: 2_000,
             records_max: u64::MAX,
+            #[cfg(steadfast_mutants)]
+            without: None,
             producer: BTreeMap::new(),
         }
     }

@@ -70,8 +70,14 @@ fn read(world: &mut World<'_>) -> Result<Logs, String> {
             .ok_or_else(|| format!("partition {partition} is gone"))?;
         let list: Vec<_> = world.model.batches(TOPIC, partition).collect();
         let mut bytes = Vec::new();
-        for batch in list.iter().filter(|batch| batch.last_offset < state.high_watermark) {
-            let of_batch = world.model.read(state.log, batch).map_err(|error| error.to_string())?;
+        for batch in list
+            .iter()
+            .filter(|batch| batch.last_offset < state.high_watermark)
+        {
+            let of_batch = world
+                .model
+                .read(state.log, batch)
+                .map_err(|error| error.to_string())?;
             bytes.extend_from_slice(&of_batch);
         }
         let of_partition = reader::batches(TOPIC, &bytes)?;
@@ -92,13 +98,21 @@ fn read(world: &mut World<'_>) -> Result<Logs, String> {
             end_offset: state.high_watermark,
             last_stable_offset: stable,
             open_transactions: open as u32,
-            stable_stood_ns: if stable < state.high_watermark { world.now_ns - world.heal_ns } else { 0 },
+            stable_stood_ns: if stable < state.high_watermark {
+                world.now_ns - world.heal_ns
+            } else {
+                0
+            },
             read_to: state.high_watermark,
         });
         batches.insert(partition, of_partition);
     }
     Ok(Logs {
         batches,
-        seal: Seal { partitions, sealed: reason.is_none(), reason },
+        seal: Seal {
+            partitions,
+            sealed: reason.is_none(),
+            reason,
+        },
     })
 }

@@ -19,7 +19,13 @@ impl World<'_> {
         let (kind, for_ns) = (self.plan[fault].kind, self.plan[fault].for_ns);
         self.applied[fault] = self.strike(fault, kind);
         let applied = self.applied[fault];
-        self.say(|| format!("begin {} {kind}: {}", kind.name(), if applied { "done" } else { "not possible" }));
+        self.say(|| {
+            format!(
+                "begin {} {kind}: {}",
+                kind.name(),
+                if applied { "done" } else { "not possible" }
+            )
+        });
         if self.applied[fault] {
             self.schedule.at(self.now_ns + for_ns, Event::End { fault });
         }
@@ -28,12 +34,21 @@ impl World<'_> {
     fn strike(&mut self, fault: usize, kind: Kind) -> bool {
         match kind {
             Kind::Cut { client, node } => self.network.cut(client, node, self.now_ns, &mut self.schedule),
-            Kind::HoldRequests { .. } | Kind::HoldAnswers { .. } | Kind::Silence { .. } | Kind::Refuse { .. } => {
+            Kind::HoldRequests { .. }
+            | Kind::HoldAnswers { .. }
+            | Kind::Silence { .. }
+            | Kind::Refuse { .. } => {
                 self.path_fault(kind, true);
                 true
             }
-            Kind::KillHard { node } => self.order(Order::Kill { node, stop: Stop::Hard }),
-            Kind::KillClean { node } => self.order(Order::Kill { node, stop: Stop::Clean }),
+            Kind::KillHard { node } => self.order(Order::Kill {
+                node,
+                stop: Stop::Hard,
+            }),
+            Kind::KillClean { node } => self.order(Order::Kill {
+                node,
+                stop: Stop::Clean,
+            }),
             Kind::PowerLoss { node } => self.power_loss(node),
             Kind::Pause { node } => self.order(Order::Pause { node }),
             Kind::Split { a, b } => self.order(Order::Cut { a, b }),
@@ -46,17 +61,39 @@ impl World<'_> {
             }),
             Kind::MoveCoordinator { client } => {
                 let id = self.swarm.clients[client as usize].transactional_id.clone();
-                id.is_some_and(|key| self.order(Order::MoveCoordinator { key_type: TRANSACTION, key }))
+                id.is_some_and(|key| {
+                    self.order(Order::MoveCoordinator {
+                        key_type: TRANSACTION,
+                        key,
+                    })
+                })
             }
-            Kind::SlowNode { node, by_ns } => self.order(Order::Slow { node, delay_ns: by_ns }),
-            Kind::Quota { client, bytes_per_second } => self.quota(client, Some(bytes_per_second)),
-            Kind::HoldRequest { api_key, nth } => self.hook(fault, (api_key, nth), When::BeforeEffect, What::Hold),
-            Kind::HoldAnswer { api_key, nth } => self.hook(fault, (api_key, nth), When::AfterEffect, What::Hold),
-            Kind::DropAnswer { api_key, nth } => self.hook(fault, (api_key, nth), When::AfterEffect, What::Drop),
-            Kind::Disconnect { api_key, nth, after } => self.hook(fault, (api_key, nth), when(after), What::Disconnect),
-            Kind::Error { api_key, nth, code, after } => {
-                self.hook(fault, (api_key, nth), when(after), What::AnswerError(code))
+            Kind::SlowNode { node, by_ns } => self.order(Order::Slow {
+                node,
+                delay_ns: by_ns,
+            }),
+            Kind::Quota {
+                client,
+                bytes_per_second,
+            } => self.quota(client, Some(bytes_per_second)),
+            Kind::HoldRequest { api_key, nth } => {
+                self.hook(fault, (api_key, nth), When::BeforeEffect, What::Hold)
             }
+            Kind::HoldAnswer { api_key, nth } => {
+                self.hook(fault, (api_key, nth), When::AfterEffect, What::Hold)
+            }
+            Kind::DropAnswer { api_key, nth } => {
+                self.hook(fault, (api_key, nth), When::AfterEffect, What::Drop)
+            }
+            Kind::Disconnect { api_key, nth, after } => {
+                self.hook(fault, (api_key, nth), when(after), What::Disconnect)
+            }
+            Kind::Error {
+                api_key,
+                nth,
+                code,
+                after,
+            } => self.hook(fault, (api_key, nth), when(after), What::AnswerError(code)),
             Kind::Crash { client } => {
                 self.clients[client as usize].crash(self.now_ns, &mut self.network, &mut self.schedule)
             }
@@ -112,7 +149,8 @@ impl World<'_> {
             | Kind::Error { .. } => self.unhook(fault),
             Kind::Crash { client } => self.schedule.at(self.now_ns, Event::Start { client }),
             Kind::Freeze { client } => self.thaw(client),
-            Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => {}
+            Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => {
+            }
         }
     }
 
@@ -161,7 +199,11 @@ impl World<'_> {
                 path.held[toward] = path.held[toward].saturating_sub(held[toward]);
             }
         }
-        path.refused = if begins { path.refused + refused } else { path.refused.saturating_sub(refused) };
+        path.refused = if begins {
+            path.refused + refused
+        } else {
+            path.refused.saturating_sub(refused)
+        };
         if !begins {
             self.network.released(client, self.now_ns, &mut self.schedule);
         }
@@ -169,7 +211,11 @@ impl World<'_> {
 
     fn isolate(&mut self, node: i32, cut: bool) -> bool {
         for other in (1..=self.design.nodes).filter(|other| *other != node) {
-            let order = if cut { Order::Cut { a: node, b: other } } else { Order::Mend { a: node, b: other } };
+            let order = if cut {
+                Order::Cut { a: node, b: other }
+            } else {
+                Order::Mend { a: node, b: other }
+            };
             self.order(order);
         }
         true
@@ -183,7 +229,13 @@ impl World<'_> {
     }
 
     fn hook(&mut self, fault: usize, (api_key, nth): (i16, u32), when: When, what: What) -> bool {
-        let hook = Hook { node: None, api_key, nth, when, what };
+        let hook = Hook {
+            node: None,
+            api_key,
+            nth,
+            when,
+            what,
+        };
         let id = self.model.hook(hook);
         self.hooks.insert(fault, id);
         true
@@ -204,19 +256,27 @@ impl World<'_> {
     /// Acknowledged records must survive: as long as one node may lack some of what it acknowledged, no other loses
     /// power, and only a node with a companion in sync does.
     fn power_loss(&mut self, node: i32) -> bool {
-        let states = (0..self.design.partitions).filter_map(|partition| self.model.partition(TOPIC, partition));
+        let states =
+            (0..self.design.partitions).filter_map(|partition| self.model.partition(TOPIC, partition));
         let states: Vec<_> = states.collect();
         if let Some(suspect) = self.suspect {
-            let whole = self.model.is_serving(suspect) && states.iter().all(|state| state.isr.contains(&suspect));
+            let whole =
+                self.model.is_serving(suspect) && states.iter().all(|state| state.isr.contains(&suspect));
             if !whole {
                 return false;
             }
         }
-        if !states.iter().all(|state| state.isr.iter().any(|other| *other != node)) {
+        if !states
+            .iter()
+            .all(|state| state.isr.iter().any(|other| *other != node))
+        {
             return false;
         }
         self.dark.push(node);
-        let lost = self.order(Order::Kill { node, stop: Stop::PowerLoss });
+        let lost = self.order(Order::Kill {
+            node,
+            stop: Stop::PowerLoss,
+        });
         if lost {
             self.suspect = Some(node);
         } else {
@@ -227,5 +287,9 @@ impl World<'_> {
 }
 
 fn when(after: bool) -> When {
-    if after { When::AfterEffect } else { When::BeforeEffect }
+    if after {
+        When::AfterEffect
+    } else {
+        When::BeforeEffect
+    }
 }

@@ -100,7 +100,14 @@ impl Network {
     }
 
     /// A client asks for a connection; its number.
-    pub(crate) fn connect(&mut self, client: u16, link: LinkId, node: i32, now_ns: u64, schedule: &mut Schedule) -> usize {
+    pub(crate) fn connect(
+        &mut self,
+        client: u16,
+        link: LinkId,
+        node: i32,
+        now_ns: u64,
+        schedule: &mut Schedule,
+    ) -> usize {
         let id = self.connections.len();
         self.connections.push(Connection {
             client,
@@ -116,7 +123,14 @@ impl Network {
     }
 
     /// Puts something into a stream. What ended takes nothing.
-    pub(crate) fn push(&mut self, id: usize, toward: Toward, item: Item, now_ns: u64, schedule: &mut Schedule) {
+    pub(crate) fn push(
+        &mut self,
+        id: usize,
+        toward: Toward,
+        item: Item,
+        now_ns: u64,
+        schedule: &mut Schedule,
+    ) {
         let delay_ns = self.latency_ns + self.random.below(self.jitter_ns + 1);
         let pipe = &mut self.connections[id].pipes[toward as usize];
         if pipe.ended {
@@ -126,7 +140,13 @@ impl Network {
         pipe.last_ns = pipe.last_ns.max(now_ns + delay_ns);
         let at_ns = pipe.last_ns;
         pipe.items.push_back((at_ns, item));
-        schedule.at(at_ns, Event::Arrive { connection: id, toward });
+        schedule.at(
+            at_ns,
+            Event::Arrive {
+                connection: id,
+                toward,
+            },
+        );
     }
 
     /// The next item that has arrived by now, unless something holds it.
@@ -151,14 +171,27 @@ impl Network {
             }
             for toward in [Toward::Node, Toward::Client] {
                 if !found.pipes[toward as usize].items.is_empty() {
-                    schedule.at(now_ns, Event::Arrive { connection: id, toward });
+                    schedule.at(
+                        now_ns,
+                        Event::Arrive {
+                            connection: id,
+                            toward,
+                        },
+                    );
                 }
             }
         }
     }
 
     /// One end closes: all it wrote arrives, or as much as chance lets through.
-    pub(crate) fn close(&mut self, id: usize, toward: Toward, reset: bool, now_ns: u64, schedule: &mut Schedule) {
+    pub(crate) fn close(
+        &mut self,
+        id: usize,
+        toward: Toward,
+        reset: bool,
+        now_ns: u64,
+        schedule: &mut Schedule,
+    ) {
         if reset {
             self.tear(id, toward);
         }

@@ -12,7 +12,7 @@ use super::world::World;
 /// What became of one world.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Outcome {
-    /// How often which anomaly was found; `V3` and `V4` also for what a client complained of.
+    /// How often which anomaly was found, by the judge or by a client's user.
     pub(crate) anomalies: BTreeMap<&'static str, u64>,
     /// In words: the first few of each.
     pub(crate) words: Vec<String>,
@@ -28,8 +28,6 @@ pub(crate) struct Outcome {
     pub(crate) hash: u64,
 }
 
-/// What a client complained of: it stopped, refused records, or never drained.
-const COMPLAINT: &str = "V4";
 /// Absence of anomalies is not shown.
 const DOUBT: &str = "H3";
 
@@ -37,8 +35,11 @@ impl Outcome {
     /// Of a world that is over.
     pub(crate) fn of(mut world: World<'_>) -> Result<Outcome, String> {
         let found = evidence::judge(&mut world)?;
-        let mut anomalies: BTreeMap<&'static str, u64> =
-            found.anomalies.iter().map(|(anomaly, count)| (anomaly.id(), *count)).collect();
+        let mut anomalies: BTreeMap<&'static str, u64> = found
+            .anomalies
+            .iter()
+            .map(|(anomaly, count)| (anomaly.id(), *count))
+            .collect();
         let mut words: Vec<String> = found
             .examples
             .iter()
@@ -48,8 +49,8 @@ impl Outcome {
         for client in &world.clients {
             counts.add(&client.counts);
             for complaint in &client.complaints {
-                *anomalies.entry(COMPLAINT).or_default() += 1;
-                words.push(format!("{COMPLAINT} {}", complaint.0));
+                *anomalies.entry(complaint.anomaly).or_default() += 1;
+                words.push(format!("{} {}", complaint.anomaly, complaint.what));
             }
         }
         for doubt in &found.doubts {
@@ -67,7 +68,9 @@ impl Outcome {
         let records = found.records;
         let hash = [records.sent, records.acked, records.not_written, records.read]
             .iter()
-            .fold(judged, |hash, count| (hash ^ count).wrapping_mul(0xd6e8_feb8_6659_fd93));
+            .fold(judged, |hash, count| {
+                (hash ^ count).wrapping_mul(0xd6e8_feb8_6659_fd93)
+            });
         Ok(Outcome {
             anomalies,
             words,

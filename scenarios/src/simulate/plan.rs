@@ -58,7 +58,12 @@ pub(crate) enum Kind {
     /// The connection closes before the n-th request takes effect, or after.
     Disconnect { api_key: i16, nth: u32, after: bool },
     /// The n-th request is refused with a code that allows to try again.
-    Error { api_key: i16, nth: u32, code: i16, after: bool },
+    Error {
+        api_key: i16,
+        nth: u32,
+        code: i16,
+        after: bool,
+    },
     /// A client is killed and started again.
     Crash { client: u16 },
     /// A client does nothing: no read, no write.
@@ -116,7 +121,11 @@ pub(crate) fn draw(design: &Design, seed: u64) -> Vec<Fault> {
     // Swarm: each seed leaves some kinds out.
     let enabled: Vec<bool> = (0..KINDS).map(|_| random.percent(65)).collect();
     let kinds: Vec<usize> = (0..KINDS).filter(|&kind| enabled[kind]).collect();
-    let kinds = if kinds.is_empty() { (0..KINDS).collect() } else { kinds };
+    let kinds = if kinds.is_empty() {
+        (0..KINDS).collect()
+    } else {
+        kinds
+    };
     let longest_ms = random.pick(&[500, 3_000, 10_000, 20_000]);
     let end_ns = design.seconds * SECOND;
     let mut plan = Vec::new();
@@ -151,10 +160,19 @@ fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
         8 => Kind::Pause { node },
         9 => Kind::Split { a: node, b: other },
         10 => Kind::Isolate { node },
-        11 => Kind::Elect { partition: random.below(design.partitions as u64) as i32, node },
+        11 => Kind::Elect {
+            partition: random.below(design.partitions as u64) as i32,
+            node,
+        },
         12 => Kind::MoveCoordinator { client },
-        13 => Kind::SlowNode { node, by_ns: random.between(1, 300) * MS },
-        14 => Kind::Quota { client, bytes_per_second: random.between(1_000, 20_000) },
+        13 => Kind::SlowNode {
+            node,
+            by_ns: random.between(1, 300) * MS,
+        },
+        14 => Kind::Quota {
+            client,
+            bytes_per_second: random.between(1_000, 20_000),
+        },
         15 => Kind::HoldRequest { api_key, nth },
         16 => Kind::HoldAnswer { api_key, nth },
         17 => Kind::DropAnswer { api_key, nth },
@@ -162,7 +180,9 @@ fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
         19 => draw_error(api_key, nth, after, random),
         20 => Kind::Crash { client },
         21 => Kind::Freeze { client },
-        _ => Kind::ClockStep { by_ms: random.between(0, 1_200_000) as i64 - 600_000 },
+        _ => Kind::ClockStep {
+            by_ms: random.between(0, 1_200_000) as i64 - 600_000,
+        },
     }
 }
 
@@ -176,7 +196,12 @@ fn draw_error(api_key: i16, nth: u32, after: bool, random: &mut Random) -> Kind 
         3 => (5, false),
         _ => (-1, false),
     };
-    Kind::Error { api_key, nth, code, after }
+    Kind::Error {
+        api_key,
+        nth,
+        code,
+        after,
+    }
 }
 
 impl fmt::Display for Fault {
@@ -184,7 +209,9 @@ impl fmt::Display for Fault {
         let s = |ns: u64| ns as f64 / SECOND as f64;
         write!(f, "{:7.3} s {} {}", s(self.at_ns), self.kind.name(), self.kind)?;
         match self.kind {
-            Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => Ok(()),
+            Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => {
+                Ok(())
+            }
             _ => write!(f, " for {:.3} s", s(self.for_ns)),
         }
     }
@@ -209,14 +236,22 @@ impl fmt::Display for Kind {
                 write!(f, "client {client}")
             }
             Kind::SlowNode { node, by_ns } => write!(f, "node {node} by {} ms", by_ns / MS),
-            Kind::Quota { client, bytes_per_second } => write!(f, "client {client} to {bytes_per_second} bytes/s"),
+            Kind::Quota {
+                client,
+                bytes_per_second,
+            } => write!(f, "client {client} to {bytes_per_second} bytes/s"),
             Kind::HoldRequest { api_key, nth }
             | Kind::HoldAnswer { api_key, nth }
             | Kind::DropAnswer { api_key, nth } => write!(f, "API {api_key}, request {nth}"),
             Kind::Disconnect { api_key, nth, after } => {
                 write!(f, "API {api_key}, request {nth}, {}", effect(after))
             }
-            Kind::Error { api_key, nth, code, after } => {
+            Kind::Error {
+                api_key,
+                nth,
+                code,
+                after,
+            } => {
                 write!(f, "{code} API {api_key}, request {nth}, {}", effect(after))
             }
             Kind::ClockStep { by_ms } => write!(f, "by {by_ms} ms"),
@@ -225,5 +260,9 @@ impl fmt::Display for Kind {
 }
 
 fn effect(after: bool) -> &'static str {
-    if after { "after its effect" } else { "before its effect" }
+    if after {
+        "after its effect"
+    } else {
+        "before its effect"
+    }
 }

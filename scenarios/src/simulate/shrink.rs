@@ -60,7 +60,12 @@ pub(crate) fn shrink(design: &Design, seed: u64, plan: &[Fault], outcome: &Outco
             break;
         }
     }
-    Shrunk { plan, records_max, tries: search.tries, outcome: search.best }
+    Shrunk {
+        plan,
+        records_max,
+        tries: search.tries,
+        outcome: search.best,
+    }
 }
 
 struct Search {

@@ -37,8 +37,17 @@ pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize) -> String {
         "events {} · records {}: {} acked, {} not written, {} unknown; {} read and judged",
         campaign.events, records.sent, records.acked, records.not_written, records.unknown, records.read
     );
-    let faults: Vec<String> = campaign.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-    let _ = writeln!(out, "faults {}: {}", campaign.faults.values().sum::<u64>(), faults.join(", "));
+    let faults: Vec<String> = campaign
+        .faults
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    let _ = writeln!(
+        out,
+        "faults {}: {}",
+        campaign.faults.values().sum::<u64>(),
+        faults.join(", ")
+    );
     let counts = &campaign.counts;
     let _ = writeln!(
         out,
@@ -101,7 +110,9 @@ pub(crate) fn json(campaign: &Campaign, real_ns: u64, jobs: usize) -> Value {
     let failures: Vec<Value> = campaign
         .failures
         .iter()
-        .map(|(seed, outcome)| json!({ "seed": seed, "anomalies": outcome.anomalies, "words": outcome.words }))
+        .map(
+            |(seed, outcome)| json!({ "seed": seed, "anomalies": outcome.anomalies, "words": outcome.words }),
+        )
         .collect();
     json!({
         "schema": "steadfast/simulate/1",

@@ -83,20 +83,37 @@ impl Knobs {
         let linger_ms = random.pick(&[0, 0, 5, 50]);
         let delivery_ms = random.pick(&[request_ms + linger_ms, 10_000, 30_000, 120_000]);
         let transaction_ms = random.between(request_ms + 1_000, 15_000);
-        let servers: Vec<String> = (1..=design.nodes).map(|node| format!("{}:{}", host(node), port(node))).collect();
+        let servers: Vec<String> = (1..=design.nodes)
+            .map(|node| format!("{}:{}", host(node), port(node)))
+            .collect();
         let mut properties: BTreeMap<String, String> = [
             ("bootstrap.servers", servers.join(",")),
             ("client.id", format!("client-{client}")),
             ("linger.ms", linger_ms.to_string()),
             ("batch.size", random.pick(&[200, 1_000, 16_384]).to_string()),
             ("buffer.memory", random.pick(&[65_536, 1_048_576]).to_string()),
-            ("max.in.flight.requests.per.connection", random.between(1, 5).to_string()),
+            (
+                "max.in.flight.requests.per.connection",
+                random.between(1, 5).to_string(),
+            ),
             ("request.timeout.ms", request_ms.to_string()),
-            ("delivery.timeout.ms", delivery_ms.max(request_ms + linger_ms).to_string()),
-            ("socket.connection.setup.timeout.ms", random.between(500, 3_000).to_string()),
+            (
+                "delivery.timeout.ms",
+                delivery_ms.max(request_ms + linger_ms).to_string(),
+            ),
+            (
+                "socket.connection.setup.timeout.ms",
+                random.between(500, 3_000).to_string(),
+            ),
             ("metadata.max.age.ms", random.pick(&[5_000, 300_000]).to_string()),
-            ("retries", random.pick(&[3, i32::MAX, i32::MAX, i32::MAX]).to_string()),
-            ("compression.type", random.pick(&["none", "none", "none", "lz4"]).to_owned()),
+            (
+                "retries",
+                random.pick(&[3, i32::MAX, i32::MAX, i32::MAX]).to_string(),
+            ),
+            (
+                "compression.type",
+                random.pick(&["none", "none", "none", "lz4"]).to_owned(),
+            ),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();

@@ -37,7 +37,10 @@ fn a_world_without_faults_is_clean_and_loses_no_time() {
         for seed in 1..=3 {
             let outcome = world::run(&design, seed, &[]).unwrap();
             assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.words);
-            assert_eq!(outcome.records.acked + outcome.counts.aborted.min(1) * outcome.records.not_written, outcome.records.sent);
+            assert_eq!(
+                outcome.records.acked + outcome.counts.aborted.min(1) * outcome.records.not_written,
+                outcome.records.sent
+            );
         }
     }
 }
@@ -46,12 +49,15 @@ fn a_world_without_faults_is_clean_and_loses_no_time() {
 #[test]
 fn seeds_that_found_something_find_it_no_more() {
     for (writers, seed) in [
-        (Writers::Idempotent, 79),    // 6 after the append was taken for "not written"
-        (Writers::Idempotent, 188),   // the same
-        (Writers::Idempotent, 896),   // a lost Metadata request was never asked again
+        (Writers::Idempotent, 79),     // 6 after the append was taken for "not written"
+        (Writers::Idempotent, 188),    // the same
+        (Writers::Idempotent, 896),    // a lost Metadata request was never asked again
         (Writers::Transactional, 150), // abort of a transaction that no partition was added to, version 1
     ] {
-        let design = Design { writers, ..Design::default() };
+        let design = Design {
+            writers,
+            ..Design::default()
+        };
         let outcome = world::run(&design, seed, &plan::draw(&design, seed)).unwrap();
         assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.words);
     }

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use bytes::{Buf, Bytes};
 use steadfast_wire::kafka_protocol::messages::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey, EndTxnRequest, EndTxnResponse,
-    InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader,
+    InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, RequestHeader,
+    ResponseHeader,
 };
 use steadfast_wire::kafka_protocol::protocol::Decodable;
 
@@ -32,7 +33,13 @@ impl Trace {
     }
 
     /// A frame arrived.
-    pub(crate) fn frame(&mut self, now_ns: u64, (client, node, id): (u16, i32, usize), toward: Toward, frame: &Bytes) {
+    pub(crate) fn frame(
+        &mut self,
+        now_ns: u64,
+        (client, node, id): (u16, i32, usize),
+        toward: Toward,
+        frame: &Bytes,
+    ) {
         let body = frame.slice(4.min(frame.len())..);
         let what = match toward {
             Toward::Node => self.request(id, body),
@@ -40,7 +47,10 @@ impl Trace {
         };
         let arrow = if toward == Toward::Node { "->" } else { "<-" };
         let what = what.unwrap_or_else(|| format!("{} bytes", frame.len()));
-        self.line(now_ns, &format!("client {client} {arrow} node {node} #{id} {what}"));
+        self.line(
+            now_ns,
+            &format!("client {client} {arrow} node {node} #{id} {what}"),
+        );
     }
 
     fn request(&mut self, id: usize, mut body: Bytes) -> Option<String> {
@@ -54,7 +64,12 @@ impl Trace {
                 let request = ProduceRequest::decode(&mut body, version).ok()?;
                 for data in request.topic_data.iter().flat_map(|topic| &topic.partition_data) {
                     let batch = data.records.clone().unwrap_or_default();
-                    let _ = write!(out, " [{} {}]", data.index, batch_words(&batch).unwrap_or_default());
+                    let _ = write!(
+                        out,
+                        " [{} {}]",
+                        data.index,
+                        batch_words(&batch).unwrap_or_default()
+                    );
                 }
             }
             ApiKey::InitProducerId => {
@@ -74,7 +89,11 @@ impl Trace {
             ApiKey::EndTxn => {
                 let request = EndTxnRequest::decode(&mut body, version).ok()?;
                 let word = if request.committed { "commit" } else { "abort" };
-                let _ = write!(out, " {}/{} {word}", request.producer_id.0, request.producer_epoch);
+                let _ = write!(
+                    out,
+                    " {}/{} {word}",
+                    request.producer_id.0, request.producer_epoch
+                );
             }
             _ => {}
         }
@@ -88,8 +107,16 @@ impl Trace {
         match api {
             ApiKey::Produce => {
                 let response = ProduceResponse::decode(&mut body, version).ok()?;
-                for answer in response.responses.iter().flat_map(|topic| &topic.partition_responses) {
-                    let _ = write!(out, " [{} code {} at {}]", answer.index, answer.error_code, answer.base_offset);
+                for answer in response
+                    .responses
+                    .iter()
+                    .flat_map(|topic| &topic.partition_responses)
+                {
+                    let _ = write!(
+                        out,
+                        " [{} code {} at {}]",
+                        answer.index, answer.error_code, answer.base_offset
+                    );
                 }
             }
             ApiKey::InitProducerId => {

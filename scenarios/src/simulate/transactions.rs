@@ -90,7 +90,11 @@ impl Job {
             Stage::Open { until_ns, commit } if until_ns <= now_ns || failed => {
                 self.stage = Stage::Ending;
                 self.asked_ns = now_ns;
-                if commit && !failed { sender.commit_transaction(now_ns) } else { sender.abort_transaction(now_ns) }
+                if commit && !failed {
+                    sender.commit_transaction(now_ns)
+                } else {
+                    sender.abort_transaction(now_ns)
+                }
             }
             _ => return,
         };
@@ -131,8 +135,12 @@ impl Job {
                 return;
             }
             TransactionEvent::Committed { transaction } => (transaction, TransactionOutcome::Committed, 0),
-            TransactionEvent::Aborted { transaction, code } => (transaction, TransactionOutcome::Aborted, code),
-            TransactionEvent::Unknown { transaction, code } => (transaction, TransactionOutcome::Unknown, code),
+            TransactionEvent::Aborted { transaction, code } => {
+                (transaction, TransactionOutcome::Aborted, code)
+            }
+            TransactionEvent::Unknown { transaction, code } => {
+                (transaction, TransactionOutcome::Unknown, code)
+            }
         };
         match outcome {
             TransactionOutcome::Committed => counts.committed += 1,

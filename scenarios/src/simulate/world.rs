@@ -137,8 +137,16 @@ impl<'a> World<'a> {
     fn new(design: &'a Design, seed: u64, plan: &'a [Fault]) -> Result<World<'a>, String> {
         let swarm = Swarm::draw(design, seed);
         let heal_ns = FAULTS_NS + design.seconds * SECOND;
-        let now = Now { mono_ns: START_NS, wall_ms: WALL_MS };
-        let endpoint = |node: i32| Endpoint { node, listener: 0, host: host(node), port: port(node) };
+        let now = Now {
+            mono_ns: START_NS,
+            wall_ms: WALL_MS,
+        };
+        let endpoint = |node: i32| Endpoint {
+            node,
+            listener: 0,
+            host: host(node),
+            port: port(node),
+        };
         let endpoints = (1..=design.nodes).map(endpoint).collect();
         let mut model = Model::new(swarm.settings.clone(), endpoints, Memory::default(), seed, now);
         let topic = Order::CreateTopic {
@@ -148,10 +156,22 @@ impl<'a> World<'a> {
             configs: Vec::new(),
         };
         model.order(topic, now).map_err(|error| error.to_string())?;
-        let load = (START_NS, heal_ns + HEALTHY_LOAD_NS, (design.rate / u64::from(design.clients.max(1))).max(1));
+        let load = (
+            START_NS,
+            heal_ns + HEALTHY_LOAD_NS,
+            (design.rate / u64::from(design.clients.max(1))).max(1),
+        );
         let sizes = (design.partitions, design.records_max);
         let clients = (0..design.clients).map(|number| Client::new(number, &swarm, seed, sizes, load));
         let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        #[cfg(steadfast_mutants)]
+        let clients = clients
+            .into_iter()
+            .map(|client| Client {
+                without: design.without,
+                ..client
+            })
+            .collect::<Vec<_>>();
         let mut schedule = Schedule::default();
         for client in 0..design.clients {
             schedule.at(START_NS, Event::Start { client });
@@ -191,7 +211,10 @@ impl<'a> World<'a> {
         while !self.over && self.events < EVENTS_MAX {
             let clients = self.clients.iter().enumerate();
             let awake = clients.filter(|(number, _)| !self.network.frozen[*number]);
-            let client_ns = awake.map(|(_, client)| client.wakeup_ns()).min().unwrap_or(u64::MAX);
+            let client_ns = awake
+                .map(|(_, client)| client.wakeup_ns())
+                .min()
+                .unwrap_or(u64::MAX);
             let model_ns = self.model.wakeup_ns().unwrap_or(u64::MAX);
             let next_ns = self.schedule.next_ns().min(model_ns).min(client_ns);
             self.now_ns = self.now_ns.max(next_ns);
@@ -259,13 +282,15 @@ impl<'a> World<'a> {
             while let Some(action) = self.model.next_action() {
                 self.act(action);
             }
-            let next = (0..self.clients.len()).find(|&number| self.touched[number] && !self.network.frozen[number]);
+            let next =
+                (0..self.clients.len()).find(|&number| self.touched[number] && !self.network.frozen[number]);
             let Some(number) = next else {
                 return;
             };
             self.touched[number] = false;
             let wall_ms = self.wall_ms();
-            let again_ns = self.clients[number].turn(self.now_ns, wall_ms, &mut self.network, &mut self.schedule);
+            let again_ns =
+                self.clients[number].turn(self.now_ns, wall_ms, &mut self.network, &mut self.schedule);
             if let Some(again_ns) = again_ns {
                 let client = number as u16;
                 self.schedule.at(self.now_ns + again_ns, Event::Start { client });
@@ -278,19 +303,24 @@ impl<'a> World<'a> {
             Action::Answer { connection, frame } => {
                 let id = connection.0 as usize;
                 let item = Item::Frame(frame);
-                self.network.push(id, Toward::Client, item, self.now_ns, &mut self.schedule);
+                self.network
+                    .push(id, Toward::Client, item, self.now_ns, &mut self.schedule);
             }
             Action::Close { connection } => {
                 let id = connection.0 as usize;
                 let silent = self.dark.contains(&self.network.connections[id].node);
-                self.network.node_closed(id, silent, self.now_ns, &mut self.schedule);
+                self.network
+                    .node_closed(id, silent, self.now_ns, &mut self.schedule);
             }
             Action::Remember(_) => {} // a whole cluster never dies here: nodes do
         }
     }
 
     fn at_node(&mut self, id: usize, item: Item) {
-        let (client, node) = (self.network.connections[id].client, self.network.connections[id].node);
+        let (client, node) = (
+            self.network.connections[id].client,
+            self.network.connections[id].node,
+        );
         let connection = ConnectionId(id as u64);
         match item {
             Item::Open => {
@@ -343,7 +373,10 @@ impl<'a> World<'a> {
     }
 
     fn at_client(&mut self, id: usize, item: Item) {
-        let (client, link) = (self.network.connections[id].client, self.network.connections[id].link);
+        let (client, link) = (
+            self.network.connections[id].client,
+            self.network.connections[id].link,
+        );
         if !self.network.connections[id].client_open {
             return;
         }

@@ -223,7 +223,10 @@ impl PartitionLog {
             }
             Sink::Memory(batches) => {
                 let records = std::mem::take(&mut self.out.records);
-                batches.push(LogBatch { records, ..self.out.clone() });
+                batches.push(LogBatch {
+                    records,
+                    ..self.out.clone()
+                });
             }
         }
         Ok(())

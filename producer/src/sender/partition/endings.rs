@@ -3,6 +3,7 @@
 use super::{Context, Fate, Mode, Partition, REQUEST_TIMED_OUT};
 use crate::accumulator::Gathering;
 use crate::record::Outcome;
+use crate::rules::Rule;
 use crate::sender::outcomes::Done;
 
 /// DUPLICATE_SEQUENCE_NUMBER: the batch is in the log, its offset is not known.
@@ -18,7 +19,10 @@ impl Partition {
             let probing = matches!(self.mode, Mode::Probing(_));
             if sent.created_ns > begun_ns || sent.reported {
                 i += 1;
-            } else if sent.fate == Fate::NotWritten && !sent.on_wire && !probing {
+            } else if (sent.fate == Fate::NotWritten || !self.rules.on(Rule::UnknownStays))
+                && !sent.on_wire
+                && !probing
+            {
                 self.alone = true;
                 self.mode = Mode::OneByOne;
                 self.reject(i, REQUEST_TIMED_OUT, cx);
@@ -94,7 +98,11 @@ impl Partition {
         }
         let seal = sent.batch.stamp();
         // In the log, and nobody says where: Kafka has a code for that.
-        let code = if outcome == Outcome::Acked && offset < 0 { DUPLICATE_SEQUENCE } else { code };
+        let code = if outcome == Outcome::Acked && offset < 0 {
+            DUPLICATE_SEQUENCE
+        } else {
+            code
+        };
         cx.outcomes.report(Done {
             topic: self.topic,
             partition: self.index,

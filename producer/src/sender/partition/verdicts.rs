@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::{Context, EXPIRATION_NS, Fate, Gap, Mode, OUT_OF_ORDER, Partition, Sent, Verdict};
 use crate::record::Outcome;
 use crate::record_batch::SealedBatch;
+use crate::rules::Rule;
 
 impl Partition {
     /// The broker's word on the batch with this base sequence. False if the partition knows no such batch on the
@@ -40,6 +41,9 @@ impl Partition {
         match verdict {
             Verdict::Written(_) => {}
             Verdict::Refused => {
+                if !self.rules.on(Rule::UnknownSticks) {
+                    sent.fate = Fate::NotWritten;
+                }
                 sent.refusals += 1;
                 // Only what is NOT_WRITTEN may be given up; a probe has to be told first.
                 let given_up = sent.fate == Fate::NotWritten && sent.refusals > self.retries;
@@ -48,7 +52,8 @@ impl Partition {
                 }
             }
             Verdict::NotYet => {}
-            Verdict::Unknown => sent.fate = Fate::Unknown,
+            Verdict::Unknown if self.rules.on(Rule::CodeIsUnknown) => sent.fate = Fate::Unknown,
+            Verdict::Unknown => {}
             Verdict::Corrupt if !sent.corrupt => sent.corrupt = true,
             Verdict::Corrupt | Verdict::StopNotWritten => self.stop(code, cx),
             Verdict::OutOfOrder => self.out_of_order(i, cx),
@@ -69,7 +74,9 @@ impl Partition {
         let Some(i) = self.off_the_wire(base_sequence) else {
             return;
         };
-        self.unacked[i].fate = Fate::Unknown;
+        if self.rules.on(Rule::LostIsUnknown) {
+            self.unacked[i].fate = Fate::Unknown;
+        }
         self.alone = true;
         self.attempts = self.attempts.saturating_add(1);
         if self.mode == Mode::Flowing {
@@ -213,7 +220,12 @@ impl Partition {
                 self.needs_epoch |= sent.fate == Fate::Unknown;
                 sent.fate = Fate::NotWritten;
             }
-            _ if i == 0 => self.head_refused = true,
+            _ if i == 0 && self.rules.on(Rule::NeverBump) => self.head_refused = true,
+            _ if i == 0 => self.take_for_unwritten(),
+            _ if !self.rules.on(Rule::WaitForHead) => {
+                self.unacked[i].fate = Fate::NotWritten;
+                self.reject(i, OUT_OF_ORDER, cx);
+            }
             _ => {} // A9: keep the number and wait for the head
         }
         // Neither a probe's step nor waiting for the head is a failure to back off from.
@@ -231,9 +243,12 @@ impl Partition {
         if let Some(gap) = self.gap
             && gap.at == 0
             && !self.needs_epoch
-            && !self.has_unknown()
+            && !(self.has_unknown() && self.rules.on(Rule::SettleBeforeNumbering))
         {
             self.gap = None;
+            if !self.rules.on(Rule::CloseGap) {
+                return;
+            }
             let identity = self.identity_of_unacked();
             self.next_sequence = gap.sequence;
             if let Some(identity) = identity {
@@ -252,7 +267,12 @@ impl Partition {
             .last_ack_ns
             .is_some_and(|ack| cx.now_ns.saturating_sub(ack) <= EXPIRATION_NS);
         if before_gap > 1 && remembered {
-            self.mode = Mode::Probing(before_gap - 1);
+            let newest = if self.rules.on(Rule::NewestFirst) {
+                before_gap - 1
+            } else {
+                0
+            };
+            self.mode = Mode::Probing(newest);
         } else {
             self.stop(OUT_OF_ORDER, cx);
         }

@@ -16,6 +16,8 @@
 
 use super::requests::{self, Meaning, Question};
 use super::{ABORTED, Protocol, Repair, Sender, State};
+use crate::error::Fatal;
+use crate::rules::Rule;
 use crate::sender::identity::Identity;
 use crate::transaction::TransactionEvent;
 
@@ -106,7 +108,9 @@ impl Sender {
         };
         match transactions.ending.repair {
             Repair::InitOnly => self.init_again(Some(event)),
-            Repair::End if !transactions.registered => self.ended(event),
+            Repair::End if !transactions.registered || !self.rules.on(Rule::EndWhatIsRegistered) => {
+                self.ended(event)
+            }
             // B4: also where nothing was written, since trying may have registered a partition.
             Repair::End | Repair::EndThenInit => transactions.ending.due = true,
         }
@@ -156,6 +160,10 @@ impl Sender {
                 let settled = code == INVALID_TXN_STATE && transactions.protocol == Protocol::V2;
                 transactions.ending.in_doubt &= !settled;
                 self.transaction_fatal(code);
+                // The coordinator has aborted it: nobody else ends a transaction of this epoch.
+                if settled && commit {
+                    self.fatal = Some(Fatal::Fenced { code });
+                }
             }
         }
     }
@@ -177,7 +185,7 @@ impl Sender {
         };
         let clean = commit && !transactions.ending.in_doubt;
         let init = match transactions.protocol {
-            Protocol::V1 => !clean,
+            Protocol::V1 => !clean && self.rules.on(Rule::InitAfterDoubt),
             // The answer gives the next id, unless the broker forgot to.
             Protocol::V2 => transactions.ending.repair == Repair::EndThenInit || next.id < 0,
         };

@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
 use super::coordinator::link_of;
 use super::requests::{self, Meaning, Question};
 use super::{MAX_OFFSETS, Offsets, Protocol, Repair, Sender, State, Transactions};
+use crate::rules::Rule;
 use crate::sender::events::decode;
 use crate::sender::identity::Identity;
 use crate::sender::link::{Asked, State as LinkState};
@@ -24,7 +25,11 @@ pub(super) const SOON_NS: u64 = 20_000_000;
 const NANOS_PER_MS: u64 = 1_000_000;
 
 impl Transactions {
-    pub(super) fn take_offsets(&mut self, group: &str, offsets: &[GroupOffset]) -> Result<(), TransactionError> {
+    pub(super) fn take_offsets(
+        &mut self,
+        group: &str,
+        offsets: &[GroupOffset],
+    ) -> Result<(), TransactionError> {
         let held: usize = self.offsets.iter().map(|offsets| offsets.positions.len()).sum();
         if held + offsets.len() > MAX_OFFSETS {
             return Err(TransactionError::TooManyOffsets(MAX_OFFSETS));
@@ -176,7 +181,8 @@ impl Sender {
                 }
             }
             _ => {
-                let commit = transactions.state == State::Committing;
+                let flips = transactions.ending.in_doubt && !self.rules.on(Rule::SameEnd);
+                let commit = transactions.state == State::Committing && !flips;
                 let request = requests::end_txn(&id, identity, commit);
                 self.ask(index, asked, now_ns, requests::encoder(request));
             }

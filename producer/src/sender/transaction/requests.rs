@@ -146,7 +146,10 @@ pub(super) enum Meaning {
 
 /// Contract section 4, seen from coordinators.
 pub(super) fn meaning(question: Question, code: i16) -> Meaning {
-    let of_group = matches!(question, Question::CommitOffsets | Question::AddOffsets | Question::FindGroup);
+    let of_group = matches!(
+        question,
+        Question::CommitOffsets | Question::AddOffsets | Question::FindGroup
+    );
     let of_partitions = matches!(question, Question::CommitOffsets | Question::AddPartitions);
     match code {
         0 => Meaning::Done,
@@ -182,7 +185,11 @@ pub(super) fn find_coordinator(key: &str, key_type: i8, version: i16) -> FindCoo
 }
 
 /// `known` = the id and epoch that we have; `None` takes the transactional id over from whoever has it.
-pub(super) fn init_producer_id(id: &str, timeout_ms: i32, known: Option<(i64, i16)>) -> InitProducerIdRequest {
+pub(super) fn init_producer_id(
+    id: &str,
+    timeout_ms: i32,
+    known: Option<(i64, i16)>,
+) -> InitProducerIdRequest {
     let (producer_id, producer_epoch) = known.unwrap_or((-1, -1));
     InitProducerIdRequest::default()
         .with_transactional_id(Some(TransactionalId(text(id))))

@@ -442,7 +442,10 @@ fn memory_gets_what_the_file_gets() {
         value: Some(b"v".to_vec()),
         ..Plain::default()
     };
-    let second = Plain { offset_delta: 1, ..plain("b") };
+    let second = Plain {
+        offset_delta: 1,
+        ..plain("b")
+    };
     let mut bytes = batch(0, 0, &[plain("a"), second.clone()]);
     let mut damaged = batch(2, 0, &[plain("c"), second]);
     *damaged.last_mut().unwrap() ^= 1;
