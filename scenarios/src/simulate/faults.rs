@@ -32,6 +32,10 @@ impl World<'_> {
     }
 
     fn strike(&mut self, fault: usize, kind: Kind) -> bool {
+        if takes_nodes(kind) && self.is_guarded() {
+            return false;
+        }
+        self.cuts += u32::from(matches!(kind, Kind::Split { .. } | Kind::Isolate { .. }));
         match kind {
             Kind::Cut { client, node } => self.network.cut(client, node, self.now_ns, &mut self.schedule),
             Kind::HoldRequests { .. }
@@ -115,6 +119,7 @@ impl World<'_> {
         }
         let kind = self.plan[fault].kind;
         self.say(|| format!("end {} {kind}", kind.name()));
+        self.cuts -= u32::from(matches!(kind, Kind::Split { .. } | Kind::Isolate { .. }));
         match kind {
             kind @ (Kind::HoldRequests { .. }
             | Kind::HoldAnswers { .. }
@@ -253,23 +258,16 @@ impl World<'_> {
         self.network.released(client, self.now_ns, &mut self.schedule);
     }
 
-    /// Acknowledged records must survive: as long as one node may lack some of what it acknowledged, no other loses
-    /// power, and only a node with a companion in sync does.
+    /// Acknowledged records must survive the plug: every partition needs a companion in sync that is well, and stays so
+    /// until the controller has taken the node out of the ISR. Else the node could be the last of the ISR, lead again, and
+    /// know less than it acknowledged: Kafka loses records then (KIP-966), and no producer can help it.
     fn power_loss(&mut self, node: i32) -> bool {
-        let states =
-            (0..self.design.partitions).filter_map(|partition| self.model.partition(TOPIC, partition));
-        let states: Vec<_> = states.collect();
-        if let Some(suspect) = self.suspect {
-            let whole =
-                self.model.is_serving(suspect) && states.iter().all(|state| state.isr.contains(&suspect));
-            if !whole {
-                return false;
-            }
-        }
-        if !states
-            .iter()
-            .all(|state| state.isr.iter().any(|other| *other != node))
-        {
+        let well = |other: &i32| *other != node && self.model.is_serving(*other);
+        let companion = (0..self.design.partitions).all(|partition| {
+            let state = self.model.partition(TOPIC, partition);
+            state.is_some_and(|state| state.isr.iter().any(well))
+        });
+        if self.cuts > 0 || !companion {
             return false;
         }
         self.dark.push(node);
@@ -278,12 +276,32 @@ impl World<'_> {
             stop: Stop::PowerLoss,
         });
         if lost {
-            self.suspect = Some(node);
+            self.suspect = Some((node, self.now_ns));
         } else {
             self.dark.retain(|dark| *dark != node);
         }
         lost
     }
+
+    /// A node that lost power may still be in the ISR: whoever else is there must stay.
+    fn is_guarded(&self) -> bool {
+        let session_ns = self.swarm.settings.session_timeout_ms as u64 * MS + MS;
+        self.suspect
+            .is_some_and(|(node, at_ns)| self.now_ns < at_ns + session_ns && !self.model.is_serving(node))
+    }
+}
+
+/// It can take a node out of the ISR.
+fn takes_nodes(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::KillHard { .. }
+            | Kind::KillClean { .. }
+            | Kind::PowerLoss { .. }
+            | Kind::Pause { .. }
+            | Kind::Split { .. }
+            | Kind::Isolate { .. }
+    )
 }
 
 fn when(after: bool) -> When {

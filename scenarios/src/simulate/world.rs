@@ -104,8 +104,10 @@ pub(crate) struct World<'a> {
     /// By fault: whether it could be carried out, and the hook that it set.
     pub(crate) applied: Vec<bool>,
     pub(crate) hooks: BTreeMap<usize, HookId>,
-    /// The node whose unsynced tails may be lost, until it has all again.
-    pub(crate) suspect: Option<i32>,
+    /// The node that lost power last, and when.
+    pub(crate) suspect: Option<(i32, u64)>,
+    /// Faults that keep nodes apart now.
+    pub(crate) cuts: u32,
     /// Nodes whose machine is without power.
     pub(crate) dark: Vec<i32>,
     pub(crate) events: u64,
@@ -200,6 +202,7 @@ impl<'a> World<'a> {
             applied: vec![false; plan.len()],
             hooks: BTreeMap::new(),
             suspect: None,
+            cuts: 0,
             dark: Vec::new(),
             events: 0,
             hash: 0,
