@@ -131,6 +131,7 @@ fn request_and_answer(criterion: &mut Criterion) {
         correlation_id: 1,
         client_id: "bench",
         transactional_id: None,
+        acks: -1,
         timeout_ms: 30_000,
     };
     let mut frame = Frame::default();

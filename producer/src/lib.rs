@@ -17,6 +17,9 @@ pub mod record;
 // Records that readers see all together or not at all: states, outcomes, errors.
 pub mod transaction;
 
+// The rules of all this by name, so that each can be broken on purpose.
+pub mod rules;
+
 // Why a record is not taken, and why the producer can do no more.
 pub mod error;
 

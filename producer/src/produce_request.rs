@@ -11,7 +11,7 @@
 //!
 //! Versions: v3 brought magic 2 (KIP-98), v7 zstd (KIP-110), v9 the flexible encoding (KIP-482), v10 leader hints
 //! in the answer (KIP-951), v12 transactions without AddPartitionsToTxn (KIP-890), v13 topic ids (KIP-516).
-//! `acks` is always -1: this producer waits for every in-sync replica.
+//! `acks` is -1 for the producer: it waits for every in-sync replica.
 
 use std::io::IoSlice;
 
@@ -44,6 +44,8 @@ pub struct Head<'a> {
     pub client_id: &'a str,
     /// `transactional.id`, if the batches belong to a transaction.
     pub transactional_id: Option<&'a str>,
+    /// -1: every in-sync replica has it before the answer (A4).
+    pub acks: i16,
     /// How long the broker may wait for its replicas: `request.timeout.ms`.
     pub timeout_ms: i32,
 }
@@ -111,7 +113,7 @@ impl Frame {
             Some(id) => out.string(id)?,
             None => out.null_string(),
         }
-        out.int16(-1); // acks: all in-sync replicas
+        out.int16(head.acks);
         out.int32(head.timeout_ms);
 
         out.array_length(topics(parts.clone()));

@@ -136,8 +136,8 @@ pub const TABLE: &[Meaning] = &{
     use Written::{No, Unknown, Yes};
     [
         row(0, "NONE", Yes, R::Done, R::Done, "appended on every in-sync replica"),
-        row(6, "NOT_LEADER_OR_FOLLOWER", No, R::RefreshAndRetry, R::RefreshAndRetry, "the leader moved"),
-        row(3, "UNKNOWN_TOPIC_OR_PARTITION", No, R::RefreshAndRetry, R::RefreshAndRetry, MOVED),
+        row(6, "NOT_LEADER_OR_FOLLOWER", Unknown, R::RefreshAndRetry, R::RefreshAndRetry, LATE),
+        row(3, "UNKNOWN_TOPIC_OR_PARTITION", Unknown, R::RefreshAndRetry, R::RefreshAndRetry, MOVED),
         row(5, "LEADER_NOT_AVAILABLE", No, R::RefreshAndRetry, R::RefreshAndRetry, MOVED),
         row(74, "FENCED_LEADER_EPOCH", No, R::RefreshAndRetry, R::RefreshAndRetry, MOVED),
         row(100, "UNKNOWN_TOPIC_ID", No, R::RefreshAndRetry, R::RefreshAndRetry, MOVED),
@@ -179,6 +179,9 @@ pub const TABLE: &[Meaning] = &{
     ]
 };
 
+/// Found by simulation: a Produce that has been appended and waits for its replicas is answered with 6, or with 3, when
+/// leadership is taken from its broker (`DelayedProduce`, case A). The next leader may have the batch.
+const LATE: &str = "the leader moved; perhaps after the append, while replicas were waited for";
 const MOVED: &str = "moved, deleted or not known yet; may be a gap in metadata only (A15)";
 const COORDINATOR: &str = "the transaction coordinator moved";
 
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn unknown_codes_of_rule_a7_are_unknown_and_never_rejected() {
-        for code in [7, 13, 20, 56, -1, 35, 42] {
+        for code in [7, 13, 20, 56, -1, 35, 42, 6, 3] {
             let meaning = classify(code);
             assert_eq!(meaning.written, Written::Unknown, "{code}");
             for reaction in [meaning.idempotent, meaning.transactional] {

@@ -57,7 +57,8 @@ pub struct Completion<'a> {
     /// Offset of the first record; the others follow without gaps. -1 where the broker did not say: not acked,
     /// or proven written only by the acknowledgement of a later batch (contract A8, A11).
     pub base_offset: i64,
-    /// Kafka's error code; 0 when acked. A local time-out is 7 (REQUEST_TIMED_OUT), as in the Java client.
+    /// Kafka's error code; 0 when acked, or 46 (DUPLICATE_SEQUENCE_NUMBER) when acked without an offset. A local
+    /// time-out is 7 (REQUEST_TIMED_OUT), as in the Java client.
     pub error_code: i16,
     /// Producer id under which the batch was last sent; -1 if it never left.
     pub producer_id: i64,

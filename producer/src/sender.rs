@@ -64,6 +64,7 @@ use crate::metrics::Metrics;
 use crate::partitioner::StickyPartition;
 use crate::produce_request::TopicId;
 use crate::record::{Completion, TopicHandle};
+use crate::rules::Rules;
 
 /// What the shell is to do next.
 #[derive(Debug)]
@@ -164,6 +165,7 @@ pub struct Sender {
     flushing: bool,
     closed: bool,
     fatal: Option<Fatal>,
+    rules: Rules,
 }
 
 impl Sender {
@@ -211,7 +213,14 @@ impl Sender {
             flushing: false,
             closed: false,
             fatal: None,
+            rules: Rules::default(),
         })
+    }
+
+    /// Breaks a rule, to see who notices. Call it before anything else.
+    #[cfg(steadfast_mutants)]
+    pub fn leave_out(&mut self, rule: crate::rules::Rule) {
+        self.rules = Rules::without(rule);
     }
 
     /// Registers a topic; the same name gives the same handle. Its metadata is asked for at the next `advance`.

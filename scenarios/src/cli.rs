@@ -58,6 +58,8 @@ pub(crate) enum Command {
         /// Run folder
         directory: PathBuf,
     },
+    /// Run the producer, a simulated cluster, a network and a clock in virtual time, and judge each seed's world
+    Simulate(SimulateArgs),
     /// Prepare what clusters need
     Cluster {
         /// What to do.
@@ -237,6 +239,39 @@ pub(crate) struct PlanArgs {
     /// Overrides.
     #[command(flatten)]
     pub(crate) overrides: Overrides,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `steadfast simulate`
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// How many seeds
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    pub(crate) from: u64,
+    /// Threads
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// Virtual seconds of faults
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: u64,
+    /// No client uses transactions
+    #[arg(long, conflicts_with = "transactional")]
+    pub(crate) idempotent: bool,
+    /// Every client uses transactions
+    #[arg(long)]
+    pub(crate) transactional: bool,
+    /// Break this rule of the producer
+    #[cfg(steadfast_mutants)]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) without: Option<String>,
+    /// Print what the first seed's world did, line by line
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) trace: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,6 +6,7 @@ pub(crate) mod list; // the catalogue
 pub(crate) mod init; // a file to start from
 pub(crate) mod verify; // judge again
 pub(crate) mod report; // draw again
+pub(crate) mod simulate; // many worlds in virtual time
 pub(crate) mod cluster; // jars
 pub(crate) mod broker; // the simulated broker
 pub(crate) mod schema; // for editors

@@ -6,6 +6,7 @@ mod exit; // exit codes
 mod out; // standard output
 mod runner; // a run, step by step
 mod scenario; // the scenario language
+mod simulate; // a world in virtual time, from a seed
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Init { file } => commands::init::run(&file),
         Command::Verify { directory, json } => commands::verify::run(&directory, json),
         Command::Report { directory } => commands::report::run(&directory),
+        Command::Simulate(args) => commands::simulate::run(&args),
         Command::Cluster { command } => commands::cluster::run(&command),
         Command::Broker(args) => commands::broker::run(&args),
         Command::Schema { which } => commands::schema::run(which),

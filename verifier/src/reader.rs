@@ -27,6 +27,7 @@ use steadfast_wire::kafka_protocol::messages::fetch_request::{FetchPartition, Fe
 use steadfast_wire::kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 use steadfast_wire::kafka_protocol::protocol::StrBytes;
 
+use crate::log::LogBatch;
 use crate::seal::{PartitionSeal, Seal};
 use cluster::{Cluster, Ends, Trouble, retriable};
 use partition::{PartitionLog, Stuck};
@@ -84,6 +85,14 @@ pub fn seal_and_read(
     let seal = reading.finish(reason)?;
     seal.write(run_dir)?;
     Ok(seal)
+}
+
+/// The batches of one partition of a simulated cluster, from all its bytes, by the same eyes. An error is a sentence:
+/// these bytes are no log, so nothing can be said about it.
+pub fn batches(topic: &str, bytes: &[u8]) -> Result<Vec<LogBatch>, String> {
+    let mut log = PartitionLog::in_memory(topic);
+    log.accept(bytes).map_err(|stuck| stuck.to_string())?;
+    Ok(log.into_batches())
 }
 
 /// Why reading ended before the seal.

@@ -125,6 +125,7 @@ proptest! {
                 correlation_id,
                 client_id: &client_id,
                 transactional_id: transactional_id.as_deref(),
+                acks: -1,
                 timeout_ms,
             };
             frame.encode(&head, parts(&topics)).unwrap();
@@ -139,7 +140,7 @@ proptest! {
 
     #[test]
     fn one_more_batch_never_adds_more_than_its_bound(topics in topics_of_a_request(), version in MIN_VERSION..=MAX_VERSION) {
-        let head = Head { version, correlation_id: 1, client_id: "c", transactional_id: None, timeout_ms: 1 };
+        let head = Head { version, correlation_id: 1, client_id: "c", transactional_id: None, acks: -1, timeout_ms: 1 };
         let parts: Vec<_> = parts(&topics).collect();
         let mut frame = Frame::default();
         let mut before = 0;
@@ -161,6 +162,7 @@ fn what_cannot_be_encoded_is_an_error() {
         correlation_id: 1,
         client_id: "c",
         transactional_id: None,
+        acks: -1,
         timeout_ms: 1,
     };
     let part = Part {

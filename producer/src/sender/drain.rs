@@ -5,11 +5,12 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::link::{Asked, InFlight, InRequest, LinkId};
-use super::partition::Next;
+use super::partition::{MAX_UNACKED, Next};
 use super::{Action, Frame, Sender};
 use crate::error::Fatal;
 use crate::produce_request::{self, Head, Part, TopicId};
 use crate::record_batch::SealedBatch;
+use crate::rules::Rule;
 
 /// Kafka's frame without any batch: header, client id (bounded by configuration), fixed fields.
 const REQUEST_OVERHEAD: usize = 512;
@@ -41,7 +42,12 @@ impl Sender {
         let Some(versions) = link.versions() else {
             return false;
         };
-        let free = link.in_flight.len() < self.settings.max_in_flight && link.throttled_until_ns <= now_ns;
+        let slots = if self.rules.on(Rule::Window) {
+            self.settings.max_in_flight
+        } else {
+            2 * MAX_UNACKED
+        };
+        let free = link.in_flight.len() < slots && link.throttled_until_ns <= now_ns;
         if !free || link.due_ns > now_ns || link.ready.is_empty() {
             return false;
         }
@@ -165,6 +171,7 @@ impl Sender {
             correlation_id: correlation,
             client_id: &self.settings.client_id,
             transactional_id: self.transactions.as_ref().map(|transactions| transactions.id()),
+            acks: if self.rules.on(Rule::AllAcks) { -1 } else { 1 },
             timeout_ms: self.settings.request_timeout_ms,
         };
         let parts = request.iter().zip(&frame.batches).map(|(entry, batch)| {

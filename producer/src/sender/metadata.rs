@@ -13,6 +13,7 @@ use super::partition::{Context, NO_NODE, Partition};
 use super::{Interest, Sender, Topic};
 use crate::produce_request::TopicId;
 use crate::record::TopicHandle;
+use crate::rules::Rule;
 
 /// UNKNOWN_TOPIC_OR_PARTITION: what records of a partition that is no more end with.
 const UNKNOWN_PARTITION: i16 = 3;
@@ -48,6 +49,11 @@ impl Sender {
                         complete &= self.topic_answered(index, topic, now_ns);
                     } else {
                         complete = false;
+                        if !self.rules.on(Rule::OutliveMetadata) {
+                            for &number in &self.topics[index].partitions {
+                                self.partitions[number as usize].forget_numbers();
+                            }
+                        }
                     }
                 }
                 None => complete = false,
@@ -213,7 +219,7 @@ impl Sender {
             let place = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
             partitions.push(u32::try_from(self.partitions.len()).unwrap_or(u32::MAX));
             self.partitions
-                .push(Partition::new(handle, place, self.settings.retries));
+                .push(Partition::new(handle, place, self.settings.retries, self.rules));
             sticky.release();
         }
     }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use crate::accumulator::{Gathering, Memory};
 use crate::record::TopicHandle;
 use crate::record_batch::{Seal, SealedBatch};
+use crate::rules::{Rule, Rules};
 use crate::sender::identity::Identity;
 use crate::sender::outcomes::Outcomes;
 
@@ -172,10 +173,11 @@ pub(crate) struct Partition {
     retry_at_ns: u64,
     /// `retries`: how often a batch that is NOT_WRITTEN is sent again.
     retries: u32,
+    rules: Rules,
 }
 
 impl Partition {
-    pub(crate) fn new(topic: TopicHandle, index: i32, retries: u32) -> Partition {
+    pub(crate) fn new(topic: TopicHandle, index: i32, retries: u32, rules: Rules) -> Partition {
         Partition {
             topic,
             index,
@@ -199,6 +201,7 @@ impl Partition {
             attempts: 0,
             retry_at_ns: 0,
             retries,
+            rules,
         }
     }
 
@@ -206,13 +209,17 @@ impl Partition {
 
     /// What may be sent to the leader now.
     pub(crate) fn next(&self, now_ns: u64) -> Next {
-        let draining_old_leader = self.on_wire > 0 && self.wire_node != self.leader; // A6
+        let elsewhere = self.on_wire > 0 && self.wire_node != self.leader;
+        let draining_old_leader = elsewhere && self.rules.on(Rule::OldLeaderFirst); // A6
         if self.leader == NO_NODE || draining_old_leader {
             return Next::Nothing;
         }
         let again = match self.mode {
             Mode::Stopped(_) => None,
             Mode::Flowing => return self.next_fresh(now_ns),
+            Mode::OneByOne if !self.rules.on(Rule::OneByOne) => {
+                self.unacked.iter().position(|sent| !sent.on_wire)
+            }
             Mode::OneByOne | Mode::Probing(_) if self.on_wire > 0 => None,
             Mode::Probing(index) => Some(index),
             Mode::OneByOne => match self.gap {
@@ -232,8 +239,9 @@ impl Partition {
         let forgotten = self
             .last_ack_ns
             .is_none_or(|ack| now_ns.saturating_sub(ack) > EXPIRATION_NS);
-        let alone = self.alone || forgotten;
-        if !self.has_fresh() || self.unacked.len() >= MAX_UNACKED || (alone && !self.unacked.is_empty()) {
+        let alone = (self.alone || forgotten) && self.rules.on(Rule::FirstAlone);
+        let full = self.unacked.len() >= MAX_UNACKED && self.rules.on(Rule::Window);
+        if !self.has_fresh() || full || (alone && !self.unacked.is_empty()) {
             return Next::Nothing;
         }
         if self.retry_at_ns > now_ns {
@@ -381,7 +389,8 @@ impl Partition {
     pub(crate) fn learn_leader(&mut self, node: i32, epoch: i32) -> bool {
         let same = node == self.leader && epoch == self.leader_epoch;
         // Brokers before 2.4 tell no epoch (-1): then the newest answer wins.
-        if same || (epoch >= 0 && epoch < self.leader_epoch) {
+        let older = epoch >= 0 && epoch < self.leader_epoch && self.rules.on(Rule::NewerLeaders);
+        if same || older {
             return false;
         }
         self.leader = node;

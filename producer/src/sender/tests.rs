@@ -114,7 +114,14 @@ fn check(script: &mut Script) {
             assert_eq!(at, partition as i32);
             let there = unique.contains(id);
             match outcome {
-                Outcome::Acked => assert!(there, "LOST: record {id} was acked and is not in the log"),
+                Outcome::Acked => {
+                    assert!(there, "LOST: record {id} was acked and is not in the log");
+                    assert_eq!(
+                        code,
+                        if offset < 0 { 46 } else { 0 },
+                        "code of record {id} at {offset}"
+                    );
+                }
                 Outcome::NotWritten => {
                     assert!(!there, "record {id} is in the log, but was NOT_WRITTEN ({code})");
                 }

@@ -42,6 +42,7 @@ pub(crate) use self::requests::{Question, TransactionVersions};
 use super::Sender;
 use super::settings::Settings;
 use crate::error::AppendError;
+use crate::rules::Rule;
 use crate::transaction::{GroupOffset, TransactionError, TransactionEvent, TransactionState as State};
 
 /// Offsets (one per topic and partition) in one transaction at most: a request stays below 10 MB.
@@ -341,7 +342,9 @@ impl Sender {
         if self.transactions.is_none() {
             return;
         }
-        if let Some(code) = self.outcomes.take_failure() {
+        if let Some(code) = self.outcomes.take_failure()
+            && self.rules.on(Rule::CommitAllAcked)
+        {
             self.transaction_failed(code, Repair::End, now_ns);
         }
         self.step_ending(now_ns);

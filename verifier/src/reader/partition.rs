@@ -1,4 +1,4 @@
-//! One partition on its way from fetched bytes to `log/`.
+//! One partition on its way from fetched bytes to `log/`, or for a simulated world to memory.
 //!
 //! Three things may be wrong with what a broker gives, and they are not the same. *Damage* (a checksum that does not
 //! fit, records that are none) is what the judge looks for: it is written down as records that are not intact, and
@@ -28,10 +28,17 @@ pub(super) enum Stuck {
     Unreadable { offset: i64, what: String },
 }
 
-/// Reads one partition; pure but for the file it writes.
+/// Where batches are written down.
+#[derive(Debug)]
+enum Sink {
+    File(Writer),
+    Memory(Vec<LogBatch>),
+}
+
+/// Reads one partition; pure but for the file it may write.
 #[derive(Debug)]
 pub(super) struct PartitionLog {
-    writer: Writer,
+    sink: Sink,
     /// Everything below is read.
     position: i64,
     records: u64,
@@ -44,15 +51,25 @@ pub(super) struct PartitionLog {
 
 impl PartitionLog {
     pub(super) fn create(dir: &Path, topic: &str, partition: i32, from: i64) -> io::Result<PartitionLog> {
-        Ok(PartitionLog {
-            writer: Writer::create(dir, topic, partition)?,
+        let writer = Writer::create(dir, topic, partition)?;
+        Ok(PartitionLog::new(Sink::File(writer), topic, from))
+    }
+
+    /// Bytes that come from memory come only once: damage gets no second chance.
+    pub(super) fn in_memory(topic: &str) -> PartitionLog {
+        PartitionLog::new(Sink::Memory(Vec::new()), topic, 0)
+    }
+
+    fn new(sink: Sink, topic: &str, from: i64) -> PartitionLog {
+        PartitionLog {
+            sink,
             position: from,
             records: 0,
             suspect: None,
             topic_checksum: stamp::topic_checksum(topic),
             decompressed: Vec::new(),
             out: LogBatch::default(),
-        })
+        }
     }
 
     /// Everything below this offset is read.
@@ -79,7 +96,8 @@ impl PartitionLog {
                     // An answer may begin with batches before the offset asked for.
                     if batch.next_offset > self.position {
                         // Bytes may have suffered between the broker's disk and here: they get a second chance.
-                        if !batch.intact && self.suspect != Some(batch.base_offset) {
+                        let once = matches!(self.sink, Sink::Memory(_));
+                        if !batch.intact && !once && self.suspect != Some(batch.base_offset) {
                             self.suspect = Some(batch.base_offset);
                             return Ok(());
                         }
@@ -93,7 +111,18 @@ impl PartitionLog {
 
     /// Ends the file. `end_offset`: what the partition's end was.
     pub(super) fn finish(self, end_offset: i64) -> io::Result<()> {
-        self.writer.finish(end_offset)
+        match self.sink {
+            Sink::File(writer) => writer.finish(end_offset),
+            Sink::Memory(_) => Ok(()),
+        }
+    }
+
+    /// What was read into memory.
+    pub(super) fn into_batches(self) -> Vec<LogBatch> {
+        match self.sink {
+            Sink::File(_) => Vec::new(),
+            Sink::Memory(batches) => batches,
+        }
     }
 
     fn batch(&mut self, batch: &Batch<'_>) -> Result<(), Stuck> {
@@ -186,9 +215,20 @@ impl PartitionLog {
     }
 
     fn write(&mut self) -> Result<(), Stuck> {
-        self.writer.batch(&self.out)?;
         self.records += self.out.records.len() as u64;
-        self.out.records.clear();
+        match &mut self.sink {
+            Sink::File(writer) => {
+                writer.batch(&self.out)?;
+                self.out.records.clear();
+            }
+            Sink::Memory(batches) => {
+                let records = std::mem::take(&mut self.out.records);
+                batches.push(LogBatch {
+                    records,
+                    ..self.out.clone()
+                });
+            }
+        }
         Ok(())
     }
 

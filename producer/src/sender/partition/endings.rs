@@ -3,7 +3,11 @@
 use super::{Context, Fate, Mode, Partition, REQUEST_TIMED_OUT};
 use crate::accumulator::Gathering;
 use crate::record::Outcome;
+use crate::rules::Rule;
 use crate::sender::outcomes::Done;
+
+/// DUPLICATE_SEQUENCE_NUMBER: the batch is in the log, its offset is not known.
+const DUPLICATE_SEQUENCE: i16 = 46;
 
 impl Partition {
     /// `delivery.timeout.ms` is over for batches begun at or before `begun_ns` (KIP-91). NOT_WRITTEN ones end so. Of
@@ -15,7 +19,10 @@ impl Partition {
             let probing = matches!(self.mode, Mode::Probing(_));
             if sent.created_ns > begun_ns || sent.reported {
                 i += 1;
-            } else if sent.fate == Fate::NotWritten && !sent.on_wire && !probing {
+            } else if (sent.fate == Fate::NotWritten || !self.rules.on(Rule::UnknownStays))
+                && !sent.on_wire
+                && !probing
+            {
                 self.alone = true;
                 self.mode = Mode::OneByOne;
                 self.reject(i, REQUEST_TIMED_OUT, cx);
@@ -91,6 +98,12 @@ impl Partition {
             return;
         }
         let seal = sent.batch.stamp();
+        // In the log, and nobody says where: Kafka has a code for that.
+        let code = if outcome == Outcome::Acked && offset < 0 {
+            DUPLICATE_SEQUENCE
+        } else {
+            code
+        };
         cx.outcomes.report(Done {
             topic: self.topic,
             partition: self.index,

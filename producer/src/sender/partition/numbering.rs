@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Context, Fate, Mode, NO_NODE, Partition};
 use crate::record::Outcome;
 use crate::record_batch::SealedBatch;
+use crate::rules::Rule;
 use crate::sender::identity::Identity;
 
 /// UNKNOWN_TOPIC_ID.
@@ -64,6 +65,21 @@ impl Partition {
         }
     }
 
+    /// What A10 forbids: a refused head taken for proof that nothing was written.
+    pub(super) fn take_for_unwritten(&mut self) {
+        for sent in &mut self.unacked {
+            sent.fate = Fate::NotWritten;
+        }
+        self.needs_epoch = true;
+    }
+
+    /// What A15 forbids: numbers that begin anew because metadata did not mention the topic.
+    pub(crate) fn forget_numbers(&mut self) {
+        if self.unacked.is_empty() {
+            self.next_sequence = 0;
+        }
+    }
+
     /// The id and epoch that the unacked batches bear.
     pub(super) fn identity_of_unacked(&self) -> Option<Identity> {
         let seal = self.unacked.front()?.batch.stamp();
@@ -80,7 +96,9 @@ impl Partition {
         self.head_refused = false;
         self.alone = true;
         self.last_ack_ns = None;
-        self.next_sequence = 0;
+        if self.rules.on(Rule::EpochFromZero) {
+            self.next_sequence = 0;
+        }
         if let Some(identity) = identity {
             self.number_from(0, identity);
         }
@@ -98,7 +116,8 @@ impl Partition {
             let seal = self.stamp(identity);
             let sent = &mut self.unacked[i];
             debug_assert!(
-                sent.fate == Fate::NotWritten && !sent.on_wire,
+                (sent.fate == Fate::NotWritten && !sent.on_wire)
+                    || !self.rules.on(Rule::SettleBeforeNumbering),
                 "A13: only NOT_WRITTEN batches"
             );
             match Arc::get_mut(&mut sent.batch) {

@@ -7,6 +7,7 @@
 //! ```
 
 use super::{Context, Mode, Partition};
+use crate::rules::Rule;
 
 /// UNKNOWN_TOPIC_OR_PARTITION: a partition stopped with it is no more, and no new epoch brings it back.
 const GONE: i16 = 3;
@@ -28,7 +29,8 @@ impl Partition {
     /// Ends what was sent, with what is known of it: the abort decides what readers see. Call it when nothing is on
     /// the wire. The numbers go on only under another epoch.
     pub(crate) fn end_transaction(&mut self, code: i16, cx: &mut Context<'_>) {
-        debug_assert!(self.is_off_the_wire() && !self.has_fresh());
+        let waited = self.is_off_the_wire() || !self.rules.on(Rule::WireEmptyBeforeAbort);
+        debug_assert!(waited && !self.has_fresh());
         match self.mode {
             Mode::Stopped(_) => {}
             _ if self.unacked.is_empty() && self.gap.is_none() => {}

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::{Context, EXPIRATION_NS, Fate, Gap, Mode, OUT_OF_ORDER, Partition, Sent, Verdict};
 use crate::record::Outcome;
 use crate::record_batch::SealedBatch;
+use crate::rules::Rule;
 
 impl Partition {
     /// The broker's word on the batch with this base sequence. False if the partition knows no such batch on the
@@ -41,6 +42,9 @@ impl Partition {
         match verdict {
             Verdict::Written(_) => {}
             Verdict::Refused => {
+                if !self.rules.on(Rule::UnknownSticks) {
+                    sent.fate = Fate::NotWritten;
+                }
                 sent.refusals += 1;
                 // Only what is NOT_WRITTEN may be given up; a probe has to be told first.
                 let given_up = sent.fate == Fate::NotWritten && sent.refusals > self.retries;
@@ -49,7 +53,8 @@ impl Partition {
                 }
             }
             Verdict::NotYet => {}
-            Verdict::Unknown => sent.fate = Fate::Unknown,
+            Verdict::Unknown if self.rules.on(Rule::CodeIsUnknown) => sent.fate = Fate::Unknown,
+            Verdict::Unknown => {}
             Verdict::Corrupt if !sent.corrupt => sent.corrupt = true,
             Verdict::Corrupt | Verdict::StopNotWritten => self.stop(code, cx),
             Verdict::OutOfOrder => self.out_of_order(i, cx),
@@ -72,7 +77,9 @@ impl Partition {
         let Some(i) = self.off_the_wire(base_sequence) else {
             return;
         };
-        self.unacked[i].fate = Fate::Unknown;
+        if self.rules.on(Rule::LostIsUnknown) {
+            self.unacked[i].fate = Fate::Unknown;
+        }
         self.alone = true;
         self.attempts = self.attempts.saturating_add(1);
         if self.mode == Mode::Flowing {
@@ -228,7 +235,12 @@ impl Partition {
                 self.needs_epoch |= sent.fate == Fate::Unknown;
                 sent.fate = Fate::NotWritten;
             }
-            _ if i == 0 => self.head_refused = true,
+            _ if i == 0 && self.rules.on(Rule::NeverBump) => self.head_refused = true,
+            _ if i == 0 => self.take_for_unwritten(),
+            _ if !self.rules.on(Rule::WaitForHead) => {
+                self.unacked[i].fate = Fate::NotWritten;
+                self.reject(i, OUT_OF_ORDER, cx);
+            }
             _ => {} // A9: keep the number and wait for the head
         }
         // Neither a probe's step nor waiting for the head is a failure to back off from.
@@ -255,9 +267,12 @@ impl Partition {
         if let Some(gap) = self.gap
             && gap.at == 0
             && !self.needs_epoch
-            && !self.has_unknown()
+            && !(self.has_unknown() && self.rules.on(Rule::SettleBeforeNumbering))
         {
             self.gap = None;
+            if !self.rules.on(Rule::CloseGap) {
+                return;
+            }
             let identity = self.identity_of_unacked();
             self.next_sequence = gap.sequence;
             if let Some(identity) = identity {
@@ -270,10 +285,14 @@ impl Partition {
     }
 
     /// A11: newest first, where that proves anything.
-    fn begin_probe(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn begin_probe(&mut self, cx: &mut Context<'_>) {
         let before_gap = self.before_gap();
         if before_gap > 1 && self.remembered(cx.now_ns) {
-            self.probe_below(before_gap, cx);
+            if self.rules.on(Rule::NewestFirst) {
+                self.probe_below(before_gap, cx);
+            } else {
+                self.mode = Mode::Probing(0);
+            }
         } else {
             self.stop(OUT_OF_ORDER, cx);
         }

@@ -17,6 +17,19 @@ fn an_old_broker_is_spoken_to_in_its_versions() {
     all_acked(&mut script, 20);
 }
 
+/// Found by simulation: a broker that hung at the first Metadata request left the producer without partitions for ever.
+#[test]
+fn metadata_without_an_answer_is_asked_for_again() {
+    let mut script = script(&[("request.timeout.ms", "2000".to_owned())], 1, 1, 1);
+    script.metadata_lost = 2;
+    script.run_for(10_000 * MS);
+    assert_eq!(script.metadata_lost, 0);
+    assert!(script.sender.is_ready(), "{}", script.sender.not_ready_reason());
+    append(&mut script, 0, 0, 20);
+    script.run_for(1000 * MS);
+    all_acked(&mut script, 20);
+}
+
 #[test]
 fn records_linger_for_parts_of_a_millisecond_and_a_flush_ends_it() {
     let mut script = pipelined(&[("linger.ms", "0.25")]);

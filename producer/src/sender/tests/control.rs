@@ -48,9 +48,10 @@ fn a14_after_the_last_epoch_comes_a_fresh_id() {
     append(&mut script, 0, 0, 1);
     append(&mut script, 1, 100, 1);
     script.run_for(10 * MS);
-    // The other partition has a batch that is not written yet: its broker does not lead it, and nobody says who does.
+    // The other partition has a batch that is surely not written: its broker says that nobody leads it, and nobody says who
+    // will.
     script.topic_hidden = true;
-    script.logs[1].leader = 0;
+    (script.logs[1].leader, script.logs[1].not_leader) = (0, 5);
     append(&mut script, 1, 101, 1);
     script.run_for(900 * MS); // now its backoff is long enough not to meet the faults below
     // As in A14's own test: the numbers of a lost batch behind a rejected one must be left behind.

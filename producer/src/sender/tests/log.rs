@@ -32,6 +32,8 @@ pub(super) struct Log {
     pub(super) markers: Vec<Marker>,
     pub(super) leader: i32,
     pub(super) epoch: i32,
+    /// What a node that does not lead answers.
+    pub(super) not_leader: i16,
     remembered: usize,
 }
 
@@ -51,6 +53,7 @@ impl Log {
             markers: Vec::new(),
             leader,
             epoch: 0,
+            not_leader: 6,
             remembered: REMEMBERED,
         }
     }
@@ -58,7 +61,7 @@ impl Log {
     /// Error code and base offset for a batch; `commit` = the answer will reach nobody but says success.
     pub(super) fn write(&mut self, node: i32, batch: &Bytes, commit: bool) -> (i16, i64) {
         if self.leader != node {
-            return (6, -1);
+            return (self.not_leader, -1);
         }
         let stamp = stamp(batch);
         let ids = ids(batch);

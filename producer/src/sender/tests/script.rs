@@ -70,6 +70,8 @@ pub(super) struct Script {
     pub(super) requests: Vec<Seen>,
     /// Metadata says that the topic does not exist, as a broker does that is just starting.
     pub(super) topic_hidden: bool,
+    /// So many of the next Metadata requests are never answered.
+    pub(super) metadata_lost: u32,
     /// Answers ApiVersions v3 with UNSUPPORTED_VERSION, as brokers before 2.4 do.
     pub(super) old: bool,
     pub(super) newest_produce: i16,
@@ -118,6 +120,7 @@ impl Script {
             requests: Vec::new(),
             newest_produce: 13,
             topic_hidden: false,
+            metadata_lost: 0,
             old: false,
             topic_id: 7,
             first_port: 9000,
@@ -265,6 +268,10 @@ impl Script {
                 );
                 self.tamper(|tamper| tamper.api_versions(&mut versions));
                 encode(correlation, version, &versions)
+            }
+            ApiKey::Metadata if self.metadata_lost > 0 => {
+                self.metadata_lost -= 1;
+                return;
             }
             ApiKey::Metadata => {
                 let asked = MetadataRequest::decode(&mut request, version).unwrap();

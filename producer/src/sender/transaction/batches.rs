@@ -5,6 +5,7 @@ use super::requests::PRODUCE_V2;
 use super::{Protocol, Registered, Repair, Sender};
 use crate::produce_response::PartitionResponse;
 use crate::reaction::{Reaction, Written, classify};
+use crate::rules::Rule;
 use crate::sender::answers::NOT_LEADER;
 use crate::sender::link::InRequest;
 use crate::sender::partition::{Context, Verdict};
@@ -153,10 +154,12 @@ impl Sender {
 
     /// Nothing of the transaction is on the wire: the rest ends as what is known of it. False if something still is.
     pub(super) fn batches_stopped(&mut self, code: i16, now_ns: u64) -> bool {
-        if !self
-            .partitions
-            .iter()
-            .all(super::super::Partition::is_off_the_wire)
+        let waits = self.rules.on(Rule::WireEmptyBeforeAbort);
+        if waits
+            && !self
+                .partitions
+                .iter()
+                .all(super::super::Partition::is_off_the_wire)
         {
             return false;
         }

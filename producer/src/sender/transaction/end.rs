@@ -6,7 +6,7 @@
 //!       ▼                                             │ 49: forgotten ─► InitProducerId ─► Aborted, or Unknown if in doubt
 //!   Aborting ─ wire empty ─► EndTxn(abort) ─ NONE     │ 120: refused ─► Aborting
 //!                               │                     └ 47, 48, 53, 90: fatal; Aborted, or Unknown if in doubt
-//!                               └► version 1: InitProducerId ─► Aborted
+//!                               └► version 1: InitProducerId ─► Aborted, also after 48: no partition was ever added
 //! ```
 //!
 //! What is known of a commit follows from what was asked. While no EndTxn(commit) has left, nobody else sends one for
@@ -16,6 +16,8 @@
 
 use super::requests::{self, Meaning, Question};
 use super::{ABORTED, Protocol, Registered, Repair, Sender, State};
+use crate::error::Fatal;
+use crate::rules::Rule;
 use crate::sender::identity::Identity;
 use crate::transaction::TransactionEvent;
 
@@ -106,7 +108,11 @@ impl Sender {
         };
         match transactions.ending.repair {
             Repair::InitOnly => self.init_again(Some(event)),
-            Repair::End if transactions.registered == Registered::No => self.ended(event),
+            Repair::End
+                if transactions.registered == Registered::No || !self.rules.on(Rule::EndWhatIsRegistered) =>
+            {
+                self.ended(event);
+            }
             // B4: also where nothing was written, since trying may have registered a partition.
             Repair::End | Repair::EndThenInit => transactions.ending.due = true,
         }
@@ -126,8 +132,10 @@ impl Sender {
             let code = if commit || because == 0 { code } else { because };
             TransactionEvent::Aborted { transaction, code }
         };
-        // Nothing was registered after all, so there is nothing to abort; the new epoch keeps a late request out.
-        let nothing = code == INVALID_TXN_STATE && !commit && transactions.registered == Registered::Maybe;
+        // Nothing was registered after all (under version 1 whatever was believed: nothing is open), so there is nothing to
+        // abort; the new epoch keeps a late request out.
+        let closed = transactions.registered == Registered::Maybe || transactions.protocol == Protocol::V1;
+        let nothing = code == INVALID_TXN_STATE && !commit && closed;
         match requests::meaning(Question::EndTxn, code) {
             _ if nothing => self.end_done(next, now_ns),
             Meaning::Done => self.end_done(next, now_ns),
@@ -153,6 +161,10 @@ impl Sender {
                 let settled = code == INVALID_TXN_STATE && transactions.protocol == Protocol::V2;
                 transactions.ending.in_doubt &= !settled;
                 self.transaction_fatal(code);
+                // The coordinator has aborted it: nobody else ends a transaction of this epoch.
+                if settled && commit {
+                    self.fatal = Some(Fatal::Fenced { code });
+                }
             }
         }
     }
@@ -174,7 +186,7 @@ impl Sender {
         };
         let clean = commit && !transactions.ending.in_doubt;
         let init = match transactions.protocol {
-            Protocol::V1 => !clean,
+            Protocol::V1 => !clean && self.rules.on(Rule::InitAfterDoubt),
             // The answer gives the next id, unless the broker forgot to.
             Protocol::V2 => transactions.ending.repair == Repair::EndThenInit || next.id < 0,
         };

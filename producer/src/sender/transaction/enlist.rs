@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
 use super::coordinator::link_of;
 use super::requests::{self, Meaning, Question};
 use super::{MAX_OFFSETS, Offsets, Protocol, Registered, Repair, Sender, State, Transactions};
+use crate::rules::Rule;
 use crate::sender::events::decode;
 use crate::sender::identity::Identity;
 use crate::sender::link::{Asked, State as LinkState};
@@ -189,7 +190,8 @@ impl Sender {
                 }
             }
             _ => {
-                let commit = transactions.state == State::Committing;
+                let flips = transactions.ending.in_doubt && !self.rules.on(Rule::SameEnd);
+                let commit = transactions.state == State::Committing && !flips;
                 let request = requests::end_txn(&id, identity, commit);
                 self.ask(index, asked, now_ns, requests::encoder(request));
             }

@@ -434,3 +434,26 @@ proptest! {
         let _ = read(&[&bytes, &bytes]);
     }
 }
+
+#[test]
+fn memory_gets_what_the_file_gets() {
+    let plain = |key: &str| Plain {
+        key: Some(key.into()),
+        value: Some(b"v".to_vec()),
+        ..Plain::default()
+    };
+    let second = Plain {
+        offset_delta: 1,
+        ..plain("b")
+    };
+    let mut bytes = batch(0, 0, &[plain("a"), second.clone()]);
+    let mut damaged = batch(2, 0, &[plain("c"), second]);
+    *damaged.last_mut().unwrap() ^= 1;
+    bytes.extend(damaged);
+    let (from_file, _) = read(&[&bytes, &bytes]).unwrap();
+    let in_memory = crate::reader::batches("orders", &bytes).unwrap();
+    assert_eq!(in_memory, from_file);
+    assert_eq!(in_memory.len(), 2);
+    assert!(!in_memory[1].records[0].intact);
+    assert!(crate::reader::batches("orders", &[0; 70]).is_err());
+}

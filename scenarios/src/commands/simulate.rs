@@ -1,0 +1,115 @@
+//! `steadfast simulate`: many worlds, judged; a failing one is made small.
+
+use std::io::IsTerminal;
+
+use steadfast_producer::clock::monotonic_ns;
+
+use crate::cli::SimulateArgs;
+use crate::exit::Exit;
+use crate::simulate::campaign::{self, Campaign};
+use crate::simulate::design::{Design, Writers};
+use crate::simulate::{plan, shrink, summary, world};
+
+/// Failing seeds that are shrunk.
+const SHRUNK_MAX: usize = 2;
+/// Progress is shown every so many seeds.
+const PROGRESS_SEEDS: u64 = 100;
+
+/// Runs the seeds; what was found is the exit.
+pub(crate) fn run(args: &SimulateArgs) -> Exit {
+    let design = Design {
+        seconds: args.seconds,
+        writers: match (args.idempotent, args.transactional) {
+            (true, _) => Writers::Idempotent,
+            (_, true) => Writers::Transactional,
+            _ => Writers::Mixed,
+        },
+        ..Design::default()
+    };
+    #[cfg(steadfast_mutants)]
+    let design = match args
+        .without
+        .as_deref()
+        .map(|name| (name, steadfast_producer::rules::Rule::from_name(name)))
+    {
+        Some((name, None)) => {
+            let known: Vec<_> = steadfast_producer::rules::TABLE
+                .iter()
+                .map(|(_, name, ..)| *name)
+                .collect();
+            eprintln!("error: no rule {name}; there are {}", known.join(", "));
+            return Exit::Usage;
+        }
+        Some((_, without)) => Design { without, ..design },
+        None => design,
+    };
+    if args.trace {
+        return trace(&design, args.from);
+    }
+    if !args.json {
+        print!("{}", summary::title(&design, args.from, args.seeds));
+    }
+    let shows = std::io::stderr().is_terminal();
+    let progress = |done: u64| {
+        if shows && done.is_multiple_of(PROGRESS_SEEDS) {
+            eprint!("\r{done} of {} seeds", args.seeds);
+        }
+    };
+    let jobs = usize::from(args.jobs);
+    let began_ns = monotonic_ns();
+    let campaign = match campaign::run(&design, (args.from, args.seeds), jobs, &progress) {
+        Ok(campaign) => campaign,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::ToolError;
+        }
+    };
+    let real_ns = monotonic_ns() - began_ns;
+    if args.json {
+        println!("{}", summary::json(&campaign, real_ns, jobs));
+        return exit(&campaign);
+    }
+    print!("{}", summary::text(&campaign, real_ns, jobs));
+    for (seed, outcome) in campaign.failures.iter().take(SHRUNK_MAX) {
+        let shrunk = shrink::shrink(&design, *seed, &plan::draw(&design, *seed), outcome);
+        print!("{}", summary::shrunk(*seed, &shrunk));
+    }
+    exit(&campaign)
+}
+
+/// One world, line by line.
+fn trace(design: &Design, seed: u64) -> Exit {
+    match world::trace(design, seed, &plan::draw(design, seed)) {
+        Ok((outcome, lines)) => {
+            for line in lines.iter().chain(&outcome.words) {
+                println!("{line}");
+            }
+            outcome
+                .anomalies
+                .keys()
+                .map(exit_of)
+                .fold(Exit::Pass, Exit::worst)
+        }
+        Err(error) => {
+            eprintln!("error: seed {seed}: {error}");
+            Exit::ToolError
+        }
+    }
+}
+
+/// A broken delivery claim outweighs liveness; what could not be judged is neither.
+fn exit(campaign: &Campaign) -> Exit {
+    let anomalies = campaign
+        .failures
+        .values()
+        .flat_map(|outcome| outcome.anomalies.keys());
+    anomalies.map(exit_of).fold(Exit::Pass, Exit::worst)
+}
+
+fn exit_of(anomaly: &&'static str) -> Exit {
+    match anomaly.as_bytes().first() {
+        Some(b'V') => Exit::Threshold,
+        Some(b'H') => Exit::Inconclusive,
+        _ => Exit::Delivery,
+    }
+}

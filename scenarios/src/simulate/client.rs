@@ -1,0 +1,591 @@
+//! A client: the producer's core that ships, and the application around it, as the worker process is.
+//!
+//! ```text
+//! bursts ─▶ due ─▶ history: handed over ─▶ Sender ─▶ actions ─▶ network
+//!                  history: completed  ◀── outcomes ◀── answers ◀──┘
+//! ```
+//!
+//! A crash takes all of it but the history and what the kernel already has. The next incarnation goes on with the next
+//! index. Without a transactional id nothing fences its predecessor, whose bytes may still come: so each incarnation has
+//! keys of its own, for order is promised within one producer session only.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+use steadfast_producer::config::ProducerConfig;
+use steadfast_producer::error::{AppendError, Fatal};
+use steadfast_producer::record::{self, Record, TopicHandle};
+use steadfast_producer::sender::{Action, Frame, LinkId, Sender};
+use steadfast_producer::transaction::TransactionEvent;
+use steadfast_verifier::history::{Completed, Outcome, Recorded};
+use steadfast_verifier::stamp::{self, RecordId, STAMP_BYTES};
+
+use super::network::{Item, Network, Toward};
+use super::random::Random;
+use super::swarm::{Swarm, node_of};
+use super::transactions::Job;
+use super::world::Schedule;
+use super::{MS, SECOND, TOPIC};
+
+/// Streams of chance are numbered from here on, one for each client.
+const STREAM: u64 = 1_000;
+/// Keys of one client.
+const KEYS: u64 = 8;
+/// A value: the stamp and some bytes.
+const VALUE_BYTES: usize = STAMP_BYTES + 8;
+/// Records that wait for room in the producer at most; those due later stay due.
+const HELD_MAX: usize = 64;
+/// A producer that found no room is asked again after this.
+const ROOM_AGAIN_NS: u64 = 10 * MS;
+/// More turns of a client at one instant mean that it never sleeps.
+const TURNS_MAX: u32 = 10_000;
+
+/// One record made and not taken yet.
+#[derive(Debug)]
+pub(crate) struct Made {
+    index: u64,
+    key: Vec<u8>,
+    value: [u8; VALUE_BYTES],
+    partition: Option<i32>,
+}
+
+/// What a client did that its user would complain about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    /// The anomaly that it counts as.
+    pub(crate) anomaly: &'static str,
+    pub(crate) what: String,
+}
+
+/// Counts of one client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) crashed: u64,
+    pub(crate) fenced: u64,
+    pub(crate) committed: u64,
+    pub(crate) aborted: u64,
+    pub(crate) in_doubt: u64,
+    pub(crate) epoch_bumps: u64,
+    pub(crate) retried: u64,
+}
+
+/// One client.
+pub(crate) struct Client {
+    pub(crate) number: u16,
+    incarnation: u32,
+    config: ProducerConfig,
+    /// None: it is down.
+    pub(crate) sender: Option<Sender>,
+    topic: Option<TopicHandle>,
+    links: BTreeMap<LinkId, usize>,
+    pub(crate) history: Recorded,
+    /// Histories of earlier incarnations.
+    pub(crate) before: Vec<Recorded>,
+    next_index: u64,
+    records_max: u64,
+    sequences: [u32; KEYS as usize],
+    by_key: bool,
+    partitions: u64,
+    // The load.
+    burst_max: u64,
+    gap_ns: u64,
+    next_burst_ns: u64,
+    load_end_ns: u64,
+    due: VecDeque<u64>,
+    pub(crate) held: VecDeque<Made>,
+    held_until_ns: u64,
+    /// With transactional.id.
+    pub(crate) job: Option<Job>,
+    random: Random,
+    pub(crate) complaints: Vec<Complaint>,
+    pub(crate) counts: Counts,
+    turns: (u64, u32),
+    /// By transaction: some record of it did not end acknowledged.
+    short: u64,
+    #[cfg(steadfast_mutants)]
+    pub(crate) without: Option<steadfast_producer::rules::Rule>,
+}
+
+impl Client {
+    /// Down, until [`Client::start`].
+    pub(crate) fn new(
+        number: u16,
+        swarm: &Swarm,
+        seed: u64,
+        (partitions, records_max): (i32, u64),
+        (start_ns, load_end_ns, rate): (u64, u64, u64),
+    ) -> Result<Client, String> {
+        let knobs = &swarm.clients[number as usize];
+        let config = ProducerConfig::from_properties(&knobs.properties).map_err(|errors| {
+            let lines = errors
+                .iter()
+                .map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
+            lines.collect::<Vec<_>>().join(" · ")
+        })?;
+        Ok(Client {
+            number,
+            incarnation: 0,
+            config,
+            sender: None,
+            topic: None,
+            links: BTreeMap::new(),
+            history: Recorded::new(number, 0, 0),
+            before: Vec::new(),
+            next_index: 0,
+            records_max,
+            sequences: [0; KEYS as usize],
+            by_key: swarm.by_key,
+            partitions: partitions as u64,
+            burst_max: swarm.burst_max,
+            // Bursts of 1 to burst_max records, so that the mean rate is as asked for.
+            gap_ns: SECOND * (swarm.burst_max + 1) / (2 * rate.max(1)),
+            next_burst_ns: start_ns,
+            load_end_ns,
+            due: VecDeque::new(),
+            held: VecDeque::new(),
+            held_until_ns: 0,
+            job: knobs
+                .transactional_id
+                .is_some()
+                .then(|| Job::new(knobs.transaction_timeout_ns)),
+            random: Random::new(seed, STREAM + u64::from(number)),
+            complaints: Vec::new(),
+            counts: Counts::default(),
+            turns: (0, 0),
+            short: 0,
+            #[cfg(steadfast_mutants)]
+            without: None,
+        })
+    }
+
+    /// The process starts, for the first time or again.
+    pub(crate) fn start(&mut self, now_ns: u64) {
+        if self.sender.is_some() {
+            return;
+        }
+        match Sender::new(&self.config, self.random.next()) {
+            Ok(mut sender) => {
+                #[cfg(steadfast_mutants)]
+                if let Some(rule) = self.without {
+                    sender.leave_out(rule);
+                }
+                self.topic = Some(sender.topic(TOPIC));
+                if let Some(job) = &mut self.job {
+                    job.start(&mut sender, now_ns);
+                }
+                self.sender = Some(sender);
+            }
+            Err(fatal) => self.complain(&format!("cannot start: {fatal}")),
+        }
+    }
+
+    /// SIGKILL. True if there was something to kill.
+    pub(crate) fn crash(&mut self, now_ns: u64, network: &mut Network, schedule: &mut Schedule) -> bool {
+        if self.sender.is_none() {
+            return false;
+        }
+        self.counts.crashed += 1;
+        self.end(now_ns, network, schedule);
+        true
+    }
+
+    /// The process is gone; its history stays.
+    fn end(&mut self, now_ns: u64, network: &mut Network, schedule: &mut Schedule) {
+        if let Some(sender) = self.sender.take() {
+            let metrics = sender.metrics();
+            self.counts.epoch_bumps += metrics.epoch_bump_total;
+            self.counts.retried += metrics.batch_retry_total;
+        }
+        for (_, connection) in std::mem::take(&mut self.links) {
+            network.client_closed(connection, now_ns, schedule);
+        }
+        self.held.clear();
+        self.short = 0;
+        self.incarnation += 1;
+        let next = Recorded::new(self.number, self.incarnation, self.next_index);
+        self.before.push(std::mem::replace(&mut self.history, next));
+        if self.job.is_none() {
+            self.sequences = [0; KEYS as usize];
+        }
+    }
+
+    /// A connection stands.
+    pub(crate) fn connected(&mut self, link: LinkId, connection: usize, now_ns: u64) {
+        if self.links.get(&link) == Some(&connection)
+            && let Some(sender) = &mut self.sender
+        {
+            sender.connected(link, now_ns);
+        }
+    }
+
+    /// A whole answer came; its size field is in it.
+    pub(crate) fn received(&mut self, link: LinkId, connection: usize, frame: &[u8], now_ns: u64) {
+        if self.links.get(&link) == Some(&connection)
+            && let Some(sender) = &mut self.sender
+        {
+            sender.received(link, &frame[4..], now_ns);
+        }
+    }
+
+    /// A connection is gone, or was refused. True if the client had it.
+    pub(crate) fn disconnected(&mut self, link: LinkId, connection: usize, now_ns: u64) -> bool {
+        if self.links.get(&link) != Some(&connection) {
+            return false;
+        }
+        self.links.remove(&link);
+        if let Some(sender) = &mut self.sender {
+            sender.disconnected(link, "closed by the other end", now_ns);
+        }
+        true
+    }
+
+    /// Does all that may be done now. Answers after how long a producer that stopped is to be started again.
+    pub(crate) fn turn(
+        &mut self,
+        now_ns: u64,
+        wall_ms: i64,
+        network: &mut Network,
+        schedule: &mut Schedule,
+    ) -> Option<u64> {
+        self.turns = if self.turns.0 == now_ns {
+            (now_ns, self.turns.1 + 1)
+        } else {
+            (now_ns, 1)
+        };
+        if self.turns.1 == TURNS_MAX {
+            self.complain(&format!("{TURNS_MAX} turns at the same instant: it never sleeps"));
+            self.end(now_ns, network, schedule);
+            return Some(SECOND);
+        }
+        self.sender.as_ref()?;
+        self.book(now_ns);
+        self.fill(now_ns);
+        self.hand_over(now_ns, wall_ms);
+        if let Some(sender) = &mut self.sender {
+            sender.advance(now_ns);
+        }
+        self.act(now_ns, network, schedule);
+        self.book(now_ns);
+        let fatal = self.sender.as_ref()?.fatal().cloned()?;
+        self.stopped(&fatal, now_ns, network, schedule)
+    }
+
+    /// When the next turn is due at the latest.
+    pub(crate) fn wakeup_ns(&self) -> u64 {
+        let Some(sender) = &self.sender else {
+            return u64::MAX;
+        };
+        let takes = self.job.as_ref().is_none_or(Job::takes_records);
+        let full = self.next_index >= self.records_max;
+        let burst_ns = if self.next_burst_ns < self.load_end_ns && !full {
+            self.next_burst_ns
+        } else {
+            u64::MAX
+        };
+        let held_ns = if self.held.is_empty() || !takes {
+            u64::MAX
+        } else {
+            self.held_until_ns
+        };
+        let due_ns = if self.due.is_empty() || !takes || !self.held.is_empty() || full {
+            u64::MAX
+        } else {
+            0
+        };
+        let job_ns = self.job.as_ref().map_or(u64::MAX, |job| job.wakeup_ns(sender));
+        sender
+            .wakeup_ns()
+            .unwrap_or(u64::MAX)
+            .min(burst_ns)
+            .min(held_ns)
+            .min(due_ns)
+            .min(job_ns)
+    }
+
+    /// All records have their outcome, all transactions their end, and none will come.
+    pub(crate) fn is_done(&self, now_ns: u64) -> bool {
+        let load_over = now_ns >= self.load_end_ns || self.next_index >= self.records_max;
+        let settled = self.job.as_ref().is_none_or(Job::is_idle);
+        let empty = self.held.is_empty() && (self.due.is_empty() || self.next_index >= self.records_max);
+        let pending = self.sender.as_ref().map_or(u64::MAX, Sender::pending);
+        load_over && settled && empty && pending == 0
+    }
+
+    /// The end of the world: what has no outcome is complained of, then given up.
+    pub(crate) fn close(&mut self, now_ns: u64) {
+        if !self.is_done(now_ns) {
+            let why = self.sender.as_ref().map_or("it is down".to_owned(), |sender| {
+                format!(
+                    "{} records without an outcome, {} held, {} due, transaction {:?}, fatal {:?}, ready: {}",
+                    sender.pending(),
+                    self.held.len(),
+                    self.due.len(),
+                    sender.transaction_state(),
+                    sender.fatal(),
+                    sender.is_ready() || sender.not_ready_reason().is_empty(),
+                )
+            });
+            self.complain(&format!("not drained: {why}"));
+        }
+        if let Some(sender) = &mut self.sender {
+            sender.abandon(now_ns);
+        }
+        self.book(now_ns);
+        for made in std::mem::take(&mut self.held) {
+            self.refused(&made, now_ns, 7);
+        }
+        if let Some(sender) = &self.sender {
+            let metrics = sender.metrics();
+            self.counts.epoch_bumps += metrics.epoch_bump_total;
+            self.counts.retried += metrics.batch_retry_total;
+            self.history.finish();
+        }
+    }
+
+    pub(crate) fn complain(&mut self, what: &str) {
+        self.accuse("V4", what);
+    }
+
+    fn accuse(&mut self, anomaly: &'static str, what: &str) {
+        let what = format!("client {}: {what}", self.number);
+        self.complaints.push(Complaint { anomaly, what });
+    }
+
+    // ---- The load ----
+
+    /// Records fall due, whether or not anybody takes them.
+    fn fill(&mut self, now_ns: u64) {
+        while self.next_burst_ns <= now_ns && self.next_burst_ns < self.load_end_ns {
+            let count = self.random.between(1, self.burst_max);
+            self.due
+                .extend(std::iter::repeat_n(self.next_burst_ns, count as usize));
+            self.next_burst_ns += 1 + self.random.below(2 * self.gap_ns);
+        }
+    }
+
+    fn hand_over(&mut self, now_ns: u64, wall_ms: i64) {
+        if let (Some(job), Some(sender)) = (&mut self.job, &mut self.sender) {
+            let more = !self.held.is_empty() || (!self.due.is_empty() && self.next_index < self.records_max);
+            job.step(sender, more, now_ns, &mut self.random);
+            if let Some(complaint) = job.complaint.take() {
+                self.complain(&complaint);
+            }
+        }
+        if self.job.as_ref().is_some_and(|job| !job.takes_records()) {
+            return;
+        }
+        if self.held_until_ns <= now_ns {
+            self.append(now_ns, wall_ms);
+        }
+        let room = self.records_max.saturating_sub(self.next_index);
+        if self.held.is_empty() && !self.due.is_empty() && room > 0 {
+            let count = self
+                .due
+                .len()
+                .min(HELD_MAX)
+                .min(usize::try_from(room).unwrap_or(HELD_MAX));
+            let intended_ns: Vec<u64> = self.due.drain(..count).collect();
+            self.history.handed_over(self.next_index, &intended_ns, now_ns);
+            for _ in 0..count {
+                let made = self.make();
+                self.held.push_back(made);
+            }
+            self.append(now_ns, wall_ms);
+        }
+    }
+
+    fn make(&mut self) -> Made {
+        let index = self.next_index;
+        self.next_index += 1;
+        let number = self.random.below(KEYS);
+        let key = match self.job {
+            Some(_) => format!("k{number}"),
+            None => format!("k{number}.{}", self.incarnation),
+        };
+        let mut value = [0; VALUE_BYTES];
+        value[STAMP_BYTES..].copy_from_slice(&self.random.next().to_le_bytes());
+        let sequence = &mut self.sequences[number as usize];
+        let id = RecordId::new(self.number, index);
+        stamp::write(&mut value, id, *sequence, TOPIC, Some(key.as_bytes()), &[]);
+        *sequence += 1;
+        Made {
+            index,
+            key: key.into_bytes(),
+            value,
+            partition: (!self.by_key).then(|| self.random.below(self.partitions) as i32),
+        }
+    }
+
+    /// Gives the producer what is held, until it finds no room.
+    fn append(&mut self, now_ns: u64, wall_ms: i64) {
+        while let Some(made) = self.held.front() {
+            let (Some(sender), Some(topic)) = (&mut self.sender, self.topic) else {
+                return;
+            };
+            let record = Record {
+                topic,
+                partition: made.partition,
+                key: Some(&made.key),
+                value: Some(&made.value),
+                headers: &[],
+                timestamp_ms: wall_ms,
+            };
+            match sender.append(&record, made.index, now_ns) {
+                Ok(()) => {
+                    self.held.pop_front();
+                }
+                Err(error) if error.is_retriable() => {
+                    self.held_until_ns = now_ns + ROOM_AGAIN_NS;
+                    return;
+                }
+                Err(error) => {
+                    let code = match error {
+                        AppendError::PartitionStopped { code } | AppendError::TransactionFailed { code } => {
+                            code
+                        }
+                        _ => -1,
+                    };
+                    if !matches!(error, AppendError::TransactionFailed { .. } | AppendError::Closed) {
+                        self.complain(&format!("a record was refused: {error}"));
+                    }
+                    if let Some(made) = self.held.pop_front() {
+                        self.refused(&made, now_ns, code);
+                    }
+                }
+            }
+        }
+    }
+
+    fn refused(&mut self, made: &Made, now_ns: u64, error_code: i16) {
+        self.history.completed(&Completed {
+            indexes: &[made.index],
+            partition: made.partition.unwrap_or(-1),
+            base_offset: -1,
+            outcome: Outcome::NotWritten,
+            error_code,
+            ack_ns: now_ns,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            transaction: 0,
+        });
+    }
+
+    // ---- The producer ----
+
+    /// Writes down outcomes and ends of transactions.
+    fn book(&mut self, now_ns: u64) {
+        let Some(sender) = &mut self.sender else {
+            return;
+        };
+        while let Some(done) = sender.next_completion() {
+            if done.transaction > 0 && done.outcome != record::Outcome::Acked {
+                self.short = done.transaction;
+            }
+            self.history.completed(&Completed {
+                indexes: done.tokens,
+                partition: done.partition,
+                base_offset: done.base_offset,
+                outcome: outcome(done.outcome),
+                error_code: done.error_code,
+                ack_ns: done.ack_ns,
+                producer_id: done.producer_id,
+                producer_epoch: done.producer_epoch,
+                base_sequence: done.base_sequence,
+                transaction: done.transaction,
+            });
+        }
+        let mut torn = None;
+        if let Some(job) = &mut self.job {
+            while let Some(event) = sender.next_transaction_event() {
+                if let TransactionEvent::Committed { transaction } = event {
+                    torn =
+                        torn.or((transaction == self.short || sender.pending() > 0).then_some(transaction));
+                }
+                job.told(event, now_ns, &mut self.history, &mut self.counts);
+            }
+        }
+        if let Some(transaction) = torn {
+            self.accuse(
+                "T3",
+                &format!("transaction {transaction} was committed without all of its records"),
+            );
+        }
+    }
+
+    fn act(&mut self, now_ns: u64, network: &mut Network, schedule: &mut Schedule) {
+        while let Some(action) = self.sender.as_mut().and_then(Sender::next_action) {
+            match action {
+                Action::Connect { link, port, .. } => {
+                    let connection = network.connect(self.number, link, node_of(port), now_ns, schedule);
+                    if let Some(old) = self.links.insert(link, connection) {
+                        network.client_closed(old, now_ns, schedule);
+                    }
+                }
+                Action::Close { link } => {
+                    if let Some(connection) = self.links.remove(&link) {
+                        network.client_closed(connection, now_ns, schedule);
+                    }
+                }
+                Action::Send { link, frame } => {
+                    let bytes = self.bytes(frame);
+                    if let Some(&connection) = self.links.get(&link) {
+                        network.push(connection, Toward::Node, Item::Frame(bytes), now_ns, schedule);
+                    }
+                }
+            }
+        }
+    }
+
+    fn bytes(&mut self, frame: Frame) -> Bytes {
+        match frame {
+            Frame::Plain(bytes) => bytes,
+            Frame::Produce(frame) => {
+                let mut bytes = BytesMut::with_capacity(frame.total_bytes());
+                while bytes.len() < frame.total_bytes() {
+                    let mut slices = [std::io::IoSlice::new(&[]); 16];
+                    let count = frame.slices(bytes.len(), &mut slices);
+                    for slice in &slices[..count] {
+                        bytes.extend_from_slice(slice);
+                    }
+                }
+                if let Some(sender) = &mut self.sender {
+                    sender.recycle(frame);
+                }
+                bytes.freeze()
+            }
+        }
+    }
+
+    /// The producer can do no more. One that was fenced is started again by whoever watches over it.
+    fn stopped(
+        &mut self,
+        fatal: &Fatal,
+        now_ns: u64,
+        network: &mut Network,
+        schedule: &mut Schedule,
+    ) -> Option<u64> {
+        match fatal {
+            Fatal::Fenced { .. } => self.counts.fenced += 1,
+            other => self.complain(&format!("it stopped: {other}")),
+        }
+        if let Some(sender) = &mut self.sender {
+            sender.abandon(now_ns);
+        }
+        self.book(now_ns);
+        for made in std::mem::take(&mut self.held) {
+            self.refused(&made, now_ns, -1);
+        }
+        self.history.finish();
+        self.end(now_ns, network, schedule);
+        Some(self.random.between(1, 1_000) * MS)
+    }
+}
+
+fn outcome(outcome: record::Outcome) -> Outcome {
+    match outcome {
+        record::Outcome::Acked => Outcome::Acked,
+        record::Outcome::NotWritten => Outcome::NotWritten,
+        record::Outcome::Unknown => Outcome::Unknown,
+    }
+}

@@ -1,0 +1,118 @@
+//! What became of one world.
+
+use std::collections::BTreeMap;
+
+use steadfast_verifier::verdict::Records;
+
+use super::SECOND;
+use super::client::Counts;
+use super::evidence;
+use super::world::World;
+
+/// What became of one world.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Outcome {
+    /// How often which anomaly was found, by the judge or by a client's user.
+    pub(crate) anomalies: BTreeMap<&'static str, u64>,
+    /// In words: the first few of each.
+    pub(crate) words: Vec<String>,
+    pub(crate) records: Records,
+    pub(crate) events: u64,
+    pub(crate) virtual_ns: u64,
+    /// From the heal until all was drained; none if it never was.
+    pub(crate) drained_ns: Option<u64>,
+    /// How often which kind of fault was carried out.
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+    pub(crate) counts: Counts,
+    /// Of all frames and what was found.
+    pub(crate) hash: u64,
+}
+
+/// Absence of anomalies is not shown.
+const DOUBT: &str = "H3";
+
+impl Outcome {
+    /// Of a world that is over.
+    pub(crate) fn of(mut world: World<'_>) -> Result<Outcome, String> {
+        let found = evidence::judge(&mut world)?;
+        let mut anomalies: BTreeMap<&'static str, u64> = found
+            .anomalies
+            .iter()
+            .map(|(anomaly, count)| (anomaly.id(), *count))
+            .collect();
+        let mut words: Vec<String> = found
+            .examples
+            .iter()
+            .map(|example| format!("{} {}", example.id, example.detail))
+            .collect();
+        let mut counts = Counts::default();
+        for client in &world.clients {
+            counts.add(&client.counts);
+            for complaint in &client.complaints {
+                *anomalies.entry(complaint.anomaly).or_default() += 1;
+                words.push(format!("{} {}", complaint.anomaly, complaint.what));
+            }
+        }
+        for doubt in &found.doubts {
+            *anomalies.entry(DOUBT).or_default() += 1;
+            words.push(format!("{DOUBT} {doubt}"));
+        }
+        let mut faults = BTreeMap::new();
+        for (fault, applied) in world.plan.iter().zip(&world.applied) {
+            *faults.entry(fault.kind.name()).or_default() += u64::from(*applied);
+        }
+        let judged = anomalies.iter().fold(world.hash, |hash, (id, count)| {
+            let id = id.bytes().fold(0, |sum: u64, byte| sum << 8 | u64::from(byte));
+            (hash ^ id ^ count.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        });
+        let records = found.records;
+        let hash = [records.sent, records.acked, records.not_written, records.read]
+            .iter()
+            .fold(judged, |hash, count| {
+                (hash ^ count).wrapping_mul(0xd6e8_feb8_6659_fd93)
+            });
+        Ok(Outcome {
+            anomalies,
+            words,
+            records,
+            events: world.events,
+            virtual_ns: world.now_ns - SECOND,
+            drained_ns: (world.drained_ns > 0).then(|| world.drained_ns - world.heal_ns),
+            faults,
+            counts,
+            hash,
+        })
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.anomalies.is_empty()
+    }
+
+    /// The anomaly that counts most: delivery, then liveness, then doubts.
+    pub(crate) fn worst(&self) -> Option<&'static str> {
+        let rank = |id: &&str| match id.as_bytes().first() {
+            Some(b'H') => 2,
+            Some(b'V') => 1,
+            _ => 0,
+        };
+        self.anomalies.keys().copied().min_by_key(|id| rank(id))
+    }
+
+    /// `L1=3 V4=1`.
+    pub(crate) fn names(&self) -> String {
+        let name = |(id, count): (&&str, &u64)| format!("{id}={count}");
+        self.anomalies.iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Counts) {
+        self.crashed += other.crashed;
+        self.fenced += other.fenced;
+        self.committed += other.committed;
+        self.aborted += other.aborted;
+        self.in_doubt += other.in_doubt;
+        self.epoch_bumps += other.epoch_bumps;
+        self.retried += other.retried;
+    }
+}

@@ -1,0 +1,452 @@
+//! One world: events in order of time, and at the same time in the order in which they were made.
+//!
+//! ```text
+//! ├─ a second of peace ─┼─ faults ───────────────┼─ healed: load for 3 s, then drained ─┼─ quiet ─┤ judged
+//! 0                  FAULTS_NS                 heal_ns                          at most DRAIN_NS later
+//! ```
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use bytes::Bytes;
+use steadfast_broker::{Action, ConnectionId, Endpoint, HookId, Memory, Model, Now, Order};
+
+use super::client::Client;
+use super::design::Design;
+use super::network::{Item, Network, Toward};
+use super::outcome::Outcome;
+use super::plan::Fault;
+use super::random::Random;
+use super::swarm::{Swarm, host, port};
+use super::trace::Trace;
+use super::{MS, SECOND, TOPIC};
+
+const STREAM: u64 = 4;
+/// The clock begins here: 0 stands for "never" in places.
+const START_NS: u64 = SECOND;
+/// Faults begin after this.
+const FAULTS_NS: u64 = START_NS + SECOND;
+/// The load goes on for so long after the heal.
+const HEALTHY_LOAD_NS: u64 = 3 * SECOND;
+/// After the heal all must have drained by then.
+pub(crate) const DRAIN_NS: u64 = 60 * SECOND;
+/// How often a healed world is looked at.
+const LOOK_NS: u64 = 100 * MS;
+/// Unix time at the begin, ms.
+const WALL_MS: i64 = 1_700_000_000_000;
+/// More events than any world needs.
+const EVENTS_MAX: u64 = 20_000_000;
+/// A connection's end waits for what its node still works on at most so long.
+const LATE_END_NS: u64 = 2 * SECOND;
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    /// Something may have come out of a stream.
+    Arrive { connection: usize, toward: Toward },
+    /// The end of a connection reaches a node that was busy with it.
+    LateEnd { connection: usize },
+    /// A fault of the plan begins.
+    Begin { fault: usize },
+    /// It ends.
+    End { fault: usize },
+    /// A client is started again.
+    Start { client: u16 },
+    /// Everything is healed.
+    Heal,
+    /// Is all drained?
+    Look,
+}
+
+/// What is to happen when.
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    heap: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    made: u64,
+}
+
+impl Schedule {
+    pub(crate) fn at(&mut self, at_ns: u64, event: Event) {
+        self.made += 1;
+        self.heap.push(Reverse((at_ns, self.made, event)));
+    }
+
+    fn next_ns(&self) -> u64 {
+        self.heap.peek().map_or(u64::MAX, |Reverse((at_ns, ..))| *at_ns)
+    }
+
+    fn pop(&mut self, now_ns: u64) -> Option<Event> {
+        let Reverse((at_ns, ..)) = self.heap.peek()?;
+        if *at_ns > now_ns {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, _, event))| event)
+    }
+}
+
+/// A world.
+pub(crate) struct World<'a> {
+    pub(crate) design: &'a Design,
+    pub(crate) swarm: Swarm,
+    pub(crate) plan: &'a [Fault],
+    pub(crate) now_ns: u64,
+    pub(crate) wall_offset_ms: i64,
+    pub(crate) heal_ns: u64,
+    pub(crate) healed: bool,
+    /// When all was drained; 0 = not yet.
+    pub(crate) drained_ns: u64,
+    over: bool,
+    pub(crate) model: Model<Memory>,
+    pub(crate) network: Network,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) schedule: Schedule,
+    pub(crate) random: Random,
+    /// By fault: whether it could be carried out, and the hook that it set.
+    pub(crate) applied: Vec<bool>,
+    pub(crate) hooks: BTreeMap<usize, HookId>,
+    /// The node that lost power last, and when.
+    pub(crate) suspect: Option<(i32, u64)>,
+    /// Faults that keep nodes apart now.
+    pub(crate) cuts: u32,
+    /// Nodes whose machine is without power.
+    pub(crate) dark: Vec<i32>,
+    pub(crate) events: u64,
+    /// Of every frame that arrived, and when.
+    pub(crate) hash: u64,
+    /// Client by client: something happened to it.
+    touched: Vec<bool>,
+    /// Only where somebody wants to read it.
+    pub(crate) trace: Option<Trace>,
+}
+
+/// Lets one world happen. An error is a mistake in the design.
+pub(crate) fn run(design: &Design, seed: u64, plan: &[Fault]) -> Result<Outcome, String> {
+    let mut world = World::new(design, seed, plan)?;
+    world.live();
+    Outcome::of(world)
+}
+
+/// The same, and what happened in it.
+pub(crate) fn trace(design: &Design, seed: u64, plan: &[Fault]) -> Result<(Outcome, Vec<String>), String> {
+    let mut world = World::new(design, seed, plan)?;
+    world.trace = Some(Trace::default());
+    world.live();
+    let lines = world.trace.take().map(|trace| trace.lines).unwrap_or_default();
+    Ok((Outcome::of(world)?, lines))
+}
+
+impl<'a> World<'a> {
+    fn new(design: &'a Design, seed: u64, plan: &'a [Fault]) -> Result<World<'a>, String> {
+        let swarm = Swarm::draw(design, seed);
+        let heal_ns = FAULTS_NS + design.seconds * SECOND;
+        let now = Now {
+            mono_ns: START_NS,
+            wall_ms: WALL_MS,
+        };
+        let endpoint = |node: i32| Endpoint {
+            node,
+            listener: 0,
+            host: host(node),
+            port: port(node),
+        };
+        let endpoints = (1..=design.nodes).map(endpoint).collect();
+        let mut model = Model::new(swarm.settings.clone(), endpoints, Memory::default(), seed, now);
+        let topic = Order::CreateTopic {
+            name: TOPIC.into(),
+            partitions: design.partitions,
+            replication_factor: design.replication_factor,
+            configs: Vec::new(),
+        };
+        model.order(topic, now).map_err(|error| error.to_string())?;
+        let load = (
+            START_NS,
+            heal_ns + HEALTHY_LOAD_NS,
+            (design.rate / u64::from(design.clients.max(1))).max(1),
+        );
+        let sizes = (design.partitions, design.records_max);
+        let clients = (0..design.clients).map(|number| Client::new(number, &swarm, seed, sizes, load));
+        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        #[cfg(steadfast_mutants)]
+        let clients = clients
+            .into_iter()
+            .map(|client| Client {
+                without: design.without,
+                ..client
+            })
+            .collect::<Vec<_>>();
+        let mut schedule = Schedule::default();
+        for client in 0..design.clients {
+            schedule.at(START_NS, Event::Start { client });
+        }
+        for (fault, planned) in plan.iter().enumerate() {
+            schedule.at(FAULTS_NS + planned.at_ns, Event::Begin { fault });
+        }
+        schedule.at(heal_ns, Event::Heal);
+        let delays = (swarm.latency_ns, swarm.jitter_ns);
+        Ok(World {
+            design,
+            network: Network::new(design.clients, design.nodes, delays, seed),
+            swarm,
+            plan,
+            now_ns: START_NS,
+            wall_offset_ms: 0,
+            heal_ns,
+            healed: false,
+            drained_ns: 0,
+            over: false,
+            model,
+            touched: vec![false; clients.len()],
+            clients,
+            schedule,
+            random: Random::new(seed, STREAM),
+            applied: vec![false; plan.len()],
+            hooks: BTreeMap::new(),
+            suspect: None,
+            cuts: 0,
+            dark: Vec::new(),
+            events: 0,
+            hash: 0,
+            trace: None,
+        })
+    }
+
+    fn live(&mut self) {
+        while !self.over && self.events < EVENTS_MAX {
+            let clients = self.clients.iter().enumerate();
+            let awake = clients.filter(|(number, _)| !self.network.frozen[*number]);
+            let client_ns = awake
+                .map(|(_, client)| client.wakeup_ns())
+                .min()
+                .unwrap_or(u64::MAX);
+            let model_ns = self.model.wakeup_ns().unwrap_or(u64::MAX);
+            let next_ns = self.schedule.next_ns().min(model_ns).min(client_ns);
+            self.now_ns = self.now_ns.max(next_ns);
+            self.events += 1;
+            if let Some(event) = self.schedule.pop(self.now_ns) {
+                self.happen(event);
+            } else if model_ns <= self.now_ns {
+                self.model.advance(self.now());
+            } else {
+                self.wake();
+            }
+            self.settle();
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            mono_ns: self.now_ns,
+            wall_ms: self.wall_ms(),
+        }
+    }
+
+    pub(crate) fn wall_ms(&self) -> i64 {
+        WALL_MS + (self.now_ns / MS) as i64 + self.wall_offset_ms
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrive { connection, toward } => {
+                while let Some(item) = self.network.arrived(connection, toward, self.now_ns) {
+                    match toward {
+                        Toward::Node => self.at_node(connection, item),
+                        Toward::Client => self.at_client(connection, item),
+                    }
+                }
+            }
+            Event::LateEnd { connection } => self.node_loses(connection),
+            Event::Begin { fault } => self.begin(fault),
+            Event::End { fault } => self.end(fault),
+            Event::Start { client } => {
+                self.clients[client as usize].start(self.now_ns);
+                self.touched[client as usize] = true;
+            }
+            Event::Heal => {
+                self.heal();
+                self.touched.fill(true);
+                self.schedule.at(self.now_ns + LOOK_NS, Event::Look);
+            }
+            Event::Look => self.look(),
+        }
+    }
+
+    /// Clients whose time has come.
+    fn wake(&mut self) {
+        for number in 0..self.clients.len() {
+            if !self.network.frozen[number] && self.clients[number].wakeup_ns() <= self.now_ns {
+                self.touched[number] = true;
+            }
+        }
+    }
+
+    /// Carries out what the model and the clients want, until nobody wants anything.
+    fn settle(&mut self) {
+        loop {
+            while let Some(action) = self.model.next_action() {
+                self.act(action);
+            }
+            let next =
+                (0..self.clients.len()).find(|&number| self.touched[number] && !self.network.frozen[number]);
+            let Some(number) = next else {
+                return;
+            };
+            self.touched[number] = false;
+            let wall_ms = self.wall_ms();
+            let again_ns =
+                self.clients[number].turn(self.now_ns, wall_ms, &mut self.network, &mut self.schedule);
+            if let Some(again_ns) = again_ns {
+                let client = number as u16;
+                self.schedule.at(self.now_ns + again_ns, Event::Start { client });
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Answer { connection, frame } => {
+                let id = connection.0 as usize;
+                let item = Item::Frame(frame);
+                self.network
+                    .push(id, Toward::Client, item, self.now_ns, &mut self.schedule);
+            }
+            Action::Close { connection } => {
+                let id = connection.0 as usize;
+                let silent = self.dark.contains(&self.network.connections[id].node);
+                self.network
+                    .node_closed(id, silent, self.now_ns, &mut self.schedule);
+            }
+            Action::Remember(_) => {} // a whole cluster never dies here: nodes do
+        }
+    }
+
+    fn at_node(&mut self, id: usize, item: Item) {
+        let (client, node) = (
+            self.network.connections[id].client,
+            self.network.connections[id].node,
+        );
+        let connection = ConnectionId(id as u64);
+        match item {
+            Item::Open => {
+                let dark = self.dark.contains(&node);
+                let taken = self.model.accepts(node) && self.network.path(client, node).refused == 0;
+                if taken {
+                    self.network.connections[id].node_open = true;
+                    self.model.opened(connection, node, 0, self.now());
+                    self.network
+                        .push(id, Toward::Client, Item::Open, self.now_ns, &mut self.schedule);
+                } else if !dark {
+                    self.network
+                        .close(id, Toward::Client, false, self.now_ns, &mut self.schedule);
+                }
+            }
+            Item::Frame(frame) if self.network.connections[id].node_open => {
+                self.note(id, Toward::Node, &frame);
+                let request = frame.slice(4.min(frame.len())..);
+                self.model.received(connection, request, self.now());
+            }
+            Item::Frame(_) => {
+                let lives = self.model.accepts(node);
+                self.network.stray(id, lives, self.now_ns, &mut self.schedule);
+            }
+            Item::End => {
+                // A broker that is busy with the connection does not look at it, and serves what it has of it first.
+                if self.network.connections[id].node_open
+                    && !self.model.reads(connection)
+                    && self.random.percent(50)
+                {
+                    let at_ns = self.now_ns + self.random.below(LATE_END_NS);
+                    self.schedule.at(at_ns, Event::LateEnd { connection: id });
+                } else {
+                    self.node_loses(id);
+                }
+            }
+        }
+    }
+
+    fn node_loses(&mut self, id: usize) {
+        self.say(|| format!("node loses #{id}"));
+        if std::mem::take(&mut self.network.connections[id].node_open) {
+            self.model.closed(ConnectionId(id as u64), self.now());
+        }
+        // Nothing more comes from there either.
+        if self.network.connections[id].client_open {
+            self.network
+                .close(id, Toward::Client, false, self.now_ns, &mut self.schedule);
+        }
+    }
+
+    fn at_client(&mut self, id: usize, item: Item) {
+        let (client, link) = (
+            self.network.connections[id].client,
+            self.network.connections[id].link,
+        );
+        if !self.network.connections[id].client_open {
+            return;
+        }
+        if let Item::Frame(frame) = &item {
+            self.note(id, Toward::Client, frame);
+        }
+        if let Item::End = &item {
+            self.say(|| format!("client {client} loses #{id}"));
+        }
+        let client = &mut self.clients[client as usize];
+        match item {
+            Item::Open => client.connected(link, id, self.now_ns),
+            Item::Frame(frame) => client.received(link, id, &frame, self.now_ns),
+            Item::End => {
+                client.disconnected(link, id, self.now_ns);
+                // The client's kernel closes its half too; what it wrote before may still arrive.
+                self.network.client_closed(id, self.now_ns, &mut self.schedule);
+            }
+        }
+        self.touched[client.number as usize] = true;
+    }
+
+    pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.line(self.now_ns, &what());
+        }
+    }
+
+    /// Same seed, same bytes at the same times: the hash over all of them.
+    fn note(&mut self, id: usize, toward: Toward, frame: &Bytes) {
+        if let Some(trace) = &mut self.trace {
+            let found = &self.network.connections[id];
+            trace.frame(self.now_ns, (found.client, found.node, id), toward, frame);
+        }
+        let crc = u64::from(crc32c::crc32c(frame));
+        let what = (crc << 32 | frame.len() as u64) ^ (id as u64).rotate_left(48) ^ toward as u64;
+        self.hash = (self.hash ^ what ^ self.now_ns.rotate_left(17))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
+    }
+
+    /// After the heal: is all drained, and is the cluster quiet?
+    fn look(&mut self) {
+        let late = self.now_ns >= self.heal_ns + DRAIN_NS;
+        if self.drained_ns == 0 && self.clients.iter().all(|client| client.is_done(self.now_ns)) {
+            self.drained_ns = self.now_ns;
+        }
+        let quiet = self.drained_ns > 0 && self.network.is_quiet() && self.is_settled();
+        if quiet || late {
+            for client in &mut self.clients {
+                client.close(self.now_ns);
+            }
+            self.over = true;
+        } else {
+            self.schedule.at(self.now_ns + LOOK_NS, Event::Look);
+        }
+    }
+
+    /// Every partition is led, fully replicated, and has no open transaction.
+    fn is_settled(&self) -> bool {
+        (0..self.design.partitions).all(|partition| {
+            self.model.partition(TOPIC, partition).is_some_and(|state| {
+                state.leader >= 0
+                    && state.isr.len() == state.replicas.len()
+                    && state.log_end == state.high_watermark
+                    && state.log_end == state.last_stable_offset
+            })
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! `steadfast simulate`: CI's share of seeds, the same bytes from the same seed, and usage.
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::support::{Need, expect, expect_exit, steadfast, trial};
+
+/// Seeds of the quick suite and of the long one.
+const QUICK: &str = "100";
+const LONG: &str = "2000";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("simulate::a_hundred_worlds_are_clean", &[], || worlds(QUICK)),
+        trial("simulate::two_thousand_worlds_are_clean", &[Need::All], || {
+            worlds(LONG)
+        }),
+        trial("simulate::the_same_seed_gives_the_same_bytes", &[], same_bytes),
+        trial("simulate::no_seed_at_all_is_usage", &[], usage),
+    ]
+}
+
+fn worlds(seeds: &str) -> Result<(), Failed> {
+    let output = steadfast(&["simulate", "--seeds", seeds, "--jobs", "2"]);
+    expect_exit(&output, 0)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    expect(text.contains(&format!("0 of {seeds} seeds failed")), || {
+        text.clone()
+    })
+}
+
+fn same_bytes() -> Result<(), Failed> {
+    let hash = |jobs: &str| -> Result<String, Failed> {
+        let output = steadfast(&[
+            "simulate", "--seeds", "6", "--from", "40", "--jobs", jobs, "--json",
+        ]);
+        expect_exit(&output, 0)?;
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        Ok(summary["hash"].as_str().unwrap_or_default().to_owned())
+    };
+    let [first, again, two] = [hash("1")?, hash("1")?, hash("2")?];
+    expect(first.len() == 16 && first == again && first == two, || {
+        format!("hashes {first}, {again} and, on two threads, {two}")
+    })
+}
+
+fn usage() -> Result<(), Failed> {
+    expect_exit(&steadfast(&["simulate", "--seeds", "0"]), 2)
+}
