@@ -109,7 +109,7 @@ impl Sender {
         match transactions.ending.repair {
             Repair::InitOnly => self.init_again(Some(event)),
             Repair::End if !transactions.registered || !self.rules.on(Rule::EndWhatIsRegistered) => {
-                self.ended(event)
+                self.ended(event);
             }
             // B4: also where nothing was written, since trying may have registered a partition.
             Repair::End | Repair::EndThenInit => transactions.ending.due = true,
