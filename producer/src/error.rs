@@ -72,7 +72,7 @@ pub enum Fatal {
         name: String,
     },
     /// Another producer with the same `transactional.id` has taken over, or the coordinator ended a transaction that
-    /// took longer than `transaction.timeout.ms`. This instance must stop, or two would fence each other for ever.
+    /// took longer than `transaction.timeout.ms` (a commit that comes too late is answered with 48). This instance must stop, or two would fence each other for ever.
     #[error(
         "fenced with error {code} ({}): another producer has this transactional.id now, \
          or a transaction took longer than transaction.timeout.ms",

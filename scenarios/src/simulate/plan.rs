@@ -57,7 +57,7 @@ pub(crate) enum Kind {
     DropAnswer { api_key: i16, nth: u32 },
     /// The connection closes before the n-th request takes effect, or after.
     Disconnect { api_key: i16, nth: u32, after: bool },
-    /// The n-th request is refused with a code that allows to try again.
+    /// The n-th request is answered with an error: mostly one that allows to try again.
     Error {
         api_key: i16,
         nth: u32,
@@ -110,6 +110,8 @@ const KINDS: usize = 23;
 const API_KEYS: [i16; 12] = [0, 0, 0, 0, 0, 3, 10, 18, 22, 24, 26, 26];
 /// Codes that say "not written", or "not done": may be answered before the effect only.
 const REFUSALS: [i16; 6] = [3, 5, 6, 19, 74, 56];
+/// TOPIC_AUTHORIZATION_FAILED: not written, and not to be tried again. A partition with a batch in doubt stops at it.
+pub(crate) const FOR_GOOD: i16 = 29;
 /// Codes after which nobody knows.
 const DOUBTS: [i16; 5] = [7, 13, 20, 56, -1];
 /// Codes of coordinators.
@@ -189,6 +191,7 @@ fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
 /// A code that a broker may really give there.
 fn draw_error(api_key: i16, nth: u32, after: bool, random: &mut Random) -> Kind {
     let (code, after) = match api_key {
+        0 if random.percent(8) => (FOR_GOOD, false),
         0 if after => (random.pick(&DOUBTS), true),
         0 => (random.pick(&REFUSALS), false),
         22 | 24 | 26 => (random.pick(&COORDINATOR), false),

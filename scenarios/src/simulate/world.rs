@@ -169,10 +169,7 @@ impl<'a> World<'a> {
         #[cfg(steadfast_mutants)]
         let clients = clients
             .into_iter()
-            .map(|client| Client {
-                without: design.without,
-                ..client
-            })
+            .map(|client| client.breaking(design.without))
             .collect::<Vec<_>>();
         let mut schedule = Schedule::default();
         for client in 0..design.clients {
