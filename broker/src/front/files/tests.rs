@@ -1,3 +1,5 @@
+//! Files written, cut, damaged and opened again.
+
 use super::*;
 
 const LOG: LogId = LogId(3);
