@@ -375,7 +375,9 @@ impl Client {
             });
         }
         if let Some(code) = given_up {
-            self.complain(format!("records ended with code {code}, which only a mistake of its own can bring"));
+            self.complain(format!(
+                "records ended with code {code}, which only a mistake of its own can bring"
+            ));
         }
         let Some(sender) = &mut self.sender else {
             return;

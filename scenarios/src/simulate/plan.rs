@@ -200,11 +200,31 @@ fn draw_companion(kind: Kind, for_ns: u64, random: &mut Random) -> Option<(u64, 
         Kind::Crash { .. } if random.percent(50) => {
             let code = random.pick(&[5, 19, 74]);
             let nth = random.between(1, 6) as u32;
-            Some((for_ns, Kind::Error { api_key: 0, nth, code, after: false }))
+            Some((
+                for_ns,
+                Kind::Error {
+                    api_key: 0,
+                    nth,
+                    code,
+                    after: false,
+                },
+            ))
         }
-        Kind::Error { api_key: 0, nth, after: false, .. } if random.percent(40) => {
+        Kind::Error {
+            api_key: 0,
+            nth,
+            after: false,
+            ..
+        } if random.percent(40) => {
             let after = random.percent(50);
-            Some((0, Kind::Disconnect { api_key: 0, nth: nth + 1, after }))
+            Some((
+                0,
+                Kind::Disconnect {
+                    api_key: 0,
+                    nth: nth + 1,
+                    after,
+                },
+            ))
         }
         _ => None,
     }
