@@ -49,6 +49,8 @@ pub(crate) fn run(args: &SimulateArgs) -> Exit {
     if !args.json {
         print!("{}", summary::title(&design, args.from, args.seeds));
     }
+    // A panic in a world is an outcome with words of its own.
+    std::panic::set_hook(Box::new(|_| {}));
     let shows = std::io::stderr().is_terminal();
     let progress = |done: u64| {
         if shows && done.is_multiple_of(PROGRESS_SEEDS) {

@@ -33,6 +33,8 @@ use super::{MS, SECOND, TOPIC};
 const STREAM: u64 = 1_000;
 /// Keys of one client.
 const KEYS: u64 = 8;
+/// OUT_OF_ORDER_SEQUENCE_NUMBER and INVALID_RECORD: no fault of this world makes a record end so.
+const OUR_OWN: [i16; 2] = [45, 87];
 /// More turns of a client at one instant mean that it never sleeps.
 const TURNS_MAX: u32 = 10_000;
 
@@ -351,7 +353,11 @@ impl Client {
         let Some(sender) = &mut self.sender else {
             return;
         };
+        let mut given_up = None;
         while let Some(done) = sender.next_completion() {
+            if done.transaction == 0 && OUR_OWN.contains(&done.error_code) {
+                given_up = Some(done.error_code);
+            }
             if done.transaction > 0 && done.outcome != record::Outcome::Acked {
                 self.short = done.transaction;
             }
@@ -368,6 +374,14 @@ impl Client {
                 transaction: done.transaction,
             });
         }
+        if let Some(code) = given_up {
+            self.complain(format!(
+                "records ended with code {code}, which only a mistake of its own can bring"
+            ));
+        }
+        let Some(sender) = &mut self.sender else {
+            return;
+        };
         let mut torn = None;
         if let Some(job) = &mut self.job {
             while let Some(event) = sender.next_transaction_event() {

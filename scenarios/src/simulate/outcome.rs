@@ -28,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) hash: u64,
 }
 
+/// An assertion failed.
+const PANIC: &str = "panic";
 /// Absence of anomalies is not shown.
 const DOUBT: &str = "H3";
 
@@ -82,6 +84,17 @@ impl Outcome {
             counts,
             hash,
         })
+    }
+
+    /// Of a world in which something panicked: an assertion of the core or of the model.
+    pub(crate) fn of_panic(payload: &(dyn std::any::Any + Send)) -> Outcome {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(payload.downcast_ref::<&str>().copied());
+        Outcome {
+            anomalies: BTreeMap::from([(PANIC, 1)]),
+            words: vec![format!("{PANIC}: {}", text.unwrap_or("no words"))],
+            ..Outcome::default()
+        }
     }
 
     pub(crate) fn is_clean(&self) -> bool {

@@ -117,7 +117,7 @@ const DOUBTS: [i16; 5] = [7, 13, 20, 56, -1];
 /// Codes of coordinators.
 const COORDINATOR: [i16; 4] = [14, 15, 16, 51];
 
-/// Faults of one seed, in order of time.
+/// Faults of one seed, each after the one before it or together with it.
 pub(crate) fn draw(design: &Design, seed: u64) -> Vec<Fault> {
     let mut random = Random::new(seed, STREAM);
     // Swarm: each seed leaves some kinds out.
@@ -140,6 +140,11 @@ pub(crate) fn draw(design: &Design, seed: u64) -> Vec<Fault> {
         let for_ns = random.between(1, random.clone().pick(&[50, 500, longest_ms])) * MS;
         let kind = draw_kind(design, random.pick(&kinds), &mut random);
         plan.push(Fault { at_ns, for_ns, kind });
+        // Where one fault alone proves little, its companion comes with it.
+        if let Some((after_ns, kind)) = draw_companion(kind, for_ns, &mut random) {
+            let at_ns = at_ns + after_ns;
+            plan.push(Fault { at_ns, for_ns, kind });
+        }
     }
 }
 
@@ -185,6 +190,43 @@ fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
         _ => Kind::ClockStep {
             by_ms: random.between(0, 1_200_000) as i64 - 600_000,
         },
+    }
+}
+
+/// The first batches of a new session refused; a batch refused for good, and the next one's answer lost. And after how
+/// long that comes.
+fn draw_companion(kind: Kind, for_ns: u64, random: &mut Random) -> Option<(u64, Kind)> {
+    match kind {
+        Kind::Crash { .. } if random.percent(50) => {
+            let code = random.pick(&[5, 19, 74]);
+            let nth = random.between(1, 6) as u32;
+            Some((
+                for_ns,
+                Kind::Error {
+                    api_key: 0,
+                    nth,
+                    code,
+                    after: false,
+                },
+            ))
+        }
+        Kind::Error {
+            api_key: 0,
+            nth,
+            after: false,
+            ..
+        } if random.percent(40) => {
+            let after = random.percent(50);
+            Some((
+                0,
+                Kind::Disconnect {
+                    api_key: 0,
+                    nth: nth + 1,
+                    after,
+                },
+            ))
+        }
+        _ => None,
     }
 }
 

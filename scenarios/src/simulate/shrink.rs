@@ -23,11 +23,21 @@ pub(crate) struct Shrunk {
     pub(crate) tries: u32,
 }
 
+/// Lets a world with this design and plan happen.
+type Happen<'a> = &'a dyn Fn(&Design, &[Fault]) -> Result<Outcome, String>;
+
 /// Shrinks the failure of a seed.
 pub(crate) fn shrink(design: &Design, seed: u64, plan: &[Fault], outcome: &Outcome) -> Shrunk {
+    shrink_with(design, plan, outcome, &|design, plan| {
+        world::run(design, seed, plan)
+    })
+}
+
+/// The same with any world.
+pub(crate) fn shrink_with(design: &Design, plan: &[Fault], outcome: &Outcome, happen: Happen<'_>) -> Shrunk {
     let mut search = Search {
         design: design.clone(),
-        seed,
+        happen,
         anomaly: outcome.worst().unwrap_or_default(),
         tries: 0,
         best: outcome.clone(),
@@ -68,19 +78,19 @@ pub(crate) fn shrink(design: &Design, seed: u64, plan: &[Fault], outcome: &Outco
     }
 }
 
-struct Search {
+struct Search<'a> {
     design: Design,
-    seed: u64,
+    happen: Happen<'a>,
     anomaly: &'static str,
     tries: u32,
     best: Outcome,
 }
 
-impl Search {
+impl Search<'_> {
     /// Whether the anomaly is still there with this plan.
     fn stays(&mut self, plan: &[Fault]) -> bool {
         self.tries += 1;
-        match world::run(&self.design, self.seed, plan) {
+        match (self.happen)(&self.design, plan) {
             Ok(outcome) if outcome.anomalies.contains_key(self.anomaly) => {
                 self.best = outcome;
                 true

@@ -1,7 +1,9 @@
 //! A world replays from its seed, and is what it claims to be.
 
 use super::design::{Design, Writers};
-use super::{campaign, plan, world};
+use super::outcome::Outcome;
+use super::plan::{Fault, Kind};
+use super::{MS, campaign, plan, shrink, world};
 
 fn short() -> Design {
     Design {
@@ -45,20 +47,88 @@ fn a_world_without_faults_is_clean_and_loses_no_time() {
     }
 }
 
-/// Each of these seeds once found a bug in the producer's core (see the commit that mended it).
-#[test]
-fn seeds_that_found_something_find_it_no_more() {
-    for (writers, seed) in [
-        (Writers::Idempotent, 79),     // 6 after the append was taken for "not written"
-        (Writers::Idempotent, 188),    // the same
-        (Writers::Idempotent, 896),    // a lost Metadata request was never asked again
-        (Writers::Transactional, 150), // abort of a transaction that no partition was added to, version 1
-    ] {
-        let design = Design {
-            writers,
-            ..Design::default()
-        };
-        let outcome = world::run(&design, seed, &plan::draw(&design, seed)).unwrap();
-        assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.words);
+fn fault(at_ms: u64, for_ms: u64, kind: Kind) -> Fault {
+    Fault {
+        at_ns: at_ms * MS,
+        for_ns: for_ms * MS,
+        kind,
     }
+}
+
+/// Runs the plan that a failure was shrunk to.
+fn stays_clean(writers: Writers, seed: u64, plan: &[Fault]) {
+    let design = Design {
+        writers,
+        ..Design::default()
+    };
+    let outcome = world::run(&design, seed, plan).unwrap();
+    assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.words);
+}
+
+/// A Produce that waits for replicas is answered with 6 when its leader loses the partition, and may be in the log.
+#[test]
+fn not_leader_after_the_append_is_no_proof() {
+    let elect = |node| Kind::Elect { partition: 2, node };
+    let plan = [
+        fault(31_331, 1, elect(2)),
+        fault(36_324, 2_043, Kind::Pause { node: 3 }),
+        fault(37_568, 1, elect(1)),
+    ];
+    stays_clean(Writers::Idempotent, 188, &plan);
+}
+
+/// A Metadata request that is never answered is asked again.
+#[test]
+fn a_new_client_survives_silence_at_its_first_question() {
+    let plan = [
+        fault(1_000, 100, Kind::Crash { client: 1 }),
+        fault(1_050, 50_000, Kind::DropAnswer { api_key: 3, nth: 1 }),
+    ];
+    stays_clean(Writers::Idempotent, 896, &plan);
+}
+
+/// Version 1: a transaction to which no partition could be added in time is aborted, and that is no error.
+#[test]
+fn an_abort_of_nothing_is_no_error() {
+    let plan = [fault(35_146, 199, Kind::Pause { node: 1 })];
+    stays_clean(Writers::Transactional, 150, &plan);
+}
+
+/// An assertion that fails is an outcome like others: it has a seed, and is shrunk.
+#[test]
+fn a_panic_is_an_outcome() {
+    let outcome = Outcome::of_panic(&"the words");
+    assert_eq!(
+        (outcome.names().as_str(), outcome.words[0].as_str()),
+        ("panic=1", "panic: the words")
+    );
+    assert_eq!(outcome.worst(), Some("panic"));
+}
+
+/// Shrinking keeps the anomaly and drops what it does not need.
+#[test]
+fn a_failure_is_shrunk_to_what_it_takes() {
+    // A client that may not retry gives records up for good when a node is gone: nothing is drained in time.
+    let forever = fault(
+        0,
+        120_000,
+        Kind::Quota {
+            client: 0,
+            bytes_per_second: 1,
+        },
+    );
+    let noise = fault(5_000, 10, Kind::Cut { client: 1, node: 1 });
+    let plan = [noise.clone(), forever, noise];
+    let found = Outcome {
+        anomalies: [("V4", 1)].into(),
+        ..Outcome::default()
+    };
+    let broken = |plan: &[Fault]| {
+        let quota = plan.iter().any(|fault| matches!(fault.kind, Kind::Quota { .. }));
+        Ok(if quota { found.clone() } else { Outcome::default() })
+    };
+    let shrunk = shrink::shrink_with(&Design::default(), &plan, &found, &|_, plan| broken(plan));
+    assert_eq!(shrunk.plan.len(), 1);
+    assert_eq!(shrunk.records_max, 1);
+    assert!(shrunk.tries < 40, "{} tries", shrunk.tries);
 }

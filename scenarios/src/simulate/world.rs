@@ -37,7 +37,7 @@ const WALL_MS: i64 = 1_700_000_000_000;
 /// More events than any world needs.
 const EVENTS_MAX: u64 = 20_000_000;
 /// A connection's end waits for what its node still works on at most so long.
-const LATE_END_NS: u64 = 2 * SECOND;
+const LATE_END_NS: u64 = 15 * SECOND;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,11 +119,18 @@ pub(crate) struct World<'a> {
     pub(crate) trace: Option<Trace>,
 }
 
-/// Lets one world happen. An error is a mistake in the design.
+/// Lets one world happen. An error is a mistake in the design; a panic within is an outcome.
 pub(crate) fn run(design: &Design, seed: u64, plan: &[Fault]) -> Result<Outcome, String> {
-    let mut world = World::new(design, seed, plan)?;
-    world.live();
-    Outcome::of(world)
+    let live = || {
+        let mut world = World::new(design, seed, plan)?;
+        world.live();
+        Outcome::of(world)
+    };
+    // Nothing of the world outlives the closure.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(live)) {
+        Ok(outcome) => outcome,
+        Err(payload) => Ok(Outcome::of_panic(&*payload)),
+    }
 }
 
 /// The same, and what happened in it.

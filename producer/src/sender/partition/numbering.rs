@@ -100,7 +100,7 @@ impl Partition {
             self.next_sequence = 0;
         }
         if let Some(identity) = identity {
-            self.number_from(0, identity);
+            self.number_from(self.next_sequence, identity);
         }
         self.mode = if self.unacked.is_empty() {
             Mode::Flowing
