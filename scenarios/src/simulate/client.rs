@@ -170,7 +170,7 @@ impl Client {
                 }
                 self.sender = Some(sender);
             }
-            Err(fatal) => self.complain(format!("cannot start: {fatal}")),
+            Err(fatal) => self.complain(&format!("cannot start: {fatal}")),
         }
     }
 
@@ -248,7 +248,7 @@ impl Client {
             (now_ns, 1)
         };
         if self.turns.1 == TURNS_MAX {
-            self.complain(format!("{TURNS_MAX} turns at the same instant: it never sleeps"));
+            self.complain(&format!("{TURNS_MAX} turns at the same instant: it never sleeps"));
             self.end(now_ns, network, schedule);
             return Some(SECOND);
         }
@@ -320,7 +320,7 @@ impl Client {
                     sender.is_ready() || sender.not_ready_reason().is_empty(),
                 )
             });
-            self.complain(format!("not drained: {why}"));
+            self.complain(&format!("not drained: {why}"));
         }
         if let Some(sender) = &mut self.sender {
             sender.abandon(now_ns);
@@ -337,8 +337,8 @@ impl Client {
         }
     }
 
-    pub(crate) fn complain(&mut self, what: String) {
-        self.accuse("V4", &what);
+    pub(crate) fn complain(&mut self, what: &str) {
+        self.accuse("V4", what);
     }
 
     fn accuse(&mut self, anomaly: &'static str, what: &str) {
@@ -375,7 +375,7 @@ impl Client {
             });
         }
         if let Some(code) = given_up {
-            self.complain(format!(
+            self.complain(&format!(
                 "records ended with code {code}, which only a mistake of its own can bring"
             ));
         }
@@ -454,7 +454,7 @@ impl Client {
     ) -> Option<u64> {
         match fatal {
             Fatal::Fenced { .. } => self.counts.fenced += 1,
-            other => self.complain(format!("it stopped: {other}")),
+            other => self.complain(&format!("it stopped: {other}")),
         }
         if let Some(sender) = &mut self.sender {
             sender.abandon(now_ns);

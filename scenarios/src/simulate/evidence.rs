@@ -37,7 +37,7 @@ pub(crate) fn judge(world: &mut World<'_>) -> Result<Found, String> {
     }
     let liveness = Liveness {
         run: SECOND..world.now_ns,
-        healthy: vec![world.heal_ns..world.now_ns],
+        healthy: std::iter::once(world.heal_ns..world.now_ns).collect(),
         gap_ns: None,
         progress_ns: Some(PROGRESS_NS),
         recovery_ns: Some(RECOVERY_NS),

@@ -45,7 +45,7 @@ impl Client {
             let more = !self.held.is_empty() || (!self.due.is_empty() && self.next_index < self.records_max);
             job.step(sender, more, now_ns, &mut self.random);
             if let Some(complaint) = job.complaint.take() {
-                self.complain(complaint);
+                self.complain(&complaint);
             }
         }
         if self.job.as_ref().is_some_and(|job| !job.takes_records()) {
@@ -128,7 +128,7 @@ impl Client {
                         _ => false,
                     };
                     if !expected {
-                        self.complain(format!("a record was refused: {error}"));
+                        self.complain(&format!("a record was refused: {error}"));
                     }
                     if let Some(made) = self.held.pop_front() {
                         self.refused(&made, now_ns, code);
