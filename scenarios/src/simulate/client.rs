@@ -375,7 +375,7 @@ impl Client {
             });
         }
         if let Some(code) = given_up {
-            self.complain(format!(
+            self.complain(&format!(
                 "records ended with code {code}, which only a mistake of its own can bring"
             ));
         }

@@ -28,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) hash: u64,
 }
 
+/// What was found is told in so many sentences, about; all of it is counted.
+const WORDS_MAX: usize = 40;
 /// An assertion failed.
 const PANIC: &str = "panic";
 /// Absence of anomalies is not shown.
@@ -52,7 +54,9 @@ impl Outcome {
             counts.add(&client.counts);
             for complaint in &client.complaints {
                 *anomalies.entry(complaint.anomaly).or_default() += 1;
-                words.push(format!("{} {}", complaint.anomaly, complaint.what));
+                if words.len() < WORDS_MAX {
+                    words.push(format!("{} {}", complaint.anomaly, complaint.what));
+                }
             }
         }
         for doubt in &found.doubts {

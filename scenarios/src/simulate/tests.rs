@@ -33,16 +33,20 @@ fn threads_change_nothing() {
 }
 
 #[test]
-fn a_world_without_faults_is_clean_and_loses_no_time() {
+fn a_world_without_faults_is_clean_and_all_is_acknowledged() {
     for writers in [Writers::Idempotent, Writers::Transactional] {
         let design = Design { writers, ..short() };
         for seed in 1..=3 {
             let outcome = world::run(&design, seed, &[]).unwrap();
             assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.words);
-            assert_eq!(
-                outcome.records.acked + outcome.counts.aborted.min(1) * outcome.records.not_written,
-                outcome.records.sent
+            let records = &outcome.records;
+            assert!(
+                records.acked > 100 && records.unknown == 0,
+                "seed {seed}: {records:?}"
             );
+            if writers == Writers::Idempotent {
+                assert_eq!(records.acked, records.sent, "seed {seed}");
+            }
         }
     }
 }
