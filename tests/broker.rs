@@ -224,6 +224,8 @@ fn torn() -> Result<(), Failed> {
             "external",
             "--bootstrap-server",
             &broker.server,
+            // Else the run deletes what it made, and there is no log to tear.
+            "--keep-topics",
             "--set",
             "workload.rate=5000/s",
             "--set",
