@@ -192,8 +192,8 @@ impl Transaction {
 
     /// Bumps the epoch so that the owner cannot write any more, and begins to abort. It is no epoch that anybody gets.
     pub(crate) fn fence(&mut self, now_ms: i64) {
+        self.last_epoch = self.epoch;
         self.epoch = self.epoch.saturating_add(1);
-        self.last_epoch = -1;
         self.state = State::PrepareAbort;
         self.updated_ms = now_ms;
     }
