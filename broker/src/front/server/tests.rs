@@ -11,7 +11,7 @@ use std::time::Duration;
 use steadfast_wire::admin;
 use steadfast_wire::connection::Connection;
 
-use super::super::{Ask, NodeState, Options, Ports, Reply, ask, run};
+use super::super::{Ask, NodeState, Options, Ports, Reply, ask};
 use super::*;
 use crate::order::{Order, Stop};
 use crate::settings::Settings;
@@ -27,6 +27,11 @@ struct Broker {
 
 impl Broker {
     fn start(data: &Path, nodes: i32) -> Broker {
+        Broker::start_holding(data, nodes, HELD_MOST_BYTES)
+    }
+
+    /// As `start`; all its connections together hold so many bytes of frames that are not whole.
+    fn start_holding(data: &Path, nodes: i32, held_most_bytes: usize) -> Broker {
         let (stop, stopped) = UnixStream::pair().expect("a pair");
         let settings = Settings {
             nodes,
@@ -48,7 +53,9 @@ impl Broker {
         };
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
-            run(options, stopped.into(), &mut |ports| {
+            let mut server = Server::open(options, stopped.into())?;
+            server.held_most_bytes = held_most_bytes;
+            server.run(&mut |ports| {
                 tell.send(ports.to_vec()).expect("someone listens");
             })
         });
@@ -116,6 +123,45 @@ fn nonsense_closes_its_connection_and_nobody_elses() {
     }
     broker.create("still-there");
     assert_eq!(broker.topics(), ["still-there"]);
+    broker.stop();
+}
+
+/// Frames that never end, on many connections: each alone is within the bound of one frame.
+#[test]
+fn connections_together_hold_no_more_than_the_bound() {
+    const PART: usize = 1 << 20;
+    let home = tempfile::tempdir().expect("a folder");
+    let broker = Broker::start_holding(home.path(), 1, 6 * PART);
+    let half = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", broker.ports[0].client)).expect("connects");
+        stream.set_read_timeout(Some(BOUND)).expect("a bound");
+        stream
+            .write_all(&(4 * PART as i32).to_be_bytes())
+            .expect("written");
+        // Who is closed meanwhile cannot write all of it.
+        let _ = stream.write_all(&vec![0; PART]);
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..2).map(|_| half()).collect();
+    broker.create("within");
+    for stream in &streams {
+        stream.set_nonblocking(true).expect("looks only");
+        let waits = (&*stream).read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(
+            waits,
+            Err(io::ErrorKind::WouldBlock),
+            "below the bound nobody is closed"
+        );
+        stream.set_nonblocking(false).expect("waits again");
+    }
+    streams.extend((0..6).map(|_| half()));
+    let closed = |stream: &mut TcpStream| match stream.read(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    };
+    assert!(streams[2..].iter_mut().any(closed), "eight halves are beyond it");
+    broker.create("beyond");
+    assert_eq!(broker.topics(), ["beyond", "within"], "and others are served");
     broker.stop();
 }
 
