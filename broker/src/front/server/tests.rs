@@ -30,8 +30,13 @@ impl Broker {
         Broker::start_after(data, nodes, |_| {})
     }
 
+    /// As `start`; all its connections together hold so many bytes of frames that are not whole.
+    fn start_holding(data: &Path, nodes: i32, held_most_bytes: usize) -> Broker {
+        Broker::start_after(data, nodes, move |server| server.held_most_bytes = held_most_bytes)
+    }
+
     /// Does something to the server before it serves.
-    fn start_after(data: &Path, nodes: i32, prepare: fn(&mut Server)) -> Broker {
+    fn start_after(data: &Path, nodes: i32, prepare: impl FnOnce(&mut Server) + Send + 'static) -> Broker {
         let (stop, stopped) = UnixStream::pair().expect("a pair");
         let settings = Settings {
             nodes,
@@ -121,6 +126,45 @@ fn nonsense_closes_its_connection_and_nobody_elses() {
     }
     broker.create("still-there");
     assert_eq!(broker.topics(), ["still-there"]);
+    broker.stop();
+}
+
+/// Frames that never end, on many connections: each alone is within the bound of one frame.
+#[test]
+fn connections_together_hold_no_more_than_the_bound() {
+    const PART: usize = 1 << 20;
+    let home = tempfile::tempdir().expect("a folder");
+    let broker = Broker::start_holding(home.path(), 1, 6 * PART);
+    let half = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", broker.ports[0].client)).expect("connects");
+        stream.set_read_timeout(Some(BOUND)).expect("a bound");
+        stream
+            .write_all(&(4 * PART as i32).to_be_bytes())
+            .expect("written");
+        // Who is closed meanwhile cannot write all of it.
+        let _ = stream.write_all(&vec![0; PART]);
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..2).map(|_| half()).collect();
+    broker.create("within");
+    for stream in &streams {
+        stream.set_nonblocking(true).expect("looks only");
+        let waits = (&*stream).read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(
+            waits,
+            Err(io::ErrorKind::WouldBlock),
+            "below the bound nobody is closed"
+        );
+        stream.set_nonblocking(false).expect("waits again");
+    }
+    streams.extend((0..6).map(|_| half()));
+    let closed = |stream: &mut TcpStream| match stream.read(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    };
+    assert!(streams[2..].iter_mut().any(closed), "eight halves are beyond it");
+    broker.create("beyond");
+    assert_eq!(broker.topics(), ["beyond", "within"], "and others are served");
     broker.stop();
 }
 
