@@ -45,6 +45,8 @@ pub enum Target {
     Broker(u32),
     /// Each broker after the other, the next one only when the last is back in every ISR: a rolling restart.
     EveryBroker,
+    /// The client itself, where it can be started again: a copy job.
+    Client,
     /// The connections of the client to one broker (`Leader` or `Broker`).
     Link(Box<Target>),
 }
@@ -67,6 +69,7 @@ impl fmt::Display for Target {
             Target::Leader { topic, partition } => write!(out, "leader({topic}-{partition})"),
             Target::Broker(number) => write!(out, "broker-{number}"),
             Target::EveryBroker => write!(out, "every-broker"),
+            Target::Client => write!(out, "client"),
             Target::Link(broker) => write!(out, "link(client, {broker})"),
         }
     }

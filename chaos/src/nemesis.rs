@@ -11,6 +11,7 @@
 mod mend; // the guard: whoever hurts a broker holds one
 mod partition; // silence between clients and a broker
 mod strike; // kill, pause, restart
+mod strike_client; // kill of the client
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use steadfast_verifier::timeline::FaultEvent;
 
+use crate::client::Client;
 use crate::clock::{now_ns, sleep};
 use crate::cluster::{Cluster, Leader};
 use crate::error::ChaosError;
@@ -38,10 +40,10 @@ pub struct Nemesis {
     threads: Vec<JoinHandle<Result<(), ChaosError>>>,
 }
 
-/// Starts the plan: `at` of each fault counts from `warmup_end_ns`. Events are appended to `faults_jsonl`.
+/// Starts the plan: `at` of each fault counts from `warmup_end_ns`; `client` where a fault may meet it. Events are appended to `faults_jsonl`.
 pub fn start(
     plan: Vec<PlannedFault>,
-    cluster: Arc<Cluster>,
+    (cluster, client): (Arc<Cluster>, Option<Arc<Client>>),
     warmup_end_ns: u64,
     faults_jsonl: &Path,
 ) -> Result<Nemesis, ChaosError> {
@@ -49,6 +51,7 @@ pub fn start(
     let log = log.map_err(ChaosError::io(format!("write {}", faults_jsonl.display())))?;
     let stage = Stage {
         cluster,
+        client,
         warmup_end_ns,
         log: Mutex::new(log),
         cancelled: Mutex::new(false),
@@ -101,6 +104,8 @@ impl Drop for Nemesis {
 #[derive(Debug)]
 struct Stage {
     cluster: Arc<Cluster>,
+    /// None: it cannot be started again, and no fault is about it.
+    client: Option<Arc<Client>>,
     warmup_end_ns: u64,
     log: Mutex<File>,
     cancelled: Mutex<bool>,
@@ -124,7 +129,11 @@ impl Stage {
         if !self.sleep_until(begin_ns) {
             return Ok(());
         }
-        let result = strike::strike(self, fault, begin_ns);
+        let result = if fault.target == Target::Client {
+            strike_client::strike(self, fault, begin_ns)
+        } else {
+            strike::strike(self, fault, begin_ns)
+        };
         if let Err(error) = &result {
             let (name, reason) = (fault.name.clone(), error.to_string());
             self.write(&FaultEvent::Failed {
@@ -168,6 +177,7 @@ impl Stage {
                     .map(|broker| self.aim_at(broker, " of broker-"));
                 aims.collect::<Result<_, _>>()?
             }
+            Target::Client => Vec::new(),
             Target::Link(end) => self.resolve_now(end)?,
         })
     }
@@ -223,9 +233,12 @@ impl Stage {
     }
 
     fn bit(&self, fault: &PlannedFault, aim: &Aim, what: &str, value: String) -> Result<(), ChaosError> {
-        let (name, what) = (fault.name.clone(), format!("{what}{}", aim.suffix));
+        self.seen(fault, format!("{what}{}", aim.suffix), value)
+    }
+
+    fn seen(&self, fault: &PlannedFault, what: String, value: String) -> Result<(), ChaosError> {
         self.write(&FaultEvent::Bit {
-            name,
+            name: fault.name.clone(),
             what,
             value,
             at_ns: now_ns(),

@@ -9,6 +9,7 @@
 
 pub(crate) mod cluster; // which cluster, and why
 pub(crate) mod display; // progress
+pub(crate) mod filler; // who writes the source of a copy job
 pub(crate) mod environment; // environment.json
 pub(crate) mod files; // its small files
 pub(crate) mod folder; // where a run is written
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_chaos::ChaosError;
+use steadfast_chaos::client::Client;
 use steadfast_chaos::clock;
 use steadfast_chaos::cluster::Cluster;
 use steadfast_chaos::journal::Journal;
@@ -30,6 +32,7 @@ use steadfast_chaos::nemesis::{self, Nemesis};
 use steadfast_chaos::process::{Child, ChildSpec, Output, Program, Spawner};
 use steadfast_verifier::timeline::Sample;
 use steadfast_verifier::verdict::Verdict;
+use steadfast_verifier::workload::Workload;
 
 use crate::cli::{Overrides, RunArgs};
 use crate::exit::Exit;
@@ -37,6 +40,7 @@ use crate::scenario::Scenario;
 
 use self::display::Display;
 use self::files::{failed, write, write_json};
+use self::filler::Filler;
 use self::interrupt::Interrupt;
 use self::load::{LoadEnd, Samples, Span, Watch};
 use self::steady::SteadyState;
@@ -45,6 +49,8 @@ use self::steady::SteadyState;
 const HEAD_START: Duration = Duration::from_secs(2);
 /// How long a stopped worker may take to write its last outcomes.
 const WORKER_GRACE: Duration = Duration::from_secs(10);
+/// An incarnation of a worker has two to the power of this record indexes to itself.
+const INCARNATION_BITS: u32 = 40;
 
 /// Why a run ended without a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -217,15 +223,14 @@ impl Runner {
         let start_ns = clock::now_ns() + HEAD_START.as_nanos() as u64;
         let workload = scenario.workload(cluster.bootstrap_servers(), start_ns, folder);
         let span = Span::of(scenario, start_ns);
-        write_json(folder, "workload-0.json", &workload)?;
         let mut samples = Samples::create(folder)?;
-        let mut worker = self.start_worker(folder)?;
+        let mut filler = Filler::start(&self.spawner, folder, &workload)?;
+        let worker = Arc::new(self.start_worker(folder, workload)?);
         let mut steady = SteadyState::new(scenario, span, folder);
         let mut nemesis: Option<Nemesis> = None;
         let mut bypass: Option<String> = None;
-        let worker_pid = worker.pid;
         let end = load::follow(
-            &mut worker,
+            &worker,
             "worker-0",
             span,
             &mut Watch {
@@ -238,7 +243,7 @@ impl Runner {
                         let log = folder.join("faults.jsonl");
                         let started = nemesis::start(
                             scenario.faults.clone(),
-                            cluster.clone(),
+                            (cluster.clone(), Some(Arc::clone(&worker))),
                             span.warmup_end_ns,
                             &log,
                         )
@@ -246,8 +251,9 @@ impl Runner {
                         nemesis = Some(started);
                     }
                     if bypass.is_none() {
-                        bypass = around_the_proxies(cluster, worker_pid);
+                        bypass = around_the_proxies(cluster, worker.pid());
                     }
+                    filler.as_mut().map_or(Ok(()), Filler::check)?;
                     cluster.check().map_err(RunError::from)
                 },
                 phase: &|now| phase_name(scenario, span, now),
@@ -264,7 +270,7 @@ impl Runner {
                 }
             }
         }
-        let note = self.after_load(end, &mut worker, display)?;
+        let note = self.after_load(end, &worker, display)?;
         let end_ns = span.end_ns.unwrap_or_else(clock::now_ns);
         samples.write(&Sample::Plan {
             start_ns,
@@ -280,30 +286,31 @@ impl Runner {
         samples.whole()
     }
 
-    fn start_worker(&self, folder: &Path) -> Result<Child, RunError> {
-        let spec = ChildSpec {
-            name: "worker-0".into(),
-            program: Program::Myself,
-            args: vec![
-                "worker".into(),
-                "--workload".into(),
-                folder.join("workload-0.json").into(),
-            ],
-            env: Vec::new(),
-            cwd: None,
-            stdout: Output::Pipe,
-            stderr: folder.join("logs/worker-0.log"),
+    /// The worker, and how each further incarnation of it is started.
+    fn start_worker(&self, folder: &Path, workload: Workload) -> Result<Client, RunError> {
+        let (spawner, folder) = (self.spawner.clone(), folder.to_owned());
+        let start = move |incarnation: u32| {
+            let order = Workload {
+                incarnation,
+                first_index: u64::from(incarnation) << INCARNATION_BITS,
+                history: folder.join(format!("history/0-{incarnation}.bin")),
+                ..workload.clone()
+            };
+            let file = match incarnation {
+                0 => "workload-0.json".to_owned(),
+                again => format!("workload-0-{again}.json"),
+            };
+            spawn_worker(&spawner, &folder, ("worker-0", &file), &order).map_err(|e| e.to_string())
         };
-        self.spawner
-            .spawn(&spec)
-            .map_err(|e| failed("cannot start the load generator", &e))
+        Client::start(Box::new(start))
+            .map_err(|e| RunError::Tool(format!("cannot start the load generator: {e}")))
     }
 
     /// What the end of the load means; `Ok(Some(note))` when the run goes on to be judged although something went wrong.
     fn after_load(
         &self,
         end: LoadEnd,
-        worker: &mut Child,
+        worker: &Client,
         display: &mut Display,
     ) -> Result<Option<String>, RunError> {
         let ended = match end {
@@ -336,9 +343,30 @@ impl Runner {
 }
 
 /// Whether the worker gave up for want of something that the machine or the cluster should have had, as a full disk.
-fn lacked_something(worker: &mut Child) -> bool {
-    let ended = worker.wait(WORKER_GRACE);
-    matches!(ended, Ok(Some(status)) if status.code() == Some(Exit::Environment as i32))
+fn lacked_something(worker: &Client) -> bool {
+    worker.exit_code(WORKER_GRACE) == Some(Exit::Environment as i32)
+}
+
+/// A load generator with this order, which is written to `file` first.
+fn spawn_worker(
+    spawner: &Spawner,
+    folder: &Path,
+    (name, file): (&str, &str),
+    order: &Workload,
+) -> Result<Child, RunError> {
+    write_json(folder, file, order)?;
+    let spec = ChildSpec {
+        name: name.into(),
+        program: Program::Myself,
+        args: vec!["worker".into(), "--workload".into(), folder.join(file).into()],
+        env: Vec::new(),
+        cwd: None,
+        stdout: Output::Pipe,
+        stderr: folder.join(format!("logs/{name}.log")),
+    };
+    spawner
+        .spawn(&spec)
+        .map_err(|e| failed("cannot start the load generator", &e))
 }
 
 /// The phase that the display shows; the judge computes its own from what really happened.

@@ -24,6 +24,7 @@ mod fault; // [[fault]]
 mod phases; // which phases a run has
 mod producer; // [producer]
 mod properties; // Kafka's own names of broker and topic settings
+mod transaction; // [workload.transaction]
 mod thresholds; // [claims], [thresholds], [steady-state]
 mod workload; // [workload]
 
@@ -40,7 +41,7 @@ use steadfast_chaos::fault::{Action, PlannedFault};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Threshold};
 use steadfast_verifier::verdict::Broker;
-use steadfast_verifier::workload::{Executor, Keys, Workload};
+use steadfast_verifier::workload::{CopySource, Executor, Keys, Workload};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -96,12 +97,22 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// The order to worker 0: `folder` is the run folder, `start_ns` the monotonic instant of the first due record.
     pub(crate) fn workload(&self, bootstrap_servers: Vec<String>, start_ns: u64, folder: &Path) -> Workload {
+        let copy = self.template.copy.as_ref();
         Workload {
             bootstrap_servers,
             start_ns,
             history: folder.join("history/0-0.bin"),
+            copy: copy.map(|copy| CopySource {
+                complete: folder.join("source/complete"),
+                ..copy.clone()
+            }),
             ..self.template.clone()
         }
+    }
+
+    /// Where a copy job reads from; none for what is none.
+    pub(crate) fn copy(&self) -> Option<&CopySource> {
+        self.template.copy.as_ref()
     }
 
     /// The cluster to start.
@@ -283,6 +294,9 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
             "it has no timeline that `at` could count on",
         );
         notes.push(problem.note("use `constant-arrival-rate`, whose length is known"));
+    }
+    if let Some(load) = &load {
+        fault::check_client(&fault_tables, load, notes);
     }
     // A phase is judged only where every fault could be read: one that is wrong would make its phases look unknown.
     let known = load

@@ -46,6 +46,7 @@ mod series; // the run second by second
 mod sources; // files or memory: where evidence comes from
 mod tables; // a row a record
 mod transactions; // T3-T5: how each transaction ended, and what of it can be read
+mod waiting; // acknowledged records whose transaction has yet to end
 mod usage; // samples.jsonl: CPU, memory, disturbance
 
 // ---- pass 2: what the log holds -------------------------------------------------------------------------
@@ -298,7 +299,11 @@ pub fn judge(
         calm_ns: calm_ns(&faults),
     };
     let stretches = availability.stretches();
-    let log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;
+    let mut log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;
+    if workload.copy.is_some() && positions.is_none() {
+        let unknown = "there is no positions.json: how far the copy job came is not known";
+        log.unfinished.push(unknown.to_owned());
+    }
 
     let table_bytes =
         tables.bytes() + log.key_bytes + log.standing_bytes + availability.bytes() + load.series.bytes();

@@ -176,6 +176,8 @@ fn workload(seed: u64, buffer_memory: &str) -> Workload {
         record_size: 100,
         keys: Keys::None,
         headers: vec![],
+        transaction: None,
+        copy: None,
         producer: producer.map(|(name, value)| (name.into(), value.into())).into(),
         history: "h".into(),
     }

@@ -10,6 +10,7 @@ use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::notes::Notes;
 use crate::scenario::reader::Table;
 use crate::scenario::units::show_duration;
+use crate::scenario::workload::Load;
 
 /// How long `heal:<name>` lasts after a fault's end.
 pub(crate) const HEAL: Duration = Duration::from_secs(10);
@@ -125,6 +126,17 @@ fn plain_name(name: &Spanned<String>, notes: &Notes<'_>) -> bool {
 
 /// Whether the action can be done to the target.
 fn suits(action: &Spanned<Action>, target: &Spanned<Target>, notes: &Notes<'_>) {
+    if *target.get_ref() == Target::Client {
+        if *action.get_ref() != Action::Kill {
+            let problem = Problem::at(
+                action.span(),
+                &format!("`{}` is not done to the client", action.get_ref().word()),
+                "expected `kill`; with `for` it is started again",
+            );
+            notes.push(problem.context(target.span(), "the client"));
+        }
+        return;
+    }
     let link = matches!(target.get_ref(), Target::Link(_));
     let cut = *action.get_ref() == Action::Partition;
     if link == cut {
@@ -190,6 +202,9 @@ fn parse_target(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, Tar
     if text == "every-broker" {
         return Ok(Target::EveryBroker);
     }
+    if text == "client" {
+        return Ok(Target::Client);
+    }
     if let Some(number) = text.strip_prefix("broker-") {
         let number: u32 = number.parse().map_err(|_| unknown())?;
         return match cluster {
@@ -225,7 +240,7 @@ fn parse_target(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, Tar
             )),
         };
     }
-    let mend = nearest(text, ["every-broker", "broker-1"]).map(str::to_owned);
+    let mend = nearest(text, ["every-broker", "broker-1", "client"]).map(str::to_owned);
     Err((format!("unknown target `{text}`"), HINT.to_owned(), mend))
 }
 
@@ -266,6 +281,25 @@ fn leader(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetErr
         topic: topic.to_owned(),
         partition,
     })
+}
+
+/// Notes faults that meet a client which cannot go on after them: where it left off, only a copy job can tell.
+pub(crate) fn check_client(tables: &[Table<'_>], load: &Load, notes: &Notes<'_>) {
+    if load.workload.copy.is_some() {
+        return;
+    }
+    for target in tables.iter().filter_map(|table| table.text("target")) {
+        if target.get_ref().trim() == "client" {
+            let problem = Problem::at(
+                target.span(),
+                "a fault of a client that could not go on after it",
+                "expected `through = \"copy\"` in [workload]",
+            );
+            notes.push(problem.note(
+                "a copy job asks the cluster for its position; no other load has a position to ask for",
+            ));
+        }
+    }
 }
 
 /// Notes faults that begin or end after the load; `duration` is the load's length after warm-up.

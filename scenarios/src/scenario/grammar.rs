@@ -92,6 +92,8 @@ pub(crate) const MAX_PARTITIONS: i64 = 10_000;
 pub(crate) const MAX_KEYS: i64 = 10_000_000;
 /// Most records of `unlimited`.
 pub(crate) const MAX_RECORDS: i64 = 1_000_000_000_000;
+/// Most records of a transaction: the load generator keeps the index of each until it ends.
+pub(crate) const MAX_TRANSACTION_RECORDS: i64 = 1_000_000;
 /// Smallest value: the stamp that lets the log be judged alone.
 pub(crate) const MIN_RECORD_SIZE: u64 = 16;
 
@@ -241,9 +243,15 @@ pub(crate) static WORKLOAD: Section = Section {
     keys: &[
         key(
             "through",
-            Shape::Word(&["direct"]),
+            Shape::Word(&["direct", "copy"]),
             "direct",
-            "The way into the producer",
+            "The way into the producer; copy = exactly-once copies of what is written to `source` meanwhile",
+        ),
+        key(
+            "source",
+            Shape::Text,
+            "",
+            "Topic that a copy job reads (through = \"copy\")",
         ),
         required("executor", Shape::Word(EXECUTORS), "When records are due"),
         key(
@@ -302,9 +310,42 @@ pub(crate) static WORKLOAD: Section = Section {
             "How a record finds its partition; default by-key with keys, sticky without",
         ),
         key("headers", Shape::Tables(&HEADER), "", "Headers of each record"),
+        key(
+            "transaction",
+            Shape::Table(&TRANSACTION),
+            "",
+            "Puts records into transactions; needs transactional.id under [producer]",
+        ),
     ],
     properties: None,
-    planned: &["transaction", "source"],
+    planned: &[],
+};
+
+/// `[workload.transaction]`
+pub(crate) static TRANSACTION: Section = Section {
+    title: "[workload.transaction]",
+    keys: &[
+        key(
+            "records",
+            Shape::Integer(1, MAX_TRANSACTION_RECORDS),
+            "",
+            "A transaction is full after so many records",
+        ),
+        key(
+            "every",
+            Shape::Duration,
+            "",
+            "A transaction is full so long after its first record",
+        ),
+        key(
+            "abort-ratio",
+            Shape::Number,
+            "0",
+            "Share of transactions that are aborted on purpose, by the seed",
+        ),
+    ],
+    properties: None,
+    planned: &[],
 };
 
 /// One stage of a ramp.
@@ -377,7 +418,7 @@ pub(crate) static FAULT: Section = Section {
         required(
             "target",
             Shape::Target,
-            "leader(TOPIC-PARTITION), broker-N, every-broker; for partition link(client, leader(...)) or link(client, broker-N)",
+            "leader(TOPIC-PARTITION), broker-N, every-broker, client (a copy job: kill); for partition link(client, leader(...)) or link(client, broker-N)",
         ),
     ],
     properties: None,
@@ -413,6 +454,12 @@ pub(crate) static CLAIMS: Section = Section {
             "A later record before an acknowledged one (O3)",
         ),
         key(
+            "torn",
+            Shape::Integer(0, i64::MAX),
+            "",
+            "Transactions seen in part, after an abort, or not at all after a commit (T1-T8)",
+        ),
+        key(
             "corrupted",
             Shape::Integer(0, i64::MAX),
             "0",
@@ -420,18 +467,12 @@ pub(crate) static CLAIMS: Section = Section {
         ),
     ],
     properties: None,
-    planned: &[
-        "reordered-for-readers",
-        "reordered-by-source",
-        "torn",
-        "recovered",
-    ],
+    planned: &["reordered-for-readers", "reordered-by-source", "recovered"],
 };
 
 /// Words of the design that stand for something later work builds.
-pub(crate) const PLANNED_WORDS: &[&str] = &[
-    "ipc", "http", "file", "audit", "copy", "docker", "toxic", "down", "term",
-];
+pub(crate) const PLANNED_WORDS: &[&str] =
+    &["ipc", "http", "file", "audit", "docker", "toxic", "down", "term"];
 
 #[cfg(test)]
 mod tests {
@@ -440,7 +481,17 @@ mod tests {
     #[test]
     fn no_key_is_listed_twice_or_undocumented() {
         for section in [
-            &ROOT, &CLUSTER, &TOPIC, &PRODUCER, &WORKLOAD, &STAGE, &KEYS, &HEADER, &FAULT, &CLAIMS,
+            &ROOT,
+            &CLUSTER,
+            &TOPIC,
+            &PRODUCER,
+            &WORKLOAD,
+            &TRANSACTION,
+            &STAGE,
+            &KEYS,
+            &HEADER,
+            &FAULT,
+            &CLAIMS,
         ] {
             for (i, key) in section.keys.iter().enumerate() {
                 assert!(!key.doc.is_empty(), "{}.{}", section.title, key.name);

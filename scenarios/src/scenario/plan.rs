@@ -7,7 +7,7 @@ use serde::Serialize;
 use steadfast_chaos::fault::{Action, Target};
 use steadfast_verifier::expectations::{ClaimId, Metric, Threshold};
 use steadfast_verifier::provable;
-use steadfast_verifier::workload::{Executor, Keys};
+use steadfast_verifier::workload::{Executor, Full, Keys};
 
 use crate::scenario::Scenario;
 use crate::scenario::cluster::min_insync;
@@ -122,7 +122,9 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         warmup_records: warm.round() as u64,
         records: load.round() as u64,
         memory_bytes: scenario.producer.buffer_memory.max((all * JUDGE_BYTES) as u64) + PROCESS_BYTES,
-        disk_bytes: (all * (in_log * f64::from(copies) + FOLDER_BYTES)) as u64,
+        // A copy job has its records twice, once in the source.
+        disk_bytes: (all * (in_log * f64::from(copies) + FOLDER_BYTES)) as u64
+            * if scenario.copy().is_some() { 2 } else { 1 },
         claims: claims(scenario, kind),
         notes: remarks(scenario),
         values: scenario.values.clone(),
@@ -229,6 +231,29 @@ fn ending(scenario: &Scenario) -> Step {
 }
 
 fn offered(scenario: &Scenario) -> String {
+    let load = match scenario.copy() {
+        None => offered_load(scenario),
+        Some(copy) => format!(
+            "{} into {}, copied from there",
+            offered_load(scenario),
+            copy.topic
+        ),
+    };
+    let Some(transaction) = scenario.template.transaction else {
+        return load;
+    };
+    let full = match transaction.full {
+        Full::Records(records) => format!("of {} records", show_count(records)),
+        Full::AfterNs(after) => format!("of {}", show_duration(Duration::from_nanos(after))),
+    };
+    let aborted = match transaction.abort_ratio {
+        0.0 => String::new(),
+        ratio => format!(", {} % aborted on purpose", ratio * 100.0),
+    };
+    format!("{load}, in transactions {full}{aborted}")
+}
+
+fn offered_load(scenario: &Scenario) -> String {
     match &scenario.template.executor {
         Executor::ConstantArrivalRate { rate } => show_rate(*rate),
         Executor::Poisson { rate } => format!("{} on average, exponential gaps", show_rate(*rate)),
@@ -259,7 +284,7 @@ fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
         let hurts = scenario
             .faults
             .iter()
-            .any(|fault| provable::hurts_brokers(fault.action.word()));
+            .any(|fault| fault.target != Target::Client && provable::hurts_brokers(fault.action.word()));
         Provable {
             claim: format!("{name} = {}", claim.limit),
             by: by.to_owned(),
@@ -331,7 +356,7 @@ fn remarks(scenario: &Scenario) -> Vec<String> {
     let kills = scenario
         .faults
         .iter()
-        .any(|f| matches!(f.action, Action::Kill | Action::Pause | Action::Restart));
+        .any(|f| f.target != Target::Client && f.action != Action::Partition);
     if kills && scenario.cluster.nodes == 2 && scenario.cluster.controllers == 0 {
         notes.push(
             "two combined nodes have no quorum while one is down: nothing can fail over; use 3 nodes"
@@ -350,7 +375,11 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
         .get("broker.session.timeout.ms")
         .and_then(|text| text.parse().ok());
     let fail_over = Duration::from_millis(session.unwrap_or(9000)) + ELECTION;
-    let outage = scenario.faults.iter().filter_map(|fault| match fault.action {
+    let of_brokers = scenario
+        .faults
+        .iter()
+        .filter(|fault| fault.target != Target::Client);
+    let outage = of_brokers.filter_map(|fault| match fault.action {
         // One copy alone: nobody takes over before it is back.
         Action::Partition => fault.hold,
         _ if scenario.cluster.nodes == 1 => Some(fault.hold.unwrap_or_default() + ELECTION),

@@ -46,8 +46,11 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
     for name in [
         "delivery/client-partition",
+        "delivery/copy-job",
+        "delivery/copy-job-leader-kill",
         "delivery/leader-kill",
         "delivery/rolling-restart",
+        "delivery/transactions",
         "latency/steady-1k-idle-cost",
         "latency/steady-1k-idle-cost-linger5",
         "latency/steady-25k",
@@ -313,6 +316,7 @@ fn the_file_of_init_runs_and_names_every_key() {
         &grammar::TOPIC,
         &grammar::PRODUCER,
         &grammar::WORKLOAD,
+        &grammar::TRANSACTION,
     ];
     for section in
         sections
@@ -324,7 +328,7 @@ fn the_file_of_init_runs_and_names_every_key() {
         }
     }
     // What stands behind a # is right as well, but for what belongs to other executors.
-    let others = ["# start-rate", "# stages", "# records"];
+    let others = ["# start-rate", "# stages", "# records", "# source"];
     let lines = template
         .lines()
         .filter(|line| !others.iter().any(|other| line.starts_with(other)));
@@ -337,7 +341,7 @@ fn the_file_of_init_runs_and_names_every_key() {
             scenario.claims.len(),
             scenario.steady_state.len()
         ),
-        (1, 5, 2)
+        (1, 6, 2)
     );
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn read_claims(table: Option<&Table<'_>>, load: Option<&Load>, notes:
         ("duplicated", ClaimId::Duplicated),
         ("reordered-per-key", ClaimId::ReorderedPerKey),
         ("reordered-in-time", ClaimId::ReorderedInTime),
+        ("torn", ClaimId::Torn),
         ("corrupted", ClaimId::Corrupted),
     ];
     let mut claims = Vec::new();
@@ -88,6 +89,17 @@ pub(crate) fn read_claims(table: Option<&Table<'_>>, load: Option<&Load>, notes:
             None => matches!(id, ClaimId::Lost | ClaimId::Duplicated | ClaimId::Corrupted).then_some(0),
         };
         claims.extend(limit.map(|limit| Claim { id: *id, limit }));
+    }
+    if let (Some(table), Some(load)) = (table, load)
+        && table.has("torn")
+        && !load.transaction_written
+    {
+        let problem = Problem::at(
+            table.place("torn"),
+            "`torn` without transactions",
+            "nothing could be torn",
+        );
+        notes.push(problem.note("add [workload.transaction], such as `records = 100`"));
     }
     if let (Some(table), Some(load)) = (table, load)
         && table.has("reordered-per-key")

@@ -153,6 +153,7 @@ pub fn examine(evidence: &Evidence<'_>) -> Result<Found, JudgeError> {
     let stretches = availability.stretches();
     let log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;
     let mut doubts = log.unsealed.clone();
+    doubts.extend(log.unfinished.iter().cloned());
     doubts.extend(account.incomplete.values().flatten().cloned());
     if log.unaccounted > 0 {
         doubts.push(format!(
@@ -227,7 +228,7 @@ impl Exhibits<'_> {
             let of_source = logs::unsealed(&source.topic, self.seal);
             let sealed = account.unsealed.is_empty() && of_source.is_empty();
             account.unsealed.extend(of_source);
-            copies::find(source, tables, sealed, findings)?;
+            account.unfinished = copies::find(source, tables, sealed, findings)?;
         }
         Ok(account)
     }

@@ -102,6 +102,9 @@ impl Causes {
             self.absence
                 .push(cause("H3", format!("the log is not sealed: {reason}")));
         }
+        for reason in &log.unfinished {
+            self.absence.push(cause("H3", reason.clone()));
+        }
         if unseen > 0 {
             self.absence.push(cause(
                 "H3",

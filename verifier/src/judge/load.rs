@@ -87,14 +87,20 @@ impl Load {
 
     /// A record was acknowledged.
     pub(super) fn acked(&mut self, intended_ns: u64, handover_ns: u64, ack_ns: u64) {
+        self.answered(intended_ns, handover_ns, ack_ns, ack_ns);
+    }
+
+    /// A record whose batch was acknowledged at `ack_ns` and that counts from `answered_ns` on: with transactions, when
+    /// the end of its own was answered. Service time is that of the batch.
+    pub(super) fn answered(&mut self, intended_ns: u64, handover_ns: u64, ack_ns: u64, answered_ns: u64) {
         self.near = self.cuts.segment(intended_ns, self.near);
-        let latency = ack_ns.saturating_sub(intended_ns);
+        let latency = answered_ns.saturating_sub(intended_ns);
         let segment = &mut self.segments[self.near];
         segment.due_and_acked += 1;
         record(&mut segment.ack_latency, latency);
         record(&mut segment.service_time, ack_ns.saturating_sub(handover_ns));
         self.series.latency(intended_ns, latency);
-        let acked_in = self.cuts.segment(ack_ns, self.near);
+        let acked_in = self.cuts.segment(answered_ns, self.near);
         if acked_in != self.near {
             let sent_in = self.cuts.segment(handover_ns, self.near);
             (sent_in..acked_in).for_each(|cut| self.in_flight[cut] += 1);

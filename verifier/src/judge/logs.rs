@@ -73,6 +73,8 @@ pub(super) struct LogAccount {
     pub(super) committed_readers: bool,
     /// A copy job was held against its source.
     pub(super) copied: bool,
+    /// How far a copy job is from its end (H3).
+    pub(super) unfinished: Vec<String>,
     /// Bytes of what readers were held against.
     pub(super) standing_bytes: usize,
     /// Why the log is not complete (H3); empty when it is sealed.

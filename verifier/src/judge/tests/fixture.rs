@@ -88,6 +88,8 @@ pub(crate) fn workload() -> Workload {
         record_size: 100,
         keys: Keys::Uniform { count: 4 },
         headers: Vec::new(),
+        transaction: None,
+        copy: None,
         producer: BTreeMap::new(),
         history: PathBuf::from("history/0-0.bin"),
     }

@@ -37,7 +37,10 @@ fn world() -> World {
 }
 
 fn acked_at(world: &mut World, number: u64, partition: Option<i32>, ack_ns: u64) {
-    for told in &mut world.told(number).records {
+    let story = world.told(number);
+    // No end is answered before the acknowledgements.
+    story.asked_ns = story.asked_ns.max(ack_ns);
+    for told in &mut story.records {
         if partition.is_none_or(|partition| partition == told.partition) {
             told.ack_ns = ack_ns;
         }
