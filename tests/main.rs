@@ -30,6 +30,7 @@ mod toxiproxy; // the real server: silence, refusal, bypasses
 mod faults; // three nodes: kill, pause, restart, partition
 mod broker; // `steadfast broker` by itself: bad folders, SIGKILL, torn ends
 mod simulated; // runs on it, judged
+mod readers; // consumers that read while it is written
 mod foreign; // clients of others write to it and read from it
 mod browser; // the report in a real browser, off-line
 mod licences; // every crate's licence against deny.toml
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         faults::trials(),
         broker::trials(),
         simulated::trials(),
+        readers::trials(),
         foreign::trials(),
         browser::trials(),
     ] {

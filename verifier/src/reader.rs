@@ -16,6 +16,7 @@ mod decompress; // codecs behind a cap
 mod partition; // from fetched bytes to log/
 mod cluster; // leaders, offsets, patience
 mod settle; // is this the end?
+pub mod live; // a reader that follows the topic while the load runs
 
 use std::fs;
 use std::io;
