@@ -15,6 +15,7 @@ pub(crate) mod files; // its small files
 pub(crate) mod folder; // where a run is written
 pub(crate) mod interrupt; // Ctrl-C
 pub(crate) mod load; // the measured stretch
+pub(crate) mod readers; // who reads while it is written
 pub(crate) mod judging; // seal, judge, draw
 pub(crate) mod steady; // steady state at the end of warm-up
 pub(crate) mod summary; // what is printed at the end
@@ -43,6 +44,7 @@ use self::files::{failed, write, write_json};
 use self::filler::Filler;
 use self::interrupt::Interrupt;
 use self::load::{LoadEnd, Samples, Span, Watch};
+use self::readers::Readers;
 use self::steady::SteadyState;
 
 /// Between starting the worker and its first due record: it connects and gets a producer id meanwhile.
@@ -224,6 +226,7 @@ impl Runner {
         let workload = scenario.workload(cluster.bootstrap_servers(), start_ns, folder);
         let span = Span::of(scenario, start_ns);
         let mut samples = Samples::create(folder)?;
+        let readers = Readers::start(scenario, &cluster.admin_servers(), folder, &self.spawner)?;
         let mut filler = Filler::start(&self.spawner, folder, &workload)?;
         let worker = Arc::new(self.start_worker(folder, workload)?);
         let mut steady = SteadyState::new(scenario, span, folder);
@@ -237,7 +240,11 @@ impl Runner {
                 display,
                 samples: &mut samples,
                 interrupt: &self.interrupt,
-                processes: &|| cluster.processes(),
+                processes: &|| {
+                    let mut all = cluster.processes();
+                    all.extend(readers.processes());
+                    all
+                },
                 check: &mut |now, progress| {
                     if steady.holds(now, progress)? && nemesis.is_none() && !scenario.faults.is_empty() {
                         let log = folder.join("faults.jsonl");
@@ -271,6 +278,7 @@ impl Runner {
             }
         }
         let note = self.after_load(end, &worker, display)?;
+        readers.stop(display)?;
         let end_ns = span.end_ns.unwrap_or_else(clock::now_ns);
         samples.write(&Sample::Plan {
             start_ns,

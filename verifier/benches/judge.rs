@@ -252,6 +252,7 @@ fn expectations(keyed: bool) -> Expectations {
         thresholds: Vec::new(),
         steady_state: Vec::new(),
         recovery: None,
+        readers: 0,
         unlimited: false,
         keyed,
     }

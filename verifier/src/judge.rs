@@ -71,6 +71,7 @@ mod case; // everything known, weighed
 mod claims; // anomalies against their limits
 mod figures; // what was measured, phase by phase
 mod harness; // H1-H5, and what each voids
+mod recovery; // how close `recovered` came to its limits
 mod steady; // probes at the end of warm-up, at the time and afterwards
 mod thresholds; // figures against their limits
 
@@ -241,6 +242,7 @@ pub fn judge(
     let phases = Phases::of(&plan, &faults);
     let mut load = Load::new(Cuts::of(&phases), plan.start_ns..plan.end_ns);
     let mut tables = Tables::default();
+    tables.keep_due = run_dir.join("reads").exists();
     let mut findings = Findings::default();
 
     let mut availability = Availability::new();
@@ -297,6 +299,7 @@ pub fn judge(
         liveness: liveness.as_ref(),
         hanging_ns: transaction_timeout_ns(workload).saturating_add(TRANSACTION_SLACK_NS),
         calm_ns: calm_ns(&faults),
+        load: Some(&mut load),
     };
     let stretches = availability.stretches();
     let mut log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;

@@ -18,6 +18,7 @@ mod cluster; // leaders, offsets, patience
 mod settle; // is this the end?
 mod records; // whole records, for a subject that copies them
 mod positions; // how far a copy job says that it is
+pub mod live; // a reader that follows the topic while the load runs
 
 use std::fs;
 use std::io;

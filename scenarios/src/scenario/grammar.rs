@@ -73,6 +73,8 @@ pub(crate) enum Properties {
     Broker,
     /// Topic configuration.
     Topic,
+    /// A reader's: of Kafka's consumer.
+    Consumer,
 }
 
 /// Executors by name.
@@ -94,6 +96,8 @@ pub(crate) const MAX_KEYS: i64 = 10_000_000;
 pub(crate) const MAX_RECORDS: i64 = 1_000_000_000_000;
 /// Most records of a transaction: the load generator keeps the index of each until it ends.
 pub(crate) const MAX_TRANSACTION_RECORDS: i64 = 1_000_000;
+/// Most readers: a file and a connection to each broker for each.
+pub(crate) const MAX_READERS: i64 = 16;
 /// Smallest value: the stamp that lets the log be judged alone.
 pub(crate) const MIN_RECORD_SIZE: u64 = 16;
 
@@ -147,6 +151,12 @@ pub(crate) static ROOT: Section = Section {
             "What must hold in the last 5 s of warm-up; else exit 4",
         ),
         key("fault", Shape::Tables(&FAULT), "", "What goes wrong, and when"),
+        key(
+            "readers",
+            Shape::Table(&READERS),
+            "",
+            "Consumers that read the topic while it is written",
+        ),
         key(
             "claims",
             Shape::Table(&CLAIMS),
@@ -425,6 +435,19 @@ pub(crate) static FAULT: Section = Section {
     planned: &["toxic", "when", "mode"],
 };
 
+/// `[readers]`
+pub(crate) static READERS: Section = Section {
+    title: "[readers]",
+    keys: &[key(
+        "count",
+        Shape::Integer(1, MAX_READERS),
+        "1",
+        "How many, each a process of its own",
+    )],
+    properties: Some(Properties::Consumer),
+    planned: &["group"],
+};
+
 /// `[claims]`
 pub(crate) static CLAIMS: Section = Section {
     title: "[claims]",
@@ -454,6 +477,12 @@ pub(crate) static CLAIMS: Section = Section {
             "A later record before an acknowledged one (O3)",
         ),
         key(
+            "reordered-for-readers",
+            Shape::Integer(0, i64::MAX),
+            "",
+            "Got again or jumped over by a reader (O5); needs [readers]",
+        ),
+        key(
             "torn",
             Shape::Integer(0, i64::MAX),
             "",
@@ -465,9 +494,48 @@ pub(crate) static CLAIMS: Section = Section {
             "0",
             "Altered, never sent, or at another place (I1-I4)",
         ),
+        key(
+            "recovered",
+            Shape::Table(&RECOVERED),
+            "",
+            "How soon the run is itself again after each fault (V1-V4 V6)",
+        ),
     ],
     properties: None,
-    planned: &["reordered-for-readers", "reordered-by-source", "recovered"],
+    planned: &["reordered-by-source"],
+};
+
+/// `recovered = { ... }`
+pub(crate) static RECOVERED: Section = Section {
+    title: "recovered",
+    keys: &[
+        key(
+            "gap",
+            Shape::Duration,
+            "",
+            "Longest stretch without an acknowledgement while records are due, faults included (V1)",
+        ),
+        key(
+            "within",
+            Shape::Duration,
+            "",
+            "How long after a heal all sent before has an outcome, or the condition holds (V3); longest stand while no fault stands (V2 V4)",
+        ),
+        key(
+            "condition",
+            Shape::Text,
+            "",
+            "What each second must meet from `within` after a heal on: p(50), p(99) or max of ack_latency, such as `ack_latency p(99)<5ms`",
+        ),
+        key(
+            "backlog",
+            Shape::Duration,
+            "",
+            "How long after a heal all that was due before it is sent (V6)",
+        ),
+    ],
+    properties: None,
+    planned: &[],
 };
 
 /// Words of the design that stand for something later work builds.
@@ -492,6 +560,8 @@ mod tests {
             &HEADER,
             &FAULT,
             &CLAIMS,
+            &RECOVERED,
+            &READERS,
         ] {
             for (i, key) in section.keys.iter().enumerate() {
                 assert!(!key.doc.is_empty(), "{}.{}", section.title, key.name);

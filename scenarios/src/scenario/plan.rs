@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use steadfast_chaos::fault::{Action, Target};
-use steadfast_verifier::expectations::{ClaimId, Metric, Threshold};
+use steadfast_verifier::expectations::{ClaimId, Metric, Recovery, Threshold};
 use steadfast_verifier::provable;
 use steadfast_verifier::workload::{Executor, Full, Keys};
 
@@ -20,6 +20,10 @@ use crate::scenario::workload::{expected_records, peak_rate};
 
 /// What judging keeps for each record: the verifier's own bound.
 const JUDGE_BYTES: f64 = 48.0;
+/// More of it where readers are held against the log: where each record stands, and when it was due.
+const JUDGE_READ_BYTES: f64 = 40.0;
+/// What a reader writes of a record.
+const READ_BYTES: f64 = 16.0;
 /// Worker without its buffer, verifier without its tables.
 const PROCESS_BYTES: u64 = 32 << 20;
 /// Bytes of a record in the broker's log beside key, value and headers; a batch header shared by about four records.
@@ -111,6 +115,12 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
     } else {
         LOG_OVERHEAD
     };
+    let readers = scenario.readers.as_ref().map_or(0, |readers| readers.count);
+    let judge_bytes = match readers {
+        0 => JUDGE_BYTES,
+        _ => JUDGE_BYTES + JUDGE_READ_BYTES,
+    };
+    let folder_bytes = FOLDER_BYTES + READ_BYTES * f64::from(readers);
     let in_log = f64::from(workload.record_size) + f64::from(headers) + key + overhead;
     Plan {
         scenario: scenario.name.clone(),
@@ -121,9 +131,10 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         timeline: timeline(scenario),
         warmup_records: warm.round() as u64,
         records: load.round() as u64,
-        memory_bytes: scenario.producer.buffer_memory.max((all * JUDGE_BYTES) as u64) + PROCESS_BYTES,
+        memory_bytes: scenario.producer.buffer_memory.max((all * judge_bytes) as u64)
+            + PROCESS_BYTES * u64::from(1 + readers),
         // A copy job has its records twice, once in the source.
-        disk_bytes: (all * (in_log * f64::from(copies) + FOLDER_BYTES)) as u64
+        disk_bytes: (all * (in_log * f64::from(copies) + folder_bytes)) as u64
             * if scenario.copy().is_some() { 2 } else { 1 },
         claims: claims(scenario, kind),
         notes: remarks(scenario),
@@ -156,6 +167,14 @@ fn cluster_lines(scenario: &Scenario) -> Vec<String> {
             topic.partitions,
             topic.replication_factor,
             min_insync(topic, &cluster.properties),
+        ));
+    }
+    if let Some(readers) = &scenario.readers {
+        let s = if readers.count == 1 { "" } else { "s" };
+        lines.push(format!(
+            "{} reader{s} at {}, from before the first record to after the last",
+            readers.count,
+            readers.isolation.word()
         ));
     }
     lines
@@ -281,14 +300,25 @@ fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
             ClaimId::Corrupted => ("corrupted", "I1 I2 I3 I4: CRC of each record"),
             ClaimId::Recovered => ("recovered", "V1 to V4 and V6: acknowledgements after each heal"),
         };
+        let timed = scenario
+            .recovery
+            .as_ref()
+            .is_some_and(|recovery| recovery.condition.is_some());
         let hurts = scenario
             .faults
             .iter()
             .any(|fault| fault.target != Target::Client && provable::hurts_brokers(fault.action.word()));
+        let by = match readers_show(claim.id).filter(|_| scenario.readers.is_some()) {
+            Some(ids) => format!("{by}, {ids} by readers"),
+            None => by.to_owned(),
+        };
         Provable {
-            claim: format!("{name} = {}", claim.limit),
-            by: by.to_owned(),
-            inconclusive: provable::why_no_pass(kind, claim.id, hurts).map(str::to_owned),
+            claim: match (claim.id, &scenario.recovery) {
+                (ClaimId::Recovered, Some(recovery)) => show_recovery(recovery),
+                _ => format!("{name} = {}", claim.limit),
+            },
+            by,
+            inconclusive: provable::why_no_pass(kind, claim.id, (hurts, timed)).map(str::to_owned),
         }
     });
     let limits = scenario.thresholds.iter().map(|threshold| {
@@ -309,11 +339,43 @@ fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
     claims.chain(limits).collect()
 }
 
+/// What readers show of a claim beside the log.
+fn readers_show(claim: ClaimId) -> Option<&'static str> {
+    match claim {
+        ClaimId::Lost => Some("L6"),
+        ClaimId::ReorderedPerKey => Some("O4"),
+        ClaimId::Corrupted => Some("I1"),
+        ClaimId::Torn => Some("T1 T2"),
+        ClaimId::Recovered => Some("V4"),
+        ClaimId::Duplicated | ClaimId::ReorderedInTime | ClaimId::ReorderedForReaders => None,
+    }
+}
+
+/// `recovered: gap 6 s, within 5 s (ack_latency p(99)<5ms), backlog 10 s`.
+fn show_recovery(recovery: &Recovery) -> String {
+    let span = |key: &str, ns: Option<u64>| {
+        ns.map(|ns| format!("{key} {}", show_duration(Duration::from_nanos(ns))))
+    };
+    let condition = recovery.condition.as_ref();
+    let condition = condition.map_or_else(String::new, |condition| {
+        format!(" ({})", show_threshold(condition).replacen(':', "", 1))
+    });
+    let within = span("within", recovery.within_ns).map(|within| within + &condition);
+    let parts = [
+        span("gap", recovery.gap_ns),
+        within,
+        span("backlog", recovery.backlog_ns),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("recovered: {}", parts.join(", "))
+}
+
 fn measured_by(metric: Metric) -> &'static str {
     match metric {
         Metric::AckLatency => "acknowledged minus due",
         Metric::ServiceTime => "acknowledged minus handed over",
         Metric::ScheduleLag => "handed over minus due",
+        Metric::VisibleLatency => "arrived at a reader minus due, every reader counts",
         Metric::AchievedRate => "acknowledged within the phase ÷ its length",
         Metric::RecordError => "not acknowledged ÷ due",
         Metric::Unavailability => "longest stretch without an acknowledgement",

@@ -21,7 +21,7 @@ pub(crate) fn known(scope: Properties) -> impl Iterator<Item = (&'static str, &'
     let text = match scope {
         Properties::Broker => BROKER,
         Properties::Topic => TOPIC,
-        Properties::Producer => "",
+        Properties::Producer | Properties::Consumer => "",
     };
     text.lines()
         .filter(|line| !line.starts_with('#'))

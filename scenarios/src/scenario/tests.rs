@@ -57,6 +57,7 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
         "load/burst-10x",
         "load/max",
         "ordering/per-key",
+        "ordering/readers",
         "quickstart",
     ] {
         assert!(names.contains(&name), "{name} is missing: {names:?}");
@@ -110,6 +111,8 @@ fn the_text_as_run_is_the_same_scenario_again() {
         assert_eq!(again.faults, run.faults);
         assert_eq!(again.thresholds, run.thresholds);
         assert_eq!(again.claims, run.claims);
+        assert_eq!(again.recovery, run.recovery);
+        assert_eq!(again.readers, run.readers);
     }
 }
 
@@ -318,11 +321,14 @@ fn the_file_of_init_runs_and_names_every_key() {
         &grammar::WORKLOAD,
         &grammar::TRANSACTION,
     ];
-    for section in
-        sections
-            .into_iter()
-            .chain([&grammar::STAGE, &grammar::KEYS, &grammar::FAULT, &grammar::CLAIMS])
-    {
+    for section in sections.into_iter().chain([
+        &grammar::STAGE,
+        &grammar::KEYS,
+        &grammar::FAULT,
+        &grammar::CLAIMS,
+        &grammar::RECOVERED,
+        &grammar::READERS,
+    ]) {
         for key in section.keys {
             assert!(template.contains(key.name), "{} of {}", key.name, section.title);
         }
@@ -341,7 +347,7 @@ fn the_file_of_init_runs_and_names_every_key() {
             scenario.claims.len(),
             scenario.steady_state.len()
         ),
-        (1, 6, 2)
+        (1, 8, 2)
     );
 }
 

@@ -231,13 +231,8 @@ impl Account {
                 .tables
                 .hand_over(current, first_index, intended_ns, handover_ns);
         if !goes_on {
-            books.tables.stretches.push(Stretch {
-                worker: file.worker,
-                first_index,
-                orderly: false,
-                until_ns: u64::MAX,
-                rows: Vec::new(),
-            });
+            let stretch = Stretch::begin(file.worker, first_index);
+            books.tables.stretches.push(stretch);
             let new = books.tables.stretches.len() - 1;
             books.tables.hand_over(new, first_index, intended_ns, handover_ns);
         }
