@@ -88,34 +88,29 @@ known! {
     "delete.retention.ms" "log.cleaner.delete.retention.ms" Long "86400000" 0 [] dynamic |_| None;
     "flush.messages" "log.flush.interval.messages" Long "9223372036854775807" 1 [] dynamic |_| None;
     "flush.ms" "log.flush.interval.ms" Long "9223372036854775807" 0 [] dynamic |_| None;
-    "max.message.bytes" "message.max.bytes" Int "1048588" 0 [] dynamic |s| text(s.message_max_bytes);
+    "max.message.bytes" "message.max.bytes" Int "1048588" 0 [] dynamic |s| Some(s.message_max_bytes.to_string());
     "message.timestamp.after.max.ms" "log.message.timestamp.after.max.ms" Long "3600000" 0 [] dynamic
-        |s| text(s.timestamp_after_max_ms);
+        |s| Some(s.timestamp_after_max_ms.to_string());
     "message.timestamp.before.max.ms" "log.message.timestamp.before.max.ms" Long "9223372036854775807" 0 [] dynamic
         |_| None;
     "message.timestamp.type" "log.message.timestamp.type" String "CreateTime" _
         ["CreateTime", "LogAppendTime"] dynamic |_| None;
-    "min.insync.replicas" "min.insync.replicas" Int "1" 1 [] dynamic |s| text(s.min_insync_replicas);
+    "min.insync.replicas" "min.insync.replicas" Int "1" 1 [] dynamic |s| Some(s.min_insync_replicas.to_string());
     "retention.bytes" "log.retention.bytes" Long "-1" _ [] dynamic |_| None;
-    "retention.ms" "log.retention.ms" Long "604800000" (-1) [] dynamic |s| text(s.log_retention_ms);
-    "segment.bytes" "log.segment.bytes" Int "1073741824" 1_048_576 [] dynamic |s| text(s.segment_bytes);
+    "retention.ms" "log.retention.ms" Long "604800000" (-1) [] dynamic |s| Some(s.log_retention_ms.to_string());
+    "segment.bytes" "log.segment.bytes" Int "1073741824" 1_048_576 [] dynamic |s| Some(s.segment_bytes.to_string());
     "segment.ms" "log.roll.ms" Long "604800000" 1 [] dynamic |_| None;
     "unclean.leader.election.enable" "unclean.leader.election.enable" Boolean "false" _ [] dynamic
-        |s| text(s.unclean_leader_election);
-    _ "auto.create.topics.enable" Boolean "true" _ [] fixed |s| text(s.auto_create_topics);
-    _ "broker.session.timeout.ms" Int "9000" _ [] fixed |s| text(s.session_timeout_ms);
-    _ "default.replication.factor" Int "1" _ [] fixed |s| text(s.default_replication_factor);
-    _ "num.partitions" Int "1" _ [] fixed |s| text(s.num_partitions);
-    _ "offsets.retention.minutes" Int "10080" _ [] fixed |s| text(s.offsets_retention_ms / 60_000);
-    _ "producer.id.expiration.ms" Int "86400000" _ [] dynamic |s| text(s.producer_id_expiration_ms);
-    _ "replica.lag.time.max.ms" Long "30000" _ [] fixed |s| text(s.replica_lag_time_max_ms);
-    _ "transaction.max.timeout.ms" Int "900000" _ [] fixed |s| text(s.transaction_max_timeout_ms);
-    _ "transactional.id.expiration.ms" Int "604800000" _ [] fixed |s| text(s.transactional_id_expiration_ms);
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "what the table's column holds")]
-fn text(value: impl ToString) -> Option<String> {
-    Some(value.to_string())
+        |s| Some(s.unclean_leader_election.to_string());
+    _ "auto.create.topics.enable" Boolean "true" _ [] fixed |s| Some(s.auto_create_topics.to_string());
+    _ "broker.session.timeout.ms" Int "9000" _ [] fixed |s| Some(s.session_timeout_ms.to_string());
+    _ "default.replication.factor" Int "1" _ [] fixed |s| Some(s.default_replication_factor.to_string());
+    _ "num.partitions" Int "1" _ [] fixed |s| Some(s.num_partitions.to_string());
+    _ "offsets.retention.minutes" Int "10080" _ [] fixed |s| Some((s.offsets_retention_ms / 60_000).to_string());
+    _ "producer.id.expiration.ms" Int "86400000" _ [] dynamic |s| Some(s.producer_id_expiration_ms.to_string());
+    _ "replica.lag.time.max.ms" Long "30000" _ [] fixed |s| Some(s.replica_lag_time_max_ms.to_string());
+    _ "transaction.max.timeout.ms" Int "900000" _ [] fixed |s| Some(s.transaction_max_timeout_ms.to_string());
+    _ "transactional.id.expiration.ms" Int "604800000" _ [] fixed |s| Some(s.transactional_id_expiration_ms.to_string());
 }
 
 #[cfg(test)]

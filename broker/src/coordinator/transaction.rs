@@ -190,7 +190,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Bumps the epoch so that the owner cannot write any more, and begins to abort. It is no epoch that anybody gets.
+    /// Bumps the epoch so that the owner cannot write any more, and begins to abort. An owner that names its old epoch gets
+    /// this one, as for a resent bump: after a time-out (KIP-588), and before a new owner comes again.
     pub(crate) fn fence(&mut self, now_ms: i64) {
         self.last_epoch = self.epoch;
         self.epoch = self.epoch.saturating_add(1);
