@@ -162,9 +162,17 @@ fn connections_together_hold_no_more_than_the_bound() {
         Ok(count) => count == 0,
         Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
     };
-    assert!(streams[2..].iter_mut().any(closed), "eight halves are beyond it");
+    assert!(streams[2..].iter_mut().rev().any(closed), "eight halves are beyond it");
     broker.create("beyond");
     assert_eq!(broker.topics(), ["beyond", "within"], "and others are served");
+    // What is closed is held no longer.
+    drop(streams);
+    broker.create("freed");
+    let mut again = half();
+    broker.create("taken");
+    again.set_nonblocking(true).expect("looks only");
+    let waits = again.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(waits, Err(io::ErrorKind::WouldBlock));
     broker.stop();
 }
 
