@@ -32,7 +32,9 @@ impl Broker {
 
     /// As `start`; all its connections together hold so many bytes of frames that are not whole.
     fn start_holding(data: &Path, nodes: i32, held_most_bytes: usize) -> Broker {
-        Broker::start_after(data, nodes, move |server| server.held_most_bytes = held_most_bytes)
+        Broker::start_after(data, nodes, move |server| {
+            server.held_most_bytes = held_most_bytes
+        })
     }
 
     /// Does something to the server before it serves.
@@ -162,7 +164,10 @@ fn connections_together_hold_no_more_than_the_bound() {
         Ok(count) => count == 0,
         Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
     };
-    assert!(streams[2..].iter_mut().rev().any(closed), "eight halves are beyond it");
+    assert!(
+        streams[2..].iter_mut().rev().any(closed),
+        "eight halves are beyond it"
+    );
     broker.create("beyond");
     assert_eq!(broker.topics(), ["beyond", "within"], "and others are served");
     // What is closed is held no longer.
