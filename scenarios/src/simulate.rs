@@ -19,6 +19,7 @@ pub(crate) mod plan; // which faults, when
 mod network; // bytes on their way
 mod client; // a producer and whoever uses it
 mod transactions; // the same with transactional.id
+mod reader; // who reads meanwhile
 pub(crate) mod world; // all of it, event by event
 mod faults; // a plan carried out
 mod evidence; // what is left behind, as the judge wants it

@@ -93,6 +93,10 @@ pub(crate) struct Client {
     short: u64,
     #[cfg(steadfast_mutants)]
     without: Option<steadfast_producer::rules::Rule>,
+    #[cfg(test)]
+    pub(crate) flaw: Option<super::tests::Flaw>,
+    #[cfg(test)]
+    kept: Option<Made>,
 }
 
 impl Client {
@@ -144,6 +148,10 @@ impl Client {
             short: 0,
             #[cfg(steadfast_mutants)]
             without: None,
+            #[cfg(test)]
+            flaw: None,
+            #[cfg(test)]
+            kept: None,
         })
     }
 
@@ -404,7 +412,8 @@ impl Client {
         while let Some(action) = self.sender.as_mut().and_then(Sender::next_action) {
             match action {
                 Action::Connect { link, port, .. } => {
-                    let connection = network.connect(self.number, link, node_of(port), now_ns, schedule);
+                    let connection =
+                        network.connect(self.number, Some(link), node_of(port), now_ns, schedule);
                     if let Some(old) = self.links.insert(link, connection) {
                         network.client_closed(old, now_ns, schedule);
                     }

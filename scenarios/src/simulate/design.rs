@@ -39,6 +39,9 @@ pub(crate) struct Design {
     /// The rule that the producer breaks, in a build for mutants.
     #[cfg(steadfast_mutants)]
     pub(crate) without: Option<steadfast_producer::rules::Rule>,
+    /// What somebody does wrong, for tests of the judge.
+    #[cfg(test)]
+    pub(crate) flaw: Option<super::tests::Flaw>,
     /// Producer properties that every world has, whatever its seed draws.
     pub(crate) producer: BTreeMap<String, String>,
 }
@@ -58,6 +61,8 @@ impl Default for Design {
             records_max: u64::MAX,
             #[cfg(steadfast_mutants)]
             without: None,
+            #[cfg(test)]
+            flaw: None,
             producer: BTreeMap::new(),
         }
     }

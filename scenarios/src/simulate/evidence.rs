@@ -35,6 +35,10 @@ pub(crate) fn judge(world: &mut World<'_>) -> Result<Found, String> {
         let knobs = &world.swarm.clients[client.number as usize];
         timeout_ns = timeout_ns.max(knobs.transaction_timeout_ns);
     }
+    let reads: Vec<_> = std::mem::take(&mut world.readers)
+        .into_iter()
+        .map(|reader| reader.seen)
+        .collect();
     let liveness = Liveness {
         run: SECOND..world.now_ns,
         healthy: std::iter::once(world.heal_ns..world.now_ns).collect(),
@@ -50,7 +54,7 @@ pub(crate) fn judge(world: &mut World<'_>) -> Result<Found, String> {
         histories: &histories,
         logs: &logs.batches,
         seal: &logs.seal,
-        reads: &[],
+        reads: &reads,
         copy: None,
         liveness: Some(&liveness),
         hanging_ns: timeout_ns + TRANSACTION_SLACK_NS,

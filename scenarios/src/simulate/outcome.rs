@@ -32,12 +32,20 @@ pub(crate) struct Outcome {
 const WORDS_MAX: usize = 40;
 /// An assertion failed.
 const PANIC: &str = "panic";
+/// A reader that cannot go on.
+const STUCK: &str = "V4";
 /// Absence of anomalies is not shown.
 const DOUBT: &str = "H3";
 
 impl Outcome {
     /// Of a world that is over.
     pub(crate) fn of(mut world: World<'_>) -> Result<Outcome, String> {
+        let stuck = (!world.is_read()).then(|| "readers did not come to the end".to_owned());
+        let broken = world
+            .readers
+            .iter_mut()
+            .filter_map(|reader| reader.complaint.take());
+        let of_readers: Vec<String> = broken.chain(stuck).collect();
         let found = evidence::judge(&mut world)?;
         let mut anomalies: BTreeMap<&'static str, u64> = found
             .anomalies
@@ -58,6 +66,10 @@ impl Outcome {
                     words.push(format!("{} {}", complaint.anomaly, complaint.what));
                 }
             }
+        }
+        for complaint in of_readers {
+            *anomalies.entry(STUCK).or_default() += 1;
+            words.push(format!("{STUCK} {complaint}"));
         }
         for doubt in &found.doubts {
             *anomalies.entry(DOUBT).or_default() += 1;

@@ -27,6 +27,8 @@ pub(crate) struct Swarm {
     pub(crate) burst_max: u64,
     /// By client.
     pub(crate) clients: Vec<Knobs>,
+    /// How often readers ask.
+    pub(crate) reader_every_ns: u64,
 }
 
 /// One client's knobs.
@@ -68,6 +70,7 @@ impl Swarm {
             clients: (0..design.clients)
                 .map(|client| Knobs::draw(design, client, &mut random))
                 .collect(),
+            reader_every_ns: random.pick(&[100, 300, 1_000, 3_000]) * MS,
         }
     }
 }

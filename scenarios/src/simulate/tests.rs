@@ -1,9 +1,70 @@
 //! A world replays from its seed, and is what it claims to be.
 
+use std::collections::BTreeSet;
+
+use steadfast_verifier::log::{LogBatch, LogRecord};
+
 use super::design::{Design, Writers};
 use super::outcome::Outcome;
 use super::plan::{Fault, Kind};
 use super::{MS, campaign, plan, shrink, world};
+
+/// What somebody does wrong on purpose, to see who is accused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Readers at read_committed do not look at the list of aborted transactions.
+    IgnoresAborted,
+    /// They ask for everything, and say that it is committed.
+    ReadsOpen,
+    /// Readers skip a record now and then.
+    Skips,
+    /// Producers' users write a record only after later ones of its key.
+    HoldsBack,
+}
+
+impl Flaw {
+    /// What a reader with this flaw makes of an answer.
+    pub(crate) fn see(flaw: Option<Flaw>, batches: &[LogBatch], records: Vec<LogRecord>) -> Vec<LogRecord> {
+        let data = || batches.iter().filter(|batch| !batch.control);
+        match flaw {
+            Some(Flaw::IgnoresAborted | Flaw::ReadsOpen) => {
+                data().flat_map(|batch| batch.records.clone()).collect()
+            }
+            Some(Flaw::Skips) => records
+                .into_iter()
+                .filter(|record| record.offset % 50 != 49)
+                .collect(),
+            _ => records,
+        }
+    }
+}
+
+/// Anomalies found in a few short worlds without faults in which somebody does this.
+fn accused(flaw: Flaw, writers: Writers) -> BTreeSet<&'static str> {
+    let design = Design {
+        writers,
+        flaw: Some(flaw),
+        ..short()
+    };
+    let found = (1..=6).flat_map(|seed| world::run(&design, seed, &[]).unwrap().anomalies.into_keys());
+    found.collect()
+}
+
+/// What readers see counts: each of these is found by the judge that found nothing in the worlds without a flaw.
+#[test]
+fn readers_that_see_something_wrong_are_believed() {
+    assert_eq!(
+        accused(Flaw::IgnoresAborted, Writers::Transactional),
+        BTreeSet::from(["T1"])
+    );
+    assert_eq!(
+        accused(Flaw::ReadsOpen, Writers::Transactional),
+        BTreeSet::from(["T1", "T2"])
+    );
+    assert_eq!(accused(Flaw::Skips, Writers::Mixed), BTreeSet::from(["O5"]));
+    let late = accused(Flaw::HoldsBack, Writers::Idempotent);
+    assert!(late.is_superset(&BTreeSet::from(["O1", "O4"])), "{late:?}");
+}
 
 fn short() -> Design {
     Design {

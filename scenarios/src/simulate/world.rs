@@ -17,6 +17,7 @@ use super::network::{Item, Network, Toward};
 use super::outcome::Outcome;
 use super::plan::Fault;
 use super::random::Random;
+use super::reader::Reader;
 use super::swarm::{Swarm, host, port};
 use super::trace::Trace;
 use super::{MS, SECOND, TOPIC};
@@ -52,6 +53,8 @@ pub(crate) enum Event {
     End { fault: usize },
     /// A client is started again.
     Start { client: u16 },
+    /// A reader asks.
+    Poll { reader: usize },
     /// Everything is healed.
     Heal,
     /// Is all drained?
@@ -99,6 +102,7 @@ pub(crate) struct World<'a> {
     pub(crate) model: Model<Memory>,
     pub(crate) network: Network,
     pub(crate) clients: Vec<Client>,
+    pub(crate) readers: Vec<Reader>,
     pub(crate) schedule: Schedule,
     pub(crate) random: Random,
     /// By fault: whether it could be carried out, and the hook that it set.
@@ -178,10 +182,23 @@ impl<'a> World<'a> {
             .into_iter()
             .map(|client| client.breaking(design.without))
             .collect::<Vec<_>>();
+        #[cfg(test)]
+        let clients = clients
+            .into_iter()
+            .map(|client| Client {
+                flaw: design.flaw,
+                ..client
+            })
+            .collect::<Vec<_>>();
         let mut schedule = Schedule::default();
         for client in 0..design.clients {
             schedule.at(START_NS, Event::Start { client });
         }
+        let readers = Reader::all(design, &swarm);
+        for reader in 0..readers.len() {
+            schedule.at(START_NS, Event::Poll { reader });
+        }
+        let on_the_network = design.clients + readers.len() as u16;
         for (fault, planned) in plan.iter().enumerate() {
             schedule.at(FAULTS_NS + planned.at_ns, Event::Begin { fault });
         }
@@ -189,7 +206,7 @@ impl<'a> World<'a> {
         let delays = (swarm.latency_ns, swarm.jitter_ns);
         Ok(World {
             design,
-            network: Network::new(design.clients, design.nodes, delays, seed),
+            network: Network::new(on_the_network, design.nodes, delays, seed),
             swarm,
             plan,
             now_ns: START_NS,
@@ -201,6 +218,7 @@ impl<'a> World<'a> {
             model,
             touched: vec![false; clients.len()],
             clients,
+            readers,
             schedule,
             random: Random::new(seed, STREAM),
             applied: vec![false; plan.len()],
@@ -264,6 +282,12 @@ impl<'a> World<'a> {
             Event::Start { client } => {
                 self.clients[client as usize].start(self.now_ns);
                 self.touched[client as usize] = true;
+            }
+            Event::Poll { reader } => {
+                let asks = &mut self.readers[reader];
+                asks.poll(self.now_ns, &mut self.network, &mut self.schedule);
+                let again_ns = self.now_ns + asks.every_ns;
+                self.schedule.at(again_ns, Event::Poll { reader });
             }
             Event::Heal => {
                 self.heal();
@@ -380,10 +404,10 @@ impl<'a> World<'a> {
     }
 
     fn at_client(&mut self, id: usize, item: Item) {
-        let (client, link) = (
-            self.network.connections[id].client,
-            self.network.connections[id].link,
-        );
+        let (client, node, link) = {
+            let found = &self.network.connections[id];
+            (found.client, found.node, found.link)
+        };
         if !self.network.connections[id].client_open {
             return;
         }
@@ -393,6 +417,14 @@ impl<'a> World<'a> {
         if let Item::End = &item {
             self.say(|| format!("client {client} loses #{id}"));
         }
+        let Some(link) = link else {
+            let reader = &mut self.readers[usize::from(client) - self.clients.len()];
+            reader.arrived(node, id, &item, self.now_ns);
+            if matches!(item, Item::End) {
+                self.network.client_closed(id, self.now_ns, &mut self.schedule);
+            }
+            return;
+        };
         let client = &mut self.clients[client as usize];
         match item {
             Item::Open => client.connected(link, id, self.now_ns),
@@ -431,7 +463,7 @@ impl<'a> World<'a> {
         if self.drained_ns == 0 && self.clients.iter().all(|client| client.is_done(self.now_ns)) {
             self.drained_ns = self.now_ns;
         }
-        let quiet = self.drained_ns > 0 && self.network.is_quiet() && self.is_settled();
+        let quiet = self.drained_ns > 0 && self.network.is_quiet() && self.is_settled() && self.is_read();
         if quiet || late {
             for client in &mut self.clients {
                 client.close(self.now_ns);
@@ -440,6 +472,18 @@ impl<'a> World<'a> {
         } else {
             self.schedule.at(self.now_ns + LOOK_NS, Event::Look);
         }
+    }
+
+    /// Every reader has got to the end.
+    pub(crate) fn is_read(&self) -> bool {
+        (0..self.design.partitions).all(|partition| {
+            self.model.partition(TOPIC, partition).is_some_and(|state| {
+                let ends = (state.high_watermark, state.last_stable_offset);
+                self.readers
+                    .iter()
+                    .all(|reader| reader.has(partition, ends.0, ends.1))
+            })
+        })
     }
 
     /// Every partition is led, fully replicated, and has no open transaction.

@@ -67,6 +67,8 @@ impl Client {
                 let made = self.make();
                 self.held.push_back(made);
             }
+            #[cfg(test)]
+            self.hold_back();
             self.append(now_ns, wall_ms);
         }
     }
@@ -135,6 +137,23 @@ impl Client {
                     }
                 }
             }
+        }
+    }
+
+    /// A client that writes some records too late.
+    #[cfg(test)]
+    fn hold_back(&mut self) {
+        if self.flaw != Some(crate::simulate::tests::Flaw::HoldsBack) {
+            return;
+        }
+        if self
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.index + 20 < self.next_index)
+        {
+            self.held.extend(self.kept.take());
+        } else if self.kept.is_none() {
+            self.kept = self.held.pop_back();
         }
     }
 
