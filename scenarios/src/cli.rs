@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::simulate::class::Class;
+
 /// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults
 #[derive(Debug, Parser)]
 #[command(
@@ -265,6 +267,9 @@ pub(crate) struct SimulateArgs {
     /// Every client uses transactions
     #[arg(long)]
     pub(crate) transactional: bool,
+    /// Only worlds of this class; else each seed draws one
+    #[arg(long, value_enum)]
+    pub(crate) world: Option<Class>,
     /// Break this rule of the producer
     #[cfg(steadfast_mutants)]
     #[arg(long, value_name = "RULE")]

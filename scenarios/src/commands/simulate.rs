@@ -19,6 +19,7 @@ const PROGRESS_SEEDS: u64 = 100;
 pub(crate) fn run(args: &SimulateArgs) -> Exit {
     let design = Design {
         seconds: args.seconds,
+        class: args.world,
         writers: match (args.idempotent, args.transactional) {
             (true, _) => Writers::Idempotent,
             (_, true) => Writers::Transactional,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::class::Class;
+
 /// Who writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writers {
@@ -28,6 +30,8 @@ pub(crate) struct Design {
     pub(crate) clients: u16,
     /// What they are.
     pub(crate) writers: Writers,
+    /// What kind of world each seed gets; none: it draws one.
+    pub(crate) class: Option<Class>,
     /// Records a virtual second, of all clients together.
     pub(crate) rate: u64,
     /// Virtual seconds of faults.
@@ -55,6 +59,7 @@ impl Default for Design {
             min_insync_replicas: 2,
             clients: 2,
             writers: Writers::Mixed,
+            class: None,
             rate: 100,
             seconds: 60,
             fault_every_ms: 2_000,

@@ -14,6 +14,9 @@ use super::world::World;
 pub(crate) struct Outcome {
     /// How often which anomaly was found, by the judge or by a client's user.
     pub(crate) anomalies: BTreeMap<&'static str, u64>,
+    /// The class of the world, and how often what was found that nobody can promise there.
+    pub(crate) class: &'static str,
+    pub(crate) void: BTreeMap<&'static str, u64>,
     /// In words: the first few of each.
     pub(crate) words: Vec<String>,
     pub(crate) records: Records,
@@ -32,7 +35,7 @@ pub(crate) struct Outcome {
 const WORDS_MAX: usize = 40;
 /// An assertion failed.
 const PANIC: &str = "panic";
-/// A reader that cannot go on.
+/// A reader or a partition that cannot go on.
 const STUCK: &str = "V4";
 /// Absence of anomalies is not shown.
 const DOUBT: &str = "H3";
@@ -52,14 +55,32 @@ impl Outcome {
             .iter()
             .map(|(anomaly, count)| (anomaly.id(), *count))
             .collect();
+        let class = world.swarm.class;
+        let void: BTreeMap<&'static str, u64> = class
+            .void()
+            .iter()
+            .filter_map(|id| anomalies.remove_entry(id))
+            .collect();
         let mut words: Vec<String> = found
             .examples
             .iter()
+            .filter(|example| anomalies.contains_key(example.id.as_str()))
             .map(|example| format!("{} {}", example.id, example.detail))
             .collect();
         let mut counts = Counts::default();
         for client in &world.clients {
             counts.add(&client.counts);
+            for partition in client
+                .alarms
+                .iter()
+                .filter(|partition| !world.doubtful.contains(partition))
+            {
+                *anomalies.entry(STUCK).or_default() += 1;
+                words.push(format!(
+                    "{STUCK} client {}: partition {partition} was stopped, and nothing was lost there",
+                    client.number
+                ));
+            }
             for complaint in &client.complaints {
                 *anomalies.entry(complaint.anomaly).or_default() += 1;
                 if words.len() < WORDS_MAX {
@@ -90,6 +111,8 @@ impl Outcome {
                 (hash ^ count).wrapping_mul(0xd6e8_feb8_6659_fd93)
             });
         Ok(Outcome {
+            class: class.name(),
+            void,
             anomalies,
             words,
             records,
@@ -143,5 +166,6 @@ impl Counts {
         self.in_doubt += other.in_doubt;
         self.epoch_bumps += other.epoch_bumps;
         self.retried += other.retried;
+        self.alarms += other.alarms;
     }
 }

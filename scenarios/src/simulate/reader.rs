@@ -20,11 +20,12 @@ use steadfast_wire::kafka_protocol::messages::{
 };
 use steadfast_wire::kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
+use super::copier::Input;
 use super::design::Design;
 use super::network::{Item, Network, Toward};
 use super::swarm::Swarm;
 use super::world::Schedule;
-use super::{MS, SECOND, TOPIC};
+use super::{MS, SECOND, SOURCE, TOPIC};
 
 /// The newest version of Fetch that names topics.
 const FETCH_VERSION: i16 = 12;
@@ -36,6 +37,9 @@ const PATIENCE_NS: u64 = 3 * SECOND;
 /// An answer without news is written down this often only.
 const NO_NEWS_NS: u64 = 500 * MS;
 
+/// A copier asks at least this often.
+const COPIER_EVERY_NS: u64 = 300 * MS;
+
 /// A reader.
 pub(crate) struct Reader {
     /// Its number in the network, behind the producers.
@@ -46,6 +50,11 @@ pub(crate) struct Reader {
     isolation: Isolation,
     links: Vec<Link>,
     places: Vec<Place>,
+    /// What the judge adds to a partition's number.
+    base: i32,
+    /// Records that a copier has not taken yet; there is one if it feeds one.
+    pub(crate) fresh: Vec<Input>,
+    feeds: bool,
     pub(crate) seen: Recorded,
     /// Why it cannot go on.
     pub(crate) complaint: Option<String>,
@@ -59,6 +68,8 @@ struct Link {
     connection: Option<usize>,
     stands: bool,
     waits: bool,
+    /// [`Reader::sought`] at that time.
+    sought: u32,
     /// When it was asked for, or a question asked.
     since_ns: u64,
 }
@@ -91,6 +102,16 @@ impl Reader {
         made.collect()
     }
 
+    /// What a copier reads from.
+    pub(crate) fn of_copier(number: u16, design: &Design, swarm: &Swarm) -> Reader {
+        let sizes = (design.nodes, design.partitions);
+        let every_ns = swarm.reader_every_ns.min(COPIER_EVERY_NS);
+        Reader {
+            feeds: true,
+            ..Reader::new(number, SOURCE, Isolation::ReadCommitted, sizes, every_ns)
+        }
+    }
+
     fn new(
         number: u16,
         topic: &'static str,
@@ -98,31 +119,78 @@ impl Reader {
         (nodes, partitions): (i32, i32),
         every_ns: u64,
     ) -> Reader {
-        let mut seen = Recorded::new(Header {
+        let seen = Recorded::new(Header {
             reader: format!("reader {number} at {isolation:?}"),
             topic: topic.to_owned(),
             isolation,
         });
-        let place = |partition: i32| Place {
-            position: 0,
-            node: 1 + partition % nodes,
-            told: (-1, -1),
-            noted_ns: 0,
-        };
-        for partition in 0..partitions {
-            seen.assigned(partition, SECOND, 0);
-        }
-        Reader {
+        let mut reader = Reader {
             number,
             every_ns,
             topic,
             isolation,
             links: vec![Link::default(); nodes as usize],
-            places: (0..partitions).map(place).collect(),
+            places: Vec::new(),
+            base: 0,
+            fresh: Vec::new(),
+            feeds: false,
+            sought: 0,
             seen,
             complaint: None,
             #[cfg(test)]
             flaw: None,
+        };
+        reader.grow(0, partitions, SECOND);
+        reader
+    }
+
+    /// The topic was deleted: everything begins anew, under the judge's numbers from `base` on.
+    pub(crate) fn restart(
+        &mut self,
+        (base, partitions): (i32, i32),
+        now_ns: u64,
+        network: &mut Network,
+        schedule: &mut Schedule,
+    ) {
+        self.hang_up(now_ns, network, schedule);
+        self.places.clear();
+        self.grow(base, partitions, now_ns);
+    }
+
+    /// Closes all connections: no answer that is under way is looked at.
+    pub(crate) fn hang_up(&mut self, now_ns: u64, network: &mut Network, schedule: &mut Schedule) {
+        for link in &mut self.links {
+            if let Some(connection) = std::mem::take(link).connection {
+                network.client_closed(connection, now_ns, schedule);
+            }
+        }
+    }
+
+    /// Goes on from these positions.
+    pub(crate) fn seek(&mut self, positions: &[i64], now_ns: u64) {
+        self.fresh.clear();
+        self.sought = self.sought.wrapping_add(1);
+        for (partition, (place, position)) in self.places.iter_mut().zip(positions).enumerate() {
+            if place.position != *position {
+                place.position = *position;
+                self.seen
+                    .assigned(self.base + partition as i32, now_ns, *position);
+            }
+        }
+    }
+
+    /// The topic has so many partitions now.
+    pub(crate) fn grow(&mut self, base: i32, partitions: i32, now_ns: u64) {
+        self.base = base;
+        let nodes = self.links.len() as i32;
+        for partition in self.places.len() as i32..partitions {
+            self.seen.assigned(base + partition, now_ns, 0);
+            self.places.push(Place {
+                position: 0,
+                node: 1 + partition % nodes,
+                told: (-1, -1),
+                noted_ns: 0,
+            });
         }
     }
 
@@ -138,7 +206,7 @@ impl Reader {
                     self.lost(node);
                 }
                 Some(connection) if !busy && wanted => {
-                    (link.waits, link.since_ns) = (true, now_ns);
+                    (link.waits, link.since_ns, link.sought) = (true, now_ns, self.sought);
                     let frame = Item::Frame(self.question(node));
                     network.push(connection, Toward::Node, frame, now_ns, schedule);
                 }
@@ -162,6 +230,9 @@ impl Reader {
             Item::Open => link.stands = true,
             Item::Frame(frame) => {
                 link.waits = false;
+                if link.sought != self.sought {
+                    return;
+                }
                 let answered = self.answer(node, frame.slice(4.min(frame.len())..), now_ns);
                 self.complaint = self.complaint.take().or(answered.err());
             }
@@ -236,7 +307,9 @@ impl Reader {
     fn read(&mut self, node: i32, data: &PartitionData, now_ns: u64) -> Result<(), String> {
         let partition = data.partition_index;
         let nodes = self.links.len() as i32;
-        let place = &mut self.places[partition as usize];
+        let Some(place) = self.places.get_mut(partition as usize) else {
+            return Ok(());
+        };
         if data.error_code != 0 {
             place.node = 1 + node % nodes;
             return Ok(());
@@ -257,11 +330,18 @@ impl Reader {
         let last = batches.last().and_then(|batch| batch.records.last());
         place.position = last.map_or(from, |last| from.max(last.offset + 1));
         let told = (data.high_watermark, data.last_stable_offset);
+        if self.feeds {
+            self.fresh.extend(records.iter().map(|record| Input {
+                partition,
+                offset: record.offset,
+                key: record.key.unwrap_or_default(),
+            }));
+        }
         let news = place.position > from || told != place.told || now_ns >= place.noted_ns + NO_NEWS_NS;
         if news {
             (place.told, place.noted_ns) = (told, now_ns);
             self.seen.poll(&Poll {
-                partition,
+                partition: self.base + partition,
                 at_ns: now_ns,
                 next_offset: place.position,
                 high_watermark: told.0,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use steadfast_verifier::log::{LogBatch, LogRecord};
 
+use super::class::Class;
 use super::design::{Design, Writers};
 use super::outcome::Outcome;
 use super::plan::{Fault, Kind};
@@ -20,6 +21,8 @@ pub(crate) enum Flaw {
     Skips,
     /// Producers' users write a record only after later ones of its key.
     HoldsBack,
+    /// A copier commits its records without its position.
+    NoPosition,
 }
 
 impl Flaw {
@@ -64,6 +67,43 @@ fn readers_that_see_something_wrong_are_believed() {
     assert_eq!(accused(Flaw::Skips, Writers::Mixed), BTreeSet::from(["O5"]));
     let late = accused(Flaw::HoldsBack, Writers::Idempotent);
     assert!(late.is_superset(&BTreeSet::from(["O1", "O4"])), "{late:?}");
+}
+
+/// A world of each class keeps its promises, and is what it says.
+#[test]
+fn every_class_of_worlds_is_clean() {
+    for class in [Class::Plain, Class::Topics, Class::Unclean, Class::Copy] {
+        let design = Design {
+            class: Some(class),
+            ..Design::default()
+        };
+        let campaign = campaign::run(&design, (1, 12), 1, &|_| {}).unwrap();
+        assert!(campaign.failures.is_empty(), "{class:?}: {:?}", campaign.failures);
+        let struck = |kind: &str| campaign.faults.get(kind).copied().unwrap_or(0);
+        match class {
+            Class::Plain => assert_eq!(struck("recreate-topic") + struck("elect-unclean"), 0),
+            Class::Topics => assert!(struck("recreate-topic") > 5 && struck("grow-topic") > 2),
+            Class::Unclean => assert!(struck("elect-unclean") > 5 && campaign.void["L1"] > 0),
+            Class::Copy => assert!(campaign.counts.committed > 500 && campaign.records.acked > 40_000),
+        }
+    }
+}
+
+#[test]
+fn a_copier_that_does_not_commit_its_position_is_found() {
+    let design = Design {
+        class: Some(Class::Copy),
+        flaw: Some(Flaw::NoPosition),
+        ..short()
+    };
+    let crash = fault(5_000, 500, Kind::Crash { client: 1 });
+    let without = world::run(&design, 1, &[]).unwrap().anomalies;
+    assert!(
+        without.contains_key("T6") && !without.contains_key("D6"),
+        "{without:?}"
+    );
+    let crashed = world::run(&design, 1, &[crash]).unwrap().anomalies;
+    assert!(crashed.contains_key("D6"), "{crashed:?}");
 }
 
 fn short() -> Design {
