@@ -14,7 +14,7 @@ mod grammar; // the grammar as data
 mod notes; // what was found wrong
 mod overrides; // --set, -X and --seed, written into the text
 mod reader; // tables read by the grammar
-mod source; // the text of a file
+pub(crate) mod source; // the text of a file
 mod units; // `25000/s`, `100 B`, `250us`
 mod words; // how frames speak of values
 
@@ -102,6 +102,11 @@ impl Scenario {
             history: folder.join("history/0-0.bin"),
             ..self.template.clone()
         }
+    }
+
+    /// The load, but for where and when.
+    pub(crate) fn load(&self) -> &Workload {
+        &self.template
     }
 
     /// The cluster to start.

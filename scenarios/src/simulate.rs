@@ -14,6 +14,7 @@
 
 pub(crate) mod class; // what some worlds have and others do not
 pub(crate) mod design; // what all worlds of a campaign have in common
+pub(crate) mod file; // the same from a scenario file
 pub(crate) mod random; // the only source of chance
 pub(crate) mod swarm; // what differs from seed to seed
 pub(crate) mod plan; // which faults, when

@@ -25,6 +25,7 @@ use steadfast_verifier::history::{Completed, Outcome, Recorded};
 use self::records::Made;
 use super::class::Class;
 use super::copier::Copier;
+use super::design::{Design, Records};
 use super::network::{Item, Network, Toward};
 use super::random::Random;
 use super::swarm::{Swarm, node_of};
@@ -34,8 +35,6 @@ use super::{MS, SECOND, SOURCE, TOPIC};
 
 /// Streams of chance are numbered from here on, one for each client.
 const STREAM: u64 = 1_000;
-/// Keys of one client.
-const KEYS: u64 = 8;
 /// OUT_OF_ORDER_SEQUENCE_NUMBER.
 const OUT_OF_ORDER: i16 = 45;
 /// That and INVALID_RECORD: where the cluster keeps what it acknowledged, no fault makes a record end so.
@@ -83,7 +82,10 @@ pub(crate) struct Client {
     pub(crate) before: Vec<Recorded>,
     next_index: u64,
     records_max: u64,
-    sequences: [u32; KEYS as usize],
+    shape: Records,
+    clients: u16,
+    /// By key, the next number.
+    sequences: Vec<u32>,
     by_key: bool,
     partitions: u64,
     /// The cluster may lose what it acknowledged: then the producer is to say so, and stop that partition.
@@ -118,9 +120,9 @@ impl Client {
     /// Down, until [`Client::start`].
     pub(crate) fn new(
         number: u16,
+        design: &Design,
         swarm: &Swarm,
         seed: u64,
-        (partitions, records_max): (i32, u64),
         (start_ns, load_end_ns, rate): (u64, u64, u64),
     ) -> Result<Client, String> {
         let knobs = &swarm.clients[number as usize];
@@ -146,10 +148,12 @@ impl Client {
             history: Recorded::new(number, 0, 0),
             before: Vec::new(),
             next_index: 0,
-            records_max,
-            sequences: [0; KEYS as usize],
+            records_max: design.records_max,
+            shape: design.records,
+            clients: design.clients,
+            sequences: vec![0; design.records.keys as usize],
             by_key: swarm.by_key,
-            partitions: partitions as u64,
+            partitions: design.partitions as u64,
             may_lose: swarm.class == Class::Unclean,
             alarms: Vec::new(),
             burst_max: swarm.burst_max,
@@ -214,6 +218,17 @@ impl Client {
         }
     }
 
+    /// Who it is in histories. Nothing fences a crashed client without a transactional id, so its order ends with it:
+    /// where no key of its own can show that, each incarnation is a worker of its own.
+    pub(super) fn worker(&self) -> u16 {
+        if self.shape.keys == 0 && self.job.is_none() {
+            self.number
+                .wrapping_add(self.clients.wrapping_mul(self.incarnation as u16))
+        } else {
+            self.number
+        }
+    }
+
     /// SIGKILL. True if there was something to kill.
     pub(crate) fn crash(&mut self, now_ns: u64, network: &mut Network, schedule: &mut Schedule) -> bool {
         if self.sender.is_none() {
@@ -240,10 +255,10 @@ impl Client {
         self.held.clear();
         self.short = 0;
         self.incarnation += 1;
-        let next = Recorded::new(self.number, self.incarnation, self.next_index);
+        let next = Recorded::new(self.worker(), self.incarnation, self.next_index);
         self.before.push(std::mem::replace(&mut self.history, next));
         if self.job.is_none() {
-            self.sequences = [0; KEYS as usize];
+            self.sequences.fill(0);
         }
     }
 

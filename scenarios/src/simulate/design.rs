@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use steadfast_verifier::workload::PartitionChoice;
+
 use super::class::Class;
+
+/// request.timeout.ms: the longest that a seed draws, and Kafka's default.
+const REQUEST_TIMEOUT_MS: u64 = 5_000;
+const KAFKAS_REQUEST_TIMEOUT_MS: u64 = 30_000;
 
 /// Who writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +52,27 @@ pub(crate) struct Design {
     /// What somebody does wrong, for tests of the judge.
     #[cfg(test)]
     pub(crate) flaw: Option<super::tests::Flaw>,
+    /// What records look like.
+    pub(crate) records: Records,
     /// Producer properties that every world has, whatever its seed draws.
     pub(crate) producer: BTreeMap<String, String>,
+    /// They are all that there are: the seed draws none.
+    pub(crate) whole_producer: bool,
+    /// Broker properties that every world has.
+    pub(crate) cluster: BTreeMap<String, String>,
+    /// Properties of the topic.
+    pub(crate) topic: BTreeMap<String, String>,
+}
+
+/// What records look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Records {
+    /// Keys of one client; 0: records have none.
+    pub(crate) keys: u64,
+    /// How a record finds its partition; none: each seed draws whether the key or chance chooses.
+    pub(crate) partition: Option<PartitionChoice>,
+    /// Bytes of a value.
+    pub(crate) bytes: usize,
 }
 
 impl Default for Design {
@@ -68,7 +93,32 @@ impl Default for Design {
             without: None,
             #[cfg(test)]
             flaw: None,
+            records: Records {
+                keys: 8,
+                partition: None,
+                bytes: 24,
+            },
             producer: BTreeMap::new(),
+            whole_producer: false,
+            cluster: BTreeMap::new(),
+            topic: BTreeMap::new(),
         }
+    }
+}
+
+impl Design {
+    /// How many times longer than usual all may take to drain: the bounds are made for request timeouts of at most 5 s,
+    /// and a file may ask for more.
+    pub(crate) fn patience(&self) -> u64 {
+        let given = self
+            .producer
+            .get("request.timeout.ms")
+            .and_then(|text| text.parse().ok());
+        let request_ms: u64 = match given {
+            Some(ms) => ms,
+            None if self.whole_producer => KAFKAS_REQUEST_TIMEOUT_MS,
+            None => REQUEST_TIMEOUT_MS,
+        };
+        request_ms.div_ceil(REQUEST_TIMEOUT_MS).max(1)
     }
 }

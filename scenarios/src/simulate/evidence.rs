@@ -58,9 +58,9 @@ pub(crate) fn judge(world: &mut World<'_>) -> Result<Found, String> {
         run: SECOND..world.now_ns,
         healthy: std::iter::once(world.heal_ns..world.now_ns).collect(),
         gap_ns: None,
-        progress_ns: Some(PROGRESS_NS),
-        recovery_ns: Some(RECOVERY_NS),
-        backlog_ns: Some(BACKLOG_NS),
+        progress_ns: Some(PROGRESS_NS * world.design.patience()),
+        recovery_ns: Some(RECOVERY_NS * world.design.patience()),
+        backlog_ns: Some(BACKLOG_NS * world.design.patience()),
     };
     let position = |partition| world.model.group_offset(GROUP, SOURCE, partition).unwrap_or(0);
     let committed = (0..world.design.partitions)

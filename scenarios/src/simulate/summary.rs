@@ -23,7 +23,8 @@ pub(crate) fn title(design: &Design, from: u64, count: u64) -> String {
 }
 
 /// Speed, events, faults, records, outcomes.
-pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize) -> String {
+/// `command`: what to type to get these worlds, without seeds.
+pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize, command: &str) -> String {
     let mut out = String::new();
     let virtual_s = campaign.virtual_ns / SECOND;
     let real_s = real_ns as f64 / SECOND as f64;
@@ -84,7 +85,7 @@ pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize) -> String {
         for word in outcome.words.iter().take(WORDS_MAX) {
             let _ = writeln!(out, "    {word}");
         }
-        let _ = writeln!(out, "    replay: steadfast simulate --seeds 1 --from {seed}");
+        let _ = writeln!(out, "    replay: {command} --seeds 1 --from {seed}");
     }
     if campaign.cut_short {
         let _ = writeln!(out, "ended early: too many failures");

@@ -51,7 +51,7 @@ impl Swarm {
     pub(crate) fn draw(design: &Design, seed: u64) -> Swarm {
         let mut random = Random::new(seed, STREAM);
         let class = Class::draw(design, seed);
-        let settings = Settings {
+        let mut settings = Settings {
             nodes: design.nodes,
             transaction_version: random.pick(&[1, 2, 2]),
             default_replication_factor: design.replication_factor,
@@ -68,12 +68,17 @@ impl Swarm {
             writeback_ns: random.pick(&[500, 5_000, 15_000]) * MS,
             ..Settings::default()
         };
+        for (name, value) in &design.cluster {
+            // A file with a property that the model does not take was refused before.
+            let taken = settings.set(name, value);
+            debug_assert!(taken.is_ok(), "{taken:?}");
+        }
         Swarm {
             class,
             settings,
             latency_ns: random.between(50, 500) * 1_000,
             jitter_ns: random.pick(&[100_000, MS, 10 * MS]),
-            by_key: random.percent(50),
+            by_key: design.records.by_key().unwrap_or(random.percent(50)),
             burst_max: random.pick(&[1, 4, 8, 30]),
             clients: (0..design.clients)
                 .map(|client| Knobs::draw(design, class, client, &mut random))
@@ -134,6 +139,15 @@ impl Knobs {
         if let Some(id) = &transactional_id {
             properties.insert("transactional.id".to_owned(), id.clone());
             properties.insert("transaction.timeout.ms".to_owned(), transaction_ms.to_string());
+        }
+        if design.whole_producer {
+            let own = [
+                "bootstrap.servers",
+                "client.id",
+                "transactional.id",
+                "transaction.timeout.ms",
+            ];
+            properties.retain(|name, _| own.contains(&name.as_str()));
         }
         properties.extend(design.producer.clone());
         Knobs {

@@ -185,7 +185,7 @@ impl World<'_> {
             name: TOPIC.into(),
             partitions: self.lives.partitions,
             replication_factor: self.design.replication_factor,
-            configs: Vec::new(),
+            configs: self.design.topic.clone().into_iter().collect(),
         };
         let now = self.now();
         if self.model.order(wanted, now).is_err() {

@@ -188,7 +188,7 @@ impl<'a> World<'a> {
                 name: (*name).to_owned(),
                 partitions: design.partitions,
                 replication_factor: design.replication_factor,
-                configs: Vec::new(),
+                configs: design.topic.clone().into_iter().collect(),
             };
             model.order(topic, now).map_err(|error| error.to_string())?;
         }
@@ -197,8 +197,7 @@ impl<'a> World<'a> {
             heal_ns + HEALTHY_LOAD_NS,
             (design.rate / u64::from(design.clients.max(1))).max(1),
         );
-        let sizes = (design.partitions, design.records_max);
-        let clients = (0..design.clients).map(|number| Client::new(number, &swarm, seed, sizes, load));
+        let clients = (0..design.clients).map(|number| Client::new(number, design, &swarm, seed, load));
         let mut clients = clients.collect::<Result<Vec<_>, _>>()?;
         if let Some(last) = clients.pop_if(|last| swarm.clients[last.number as usize].copies) {
             let reader = Reader::of_copier(last.number, design, &swarm);
@@ -543,7 +542,7 @@ impl<'a> World<'a> {
 
     /// After the heal: is all drained, and is the cluster quiet?
     fn look(&mut self) {
-        let late = self.now_ns >= self.heal_ns + DRAIN_NS;
+        let late = self.now_ns >= self.heal_ns + DRAIN_NS * self.design.patience();
         if self.drained_ns == 0 && self.clients.iter().all(|client| client.is_done(self.now_ns)) {
             self.drained_ns = self.now_ns;
         }

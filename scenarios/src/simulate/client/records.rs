@@ -8,14 +8,13 @@ use steadfast_producer::error::AppendError;
 use steadfast_producer::record::Record;
 use steadfast_verifier::history::{Completed, Outcome};
 use steadfast_verifier::stamp::{self, RecordId, STAMP_BYTES};
+use steadfast_verifier::workload::PartitionChoice;
 
-use super::{Client, Copier, KEYS, OUT_OF_ORDER};
+use super::{Client, Copier, OUT_OF_ORDER};
 use crate::simulate::MS;
 use crate::simulate::copier::Input;
 use crate::simulate::plan::FOR_GOOD;
 
-/// A value: the stamp and some bytes.
-const VALUE_BYTES: usize = STAMP_BYTES + 8;
 /// Records that wait for room in the producer at most; those due later stay due.
 pub(super) const HELD_MAX: usize = 64;
 /// A producer that found no room is asked again after this.
@@ -25,8 +24,8 @@ const ROOM_AGAIN_NS: u64 = 10 * MS;
 #[derive(Debug)]
 pub(crate) struct Made {
     index: u64,
-    key: Vec<u8>,
-    value: [u8; VALUE_BYTES],
+    key: Option<Vec<u8>>,
+    value: Vec<u8>,
     partition: Option<i32>,
     /// What a copier made it from.
     source: Option<Input>,
@@ -95,29 +94,48 @@ impl Client {
     pub(super) fn make(&mut self, source: Option<Input>) -> Made {
         let index = self.next_index;
         self.next_index += 1;
+        let keys = self.shape.keys;
         let number = match source {
-            Some(input) => input.key % KEYS,
-            None => self.random.below(KEYS),
+            Some(input) => input.key % keys.max(1),
+            None => self.random.below(keys),
         };
         let key = match self.job {
-            Some(_) => format!("k{number}"),
-            None => format!("k{number}.{}", self.incarnation),
+            _ if keys == 0 => None,
+            Some(_) => Some(format!("k{number}").into_bytes()),
+            None => Some(format!("k{number}.{}", self.incarnation).into_bytes()),
         };
-        let mut value = [0; VALUE_BYTES];
-        value[STAMP_BYTES..].copy_from_slice(&self.random.next().to_le_bytes());
-        let sequence = &mut self.sequences[number as usize];
-        let id = RecordId::new(self.number, index);
-        stamp::write(&mut value, id, *sequence, self.writes, Some(key.as_bytes()), &[]);
-        *sequence += 1;
+        let mut value = vec![0; self.shape.bytes];
+        for piece in value[STAMP_BYTES..].chunks_mut(8) {
+            let bytes = self.random.next().to_le_bytes();
+            piece.copy_from_slice(&bytes[..piece.len()]);
+        }
+        let sequence = match self.sequences.get_mut(number as usize) {
+            Some(next) => {
+                *next += 1;
+                *next - 1
+            }
+            None => index as u32,
+        };
+        let id = RecordId::new(self.worker(), index);
+        stamp::write(&mut value, id, sequence, self.writes, key.as_deref(), &[]);
+        Made {
+            index,
+            key,
+            value,
+            partition: self.choose(index),
+            source,
+        }
+    }
+
+    /// The partition, where neither the key nor the producer is to choose it.
+    fn choose(&mut self, index: u64) -> Option<i32> {
         let told = self.sender.as_ref().zip(self.topic);
         let told = told.and_then(|(sender, topic)| sender.partition_count(topic));
         let partitions = told.map_or(self.partitions, u64::from);
-        Made {
-            index,
-            key: key.into_bytes(),
-            value,
-            partition: (!self.by_key).then(|| self.random.below(partitions) as i32),
-            source,
+        match self.shape.partition {
+            Some(PartitionChoice::RoundRobin) => Some((index % partitions) as i32),
+            None if !self.by_key => Some(self.random.below(partitions) as i32),
+            _ => None,
         }
     }
 
@@ -130,7 +148,7 @@ impl Client {
             let record = Record {
                 topic,
                 partition: made.partition,
-                key: Some(&made.key),
+                key: made.key.as_deref(),
                 value: Some(&made.value),
                 headers: &[],
                 timestamp_ms: wall_ms,
