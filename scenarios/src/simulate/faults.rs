@@ -295,7 +295,7 @@ impl World<'_> {
         if !unclean && (self.cuts > 0 || !companion) {
             return false;
         }
-        if !companion {
+        if unclean {
             // It may lead again, and nothing will show that it knows less than before.
             self.doubtful.extend(0..self.lives.partitions);
         }

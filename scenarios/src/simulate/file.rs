@@ -31,35 +31,8 @@ const KEYS_MAX: u64 = 1_000_000;
 /// The worlds of a file.
 pub(crate) fn design(scenario: &Scenario) -> Result<Design, Diagnostics> {
     let (source, _) = Source::read(&scenario.path, &scenario.name);
-    let (document, _) = DeTable::parse_recoverable(&source.text);
-    let file = File {
-        document: document.get_ref(),
-    };
-    let mut problems = Vec::new();
+    let (rate, records, problems) = looked_at(scenario, &source.text);
     let load = scenario.load();
-    let rate = rate(load, &file, &mut problems);
-    let records = records(load, &file, &mut problems);
-    for table in ["thresholds", "steady-state"] {
-        if file.has(&[table]) {
-            let title = format!("[{table}] in virtual time");
-            let problem = Problem::at(
-                file.place(&[table]),
-                &title,
-                "nothing takes time there but what is drawn",
-            );
-            problems
-                .push(problem.note(
-                    "`steadfast run` measures; simulate judges claims on the log, and that all drains",
-                ));
-        }
-    }
-    let mut settings = Settings::default();
-    for (name, value) in &scenario.cluster.properties {
-        if let Err(error) = settings.set(name, value) {
-            let place = file.place(&["cluster", "properties"]);
-            problems.push(Problem::at(place, "not in virtual time", &error.to_string()));
-        }
-    }
     let topic = scenario
         .cluster
         .topics
@@ -95,6 +68,39 @@ pub(crate) fn design(scenario: &Scenario) -> Result<Design, Diagnostics> {
         topic: topic.configs.clone(),
         ..Design::default()
     })
+}
+
+/// Rate, records, and what is not for virtual time.
+fn looked_at(scenario: &Scenario, text: &str) -> (u64, Records, Vec<Problem>) {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let file = File {
+        document: document.get_ref(),
+    };
+    let mut problems = Vec::new();
+    let rate = rate(scenario.load(), &file, &mut problems);
+    let records = records(scenario.load(), &file, &mut problems);
+    for table in ["thresholds", "steady-state"] {
+        if file.has(&[table]) {
+            let title = format!("[{table}] in virtual time");
+            let problem = Problem::at(
+                file.place(&[table]),
+                &title,
+                "nothing takes time there but what is drawn",
+            );
+            problems
+                .push(problem.note(
+                    "`steadfast run` measures; simulate judges claims on the log, and that all drains",
+                ));
+        }
+    }
+    let mut settings = Settings::default();
+    for (name, value) in &scenario.cluster.properties {
+        if let Err(error) = settings.set(name, value) {
+            let place = file.place(&["cluster", "properties"]);
+            problems.push(Problem::at(place, "not in virtual time", &error.to_string()));
+        }
+    }
+    (rate, records, problems)
 }
 
 fn rate(load: &Workload, file: &File<'_>, problems: &mut Vec<Problem>) -> u64 {

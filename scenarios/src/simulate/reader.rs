@@ -55,6 +55,8 @@ pub(crate) struct Reader {
     /// Records that a copier has not taken yet; there is one if it feeds one.
     pub(crate) fresh: Vec<Input>,
     feeds: bool,
+    /// How often it was moved by hand: an answer to a question from before that counts for nothing.
+    sought: u32,
     pub(crate) seen: Recorded,
     /// Why it cannot go on.
     pub(crate) complaint: Option<String>,

@@ -1,7 +1,5 @@
 //! The producing half of a copier: records made from what was read, given up and read again with their transaction.
 
-use std::collections::VecDeque;
-
 use steadfast_producer::transaction::TransactionEvent;
 use steadfast_verifier::history::Copied;
 
@@ -46,8 +44,8 @@ impl Client {
                 copier.inbox.clear();
             }
         }
-        if copier.inbox.is_empty() && !matches!(event, TransactionEvent::Committed { .. }) {
-            for made in std::mem::take::<VecDeque<_>>(&mut self.held) {
+        if !matches!(event, TransactionEvent::Committed { .. }) {
+            for made in std::mem::take(&mut self.held) {
                 self.refused(&made, now_ns, -1);
             }
         }
