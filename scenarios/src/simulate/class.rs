@@ -77,35 +77,50 @@ impl Class {
         }
     }
 
-    /// Faults that only this class has, in order of time.
+    /// Faults that only this class has.
     pub(crate) fn extras(self, design: &Design, seed: u64) -> Vec<Fault> {
         let mut random = Random::new(seed, STREAM_OF_EXTRAS);
-        let partition = |random: &mut Random| random.below(design.partitions as u64) as i32;
-        let node = |random: &mut Random| random.between(1, design.nodes as u64) as i32;
         let count = match self {
             Class::Plain => 0,
-            Class::Topics => random.between(1, 3),
-            Class::Unclean => random.between(1, 6),
+            Class::Topics | Class::Unclean => random.between(1, 3),
             Class::Copy => random.between(2, 10),
         };
-        let mut extras: Vec<Fault> = (0..count)
-            .map(|_| Fault {
-                at_ns: random.below(design.seconds * SECOND),
-                for_ns: random.between(1, random.clone().pick(&[50, 1_000, 8_000])) * MS,
-                kind: match self {
-                    Class::Plain | Class::Topics if random.percent(60) => Kind::Recreate,
-                    Class::Plain | Class::Topics => Kind::Grow,
-                    Class::Unclean => Kind::ElectUnclean {
-                        partition: partition(&mut random),
-                        node: node(&mut random),
-                    },
-                    Class::Copy => at_the_copier(design.clients - 1, &mut random),
-                },
-            })
-            .collect();
-        extras.sort_by_key(|fault| fault.at_ns);
+        let mut extras = Vec::new();
+        for _ in 0..count {
+            let at_ns = random.below(design.seconds * SECOND);
+            let for_ns = random.between(1, random.clone().pick(&[50, 1_000, 8_000])) * MS;
+            let kind = match self {
+                Class::Unclean => {
+                    extras.extend(left_behind(design, at_ns, &mut random));
+                    continue;
+                }
+                Class::Copy => at_the_copier(design.clients - 1, &mut random),
+                Class::Plain | Class::Topics if random.percent(60) => Kind::Recreate,
+                Class::Plain | Class::Topics => Kind::Grow,
+            };
+            extras.push(Fault { at_ns, for_ns, kind });
+        }
         extras
     }
+}
+
+/// A node that reaches the controller and not one of the leaders falls behind, until it is out of the ISR; then it is
+/// made leader all the same.
+fn left_behind(design: &Design, at_ns: u64, random: &mut Random) -> Vec<Fault> {
+    let node = random.between(1, design.nodes as u64) as i32;
+    let other = 1 + (node + random.below(design.nodes.max(2) as u64 - 1) as i32) % design.nodes;
+    let behind_ns = random.between(1_000, 16_000) * MS;
+    let split = Fault {
+        at_ns,
+        for_ns: behind_ns + SECOND,
+        kind: Kind::Split { a: node, b: other },
+    };
+    let elected = (0..design.partitions).map(|partition| Fault {
+        at_ns: at_ns + behind_ns,
+        for_ns: MS,
+        kind: Kind::ElectUnclean { partition, node },
+    });
+    std::iter::once(split).chain(elected).collect()
 }
 
 /// Faults where a copier's transaction and its position meet.

@@ -191,6 +191,12 @@ impl Client {
         }
     }
 
+    /// Its user does this wrong.
+    #[cfg(test)]
+    pub(crate) fn with_flaw(self, flaw: Option<super::tests::Flaw>) -> Client {
+        Client { flaw, ..self }
+    }
+
     /// Its producer breaks this rule.
     #[cfg(steadfast_mutants)]
     pub(crate) fn breaking(self, without: Option<steadfast_producer::rules::Rule>) -> Client {

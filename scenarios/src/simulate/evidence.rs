@@ -1,8 +1,9 @@
 //! What a world leaves behind, as the judge wants it: histories, the whole log by the judge's own eyes, the seal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast_broker::PartitionState;
+use steadfast_verifier::history::Recorded;
 use steadfast_verifier::judge::{Copy, Evidence, Found, Liveness, TRANSACTION_SLACK_NS, examine};
 use steadfast_verifier::log::LogBatch;
 use steadfast_verifier::reader;
@@ -50,6 +51,8 @@ pub(crate) fn judge(world: &mut World<'_>) -> Result<Found, String> {
         let knobs = &world.swarm.clients[client.number as usize];
         timeout_ns = timeout_ns.max(knobs.transaction_timeout_ns);
     }
+    fill(&mut of_target);
+    fill(&mut of_source);
     let reads: Vec<_> = std::mem::take(&mut world.readers)
         .into_iter()
         .map(|reader| reader.seen)
@@ -97,6 +100,17 @@ pub(crate) fn judge(world: &mut World<'_>) -> Result<Found, String> {
         add(&mut found, examine(&source).map_err(|error| error.to_string())?);
     }
     Ok(found)
+}
+
+/// The judge misses whoever is not there; workers of the other topic wrote nothing to this one.
+fn fill(histories: &mut Vec<Recorded>) {
+    let present: BTreeSet<u16> = histories.iter().map(|history| history.worker).collect();
+    let all = 0..present.last().copied().unwrap_or(0);
+    for worker in all.filter(|worker| !present.contains(worker)) {
+        let mut nothing = Recorded::new(worker, 0, 0);
+        nothing.finish();
+        histories.push(nothing);
+    }
 }
 
 /// Both topics' findings together.

@@ -29,9 +29,10 @@ use super::{MS, SECOND, SOURCE, TOPIC};
 
 /// The newest version of Fetch that names topics.
 const FETCH_VERSION: i16 = 12;
-/// Bytes of one answer and of one partition in it: small, so that a reader that fell behind needs many answers.
-const FETCH_BYTES: i32 = 65_536;
-const FETCH_PARTITION_BYTES: i32 = 4_096;
+/// Bytes of one answer and of one partition in it, as Kafka's consumer asks for: above any batch, since a batch that does
+/// not fit comes only if it is the first of the answer.
+const FETCH_BYTES: i32 = 50 << 20;
+const FETCH_PARTITION_BYTES: i32 = 1 << 20;
 /// A node that does not answer is given up after this.
 const PATIENCE_NS: u64 = 3 * SECOND;
 /// An answer without news is written down this often only.

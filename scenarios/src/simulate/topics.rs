@@ -7,7 +7,7 @@
 //! A record stands in the life whose log has it. One that is in none is where its acknowledgement says, in the last
 //! life, and is missing there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use steadfast_broker::Order;
 use steadfast_verifier::history::{Completed, Entry, Outcome, Recorded};
@@ -60,6 +60,37 @@ impl Lives {
             former: BTreeMap::new(),
             places: HashMap::new(),
         }
+    }
+
+    /// Keeps a partition's log for the judge. Whose marker is not in it is undone.
+    fn bury(&mut self, partition: i32, mut batches: Vec<LogBatch>) {
+        let number = self.base + partition;
+        let mut open: BTreeMap<i64, i64> = BTreeMap::new();
+        for batch in batches.iter().filter(|batch| batch.transactional) {
+            if batch.control {
+                open.remove(&batch.producer_id);
+            } else {
+                open.entry(batch.producer_id).or_insert(batch.base_offset);
+            }
+        }
+        for batch in batches.iter().filter(|batch| !batch.control) {
+            let begun = open.get(&batch.producer_id);
+            let place = Place {
+                partition: number,
+                offset: batch.base_offset,
+                undone: begun.is_some_and(|begun| batch.base_offset >= *begun),
+            };
+            let ids = batch.records.iter().filter_map(|record| record.id);
+            self.places.extend(ids.map(|id| (id, place)));
+        }
+        let last = batches.last().and_then(|batch| batch.records.last());
+        let end = last.map_or(0, |last| last.offset + 1);
+        batches.extend(
+            (end..)
+                .zip(open.into_keys())
+                .map(|(offset, producer_id)| undo(offset, producer_id)),
+        );
+        self.former.insert(number, batches);
     }
 
     /// How many partitions the judge looks at.
@@ -126,48 +157,21 @@ impl World<'_> {
         if !self.lives.exists {
             return false;
         }
+        let mut logs = Vec::new();
         for partition in 0..self.lives.partitions {
-            let Ok((mut batches, state)) = evidence::read_partition(self, TOPIC, partition) else {
-                return false;
-            };
-            let number = self.lives.base + partition;
-            let end = batches.last().and_then(|batch| batch.records.last());
-            let mut end = end.map_or(0, |last| last.offset + 1);
-            let open: BTreeSet<i64> = state
-                .open_transactions
-                .iter()
-                .filter(|(first, _)| *first < end)
-                .map(|(_, producer_id)| *producer_id)
-                .collect();
-            let begin = |producer_id: i64| {
-                let of_producer = |(_, id): &&(i64, i64)| *id == producer_id;
-                let found = state.open_transactions.iter().find(of_producer);
-                found.map_or(i64::MAX, |(first, _)| *first)
-            };
-            for batch in batches.iter().filter(|batch| !batch.control) {
-                let undone =
-                    open.contains(&batch.producer_id) && batch.base_offset >= begin(batch.producer_id);
-                for record in &batch.records {
-                    if let Some(id) = record.id {
-                        let place = Place {
-                            partition: number,
-                            offset: batch.base_offset,
-                            undone,
-                        };
-                        self.lives.places.insert(id, place);
-                    }
-                }
+            match evidence::read_partition(self, TOPIC, partition) {
+                // A leader that lost power knows less than was acknowledged; who knows more has not been elected yet.
+                Ok((batches, state)) if state.committed <= state.log_end => logs.push(batches),
+                _ => return false,
             }
-            for producer_id in open {
-                batches.push(undo(end, producer_id));
-                end += 1;
-            }
-            self.lives.former.insert(number, batches);
         }
         let deleted = Order::DeleteTopic { name: TOPIC.into() };
         let now = self.now();
         if self.model.order(deleted, now).is_err() {
             return false;
+        }
+        for (partition, batches) in logs.into_iter().enumerate() {
+            self.lives.bury(partition as i32, batches);
         }
         self.lives.exists = false;
         self.lives.changed = true;

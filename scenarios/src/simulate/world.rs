@@ -211,10 +211,7 @@ impl<'a> World<'a> {
         #[cfg(test)]
         let clients = clients
             .into_iter()
-            .map(|client| Client {
-                flaw: design.flaw,
-                ..client
-            })
+            .map(|client| client.with_flaw(design.flaw))
             .collect::<Vec<_>>();
         let mut schedule = Schedule::default();
         for client in 0..design.clients {
