@@ -21,6 +21,10 @@ use super::world::Schedule;
 /// Records that wait to be copied; with that many, no more are fetched.
 const INBOX_MAX: usize = 256;
 
+/// Records of one transaction: few enough for the slowest producer that a seed draws to deliver them before they expire.
+/// A transaction without a bound would grow with the backlog, fail, and be tried again for ever.
+const TRANSACTION_MAX: usize = 64;
+
 /// One record of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Input {
@@ -38,6 +42,8 @@ pub(crate) struct Copier {
     committed: Vec<i64>,
     /// And the one that it has once the open transaction is committed.
     reached: Vec<i64>,
+    /// Records taken for the open transaction.
+    taken: usize,
     /// It has to be told the group's position before it goes on.
     pub(crate) lost: bool,
 }
@@ -49,6 +55,7 @@ impl Copier {
             inbox: VecDeque::new(),
             committed: vec![0; partitions as usize],
             reached: vec![0; partitions as usize],
+            taken: 0,
             lost: true,
         }
     }
@@ -76,6 +83,18 @@ impl Copier {
         }
     }
 
+    /// The next records for the open transaction; none: it has enough, or there are none.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Input> {
+        let count = count.min(self.inbox.len()).min(TRANSACTION_MAX - self.taken);
+        self.taken += count;
+        self.inbox.drain(..count).collect()
+    }
+
+    /// The open transaction takes no more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.taken == TRANSACTION_MAX
+    }
+
     /// A record made from this one is in the open transaction.
     pub(crate) fn appended(&mut self, input: Input) {
         self.reached[input.partition as usize] = input.offset + 1;
@@ -99,11 +118,13 @@ impl Copier {
 
     /// The transaction was committed.
     pub(crate) fn commit(&mut self) {
+        self.taken = 0;
         self.committed.clone_from(&self.reached);
     }
 
     /// The transaction was aborted: back to where the group stands.
     pub(crate) fn rewind(&mut self, now_ns: u64) {
+        self.taken = 0;
         self.inbox.clear();
         self.reached.clone_from(&self.committed);
         self.reader.seek(&self.committed, now_ns);

@@ -74,6 +74,13 @@ impl Job {
         }
     }
 
+    /// The open transaction has enough.
+    pub(crate) fn end_now(&mut self, now_ns: u64) {
+        if let Stage::Open { until_ns, .. } = &mut self.stage {
+            *until_ns = now_ns;
+        }
+    }
+
     /// A record was not taken that the transaction must not do without.
     pub(crate) fn give_up(&mut self, now_ns: u64) {
         if let Stage::Open { until_ns, commit } = &mut self.stage {

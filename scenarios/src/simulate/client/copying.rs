@@ -5,7 +5,6 @@ use steadfast_verifier::history::Copied;
 
 use super::Client;
 use super::records::HELD_MAX;
-use crate::simulate::copier::Input;
 
 impl Client {
     /// Makes records from what was read. The history says of each what it was made from, before it is handed over.
@@ -13,8 +12,10 @@ impl Client {
         let Some(copier) = &mut self.copier else {
             return;
         };
-        let count = copier.inbox.len().min(HELD_MAX);
-        let inputs: Vec<Input> = copier.inbox.drain(..count).collect();
+        let inputs = copier.take(HELD_MAX);
+        if let (true, Some(job)) = (copier.is_full(), &mut self.job) {
+            job.end_now(now_ns);
+        }
         for run in inputs.chunk_by(|a, b| a.partition == b.partition) {
             let offsets: Vec<u64> = run.iter().map(|input| input.offset as u64).collect();
             self.history.copied(&Copied {
