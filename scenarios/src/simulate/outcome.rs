@@ -126,10 +126,11 @@ impl Outcome {
     }
 
     /// Of a world in which something panicked: an assertion of the core or of the model.
-    pub(crate) fn of_panic(payload: &(dyn std::any::Any + Send)) -> Outcome {
+    pub(crate) fn of_panic(class: &'static str, payload: &(dyn std::any::Any + Send)) -> Outcome {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or(payload.downcast_ref::<&str>().copied());
         Outcome {
+            class,
             anomalies: BTreeMap::from([(PANIC, 1)]),
             words: vec![format!("{PANIC}: {}", text.unwrap_or("no words"))],
             ..Outcome::default()

@@ -199,10 +199,21 @@ fn an_abort_of_nothing_is_no_error() {
     stays_clean(Writers::Transactional, 150, &plan);
 }
 
+/// What replication had brought by the instant of a deletion was acknowledged before it, and is in the log that is kept.
+#[test]
+fn a_deletion_comes_after_what_was_due_before_it() {
+    let recreate = |at_ms, for_ms| fault(at_ms, for_ms, Kind::Recreate);
+    for seed in 1..=8 {
+        let plan: Vec<Fault> = (1..=50).map(|n| recreate(n * 1_000 + seed, 300)).collect();
+        stays_clean(Writers::Transactional, seed, &plan);
+        stays_clean(Writers::Idempotent, seed, &plan);
+    }
+}
+
 /// An assertion that fails is an outcome like others: it has a seed, and is shrunk.
 #[test]
 fn a_panic_is_an_outcome() {
-    let outcome = Outcome::of_panic(&"the words");
+    let outcome = Outcome::of_panic("plain", &"the words");
     assert_eq!(
         (outcome.names().as_str(), outcome.words[0].as_str()),
         ("panic=1", "panic: the words")

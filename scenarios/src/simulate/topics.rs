@@ -157,6 +157,8 @@ impl World<'_> {
         if !self.lives.exists {
             return false;
         }
+        // What is due by now happens before the deletion, acknowledgements included.
+        self.model.advance(self.now());
         let mut logs = Vec::new();
         for partition in 0..self.lives.partitions {
             match evidence::read_partition(self, TOPIC, partition) {

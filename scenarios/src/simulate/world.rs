@@ -146,7 +146,7 @@ pub(crate) fn run(design: &Design, seed: u64, plan: &[Fault]) -> Result<Outcome,
     // Nothing of the world outlives the closure.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(live)) {
         Ok(outcome) => outcome,
-        Err(payload) => Ok(Outcome::of_panic(&*payload)),
+        Err(payload) => Ok(Outcome::of_panic(Class::draw(design, seed).name(), &*payload)),
     }
 }
 
