@@ -1,14 +1,16 @@
 //! `steadfast simulate`: many worlds, judged; a failing one is made small.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use steadfast_producer::clock::monotonic_ns;
 
 use crate::cli::SimulateArgs;
 use crate::exit::Exit;
+use crate::scenario;
 use crate::simulate::campaign::{self, Campaign};
 use crate::simulate::design::{Design, Writers};
-use crate::simulate::{plan, shrink, summary, world};
+use crate::simulate::{file, plan, shrink, summary, world};
 
 /// Failing seeds that are shrunk.
 const SHRUNK_MAX: usize = 2;
@@ -17,14 +19,20 @@ const PROGRESS_SEEDS: u64 = 100;
 
 /// Runs the seeds; what was found is the exit.
 pub(crate) fn run(args: &SimulateArgs) -> Exit {
+    let design = match args.file.as_deref().map(of_file) {
+        Some(Err(exit)) => return exit,
+        Some(Ok(design)) => design,
+        None => Design::default(),
+    };
     let design = Design {
-        seconds: args.seconds,
+        seconds: args.seconds.unwrap_or(design.seconds),
+        class: args.world.or(design.class),
         writers: match (args.idempotent, args.transactional) {
             (true, _) => Writers::Idempotent,
             (_, true) => Writers::Transactional,
-            _ => Writers::Mixed,
+            _ => design.writers,
         },
-        ..Design::default()
+        ..design
     };
     #[cfg(steadfast_mutants)]
     let design = match args
@@ -71,12 +79,53 @@ pub(crate) fn run(args: &SimulateArgs) -> Exit {
         println!("{}", summary::json(&campaign, real_ns, jobs));
         return exit(&campaign);
     }
-    print!("{}", summary::text(&campaign, real_ns, jobs));
+    print!("{}", summary::text(&campaign, real_ns, jobs, &command(args)));
     for (seed, outcome) in campaign.failures.iter().take(SHRUNK_MAX) {
         let shrunk = shrink::shrink(&design, *seed, &plan::draw(&design, *seed), outcome);
         print!("{}", summary::shrunk(*seed, &shrunk));
     }
     exit(&campaign)
+}
+
+/// The worlds of a scenario file, or its frames.
+fn of_file(path: &Path) -> Result<Design, Exit> {
+    let scenarios = scenario::load_all(&[path.to_owned()], &scenario::no_overrides());
+    let designs =
+        scenarios.and_then(|scenarios| scenarios.iter().map(file::design).collect::<Result<Vec<_>, _>>());
+    match designs.as_deref() {
+        Ok([design]) => Ok(design.clone()),
+        Ok(_) => {
+            eprintln!("error: {} is a folder; simulate takes one file", path.display());
+            Err(Exit::Usage)
+        }
+        Err(diagnostics) => {
+            eprint!("{diagnostics}");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// What was typed, but for seeds and threads: it replays a world.
+fn command(args: &SimulateArgs) -> String {
+    let mut command = "steadfast simulate".to_owned();
+    if let Some(file) = &args.file {
+        command += &format!(" {}", file.display());
+    }
+    if let Some(seconds) = args.seconds {
+        command += &format!(" --seconds {seconds}");
+    }
+    if let Some(world) = args.world {
+        command += &format!(" --world {}", world.name());
+    }
+    for (flag, given) in [
+        ("--idempotent", args.idempotent),
+        ("--transactional", args.transactional),
+    ] {
+        if given {
+            command += &format!(" {flag}");
+        }
+    }
+    command
 }
 
 /// One world, line by line.

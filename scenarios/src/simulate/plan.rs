@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::class::Class;
 use super::design::Design;
 use super::random::Random;
 use super::{MS, SECOND};
@@ -70,6 +71,12 @@ pub(crate) enum Kind {
     Freeze { client: u16 },
     /// The wall clock of everybody steps; ms.
     ClockStep { by_ms: i64 },
+    /// The topic is deleted, and made again at the end.
+    Recreate,
+    /// The topic gets one partition more.
+    Grow,
+    /// Another leader, whether or not it has all that was acknowledged.
+    ElectUnclean { partition: i32, node: i32 },
 }
 
 impl Kind {
@@ -99,11 +106,14 @@ impl Kind {
             Kind::Crash { .. } => "client-crash",
             Kind::Freeze { .. } => "client-freeze",
             Kind::ClockStep { .. } => "clock-step",
+            Kind::Recreate => "recreate-topic",
+            Kind::Grow => "grow-topic",
+            Kind::ElectUnclean { .. } => "elect-unclean",
         }
     }
 }
 
-/// How many kinds there are.
+/// How many kinds every class of worlds has.
 const KINDS: usize = 23;
 
 /// Kafka's numbers of the APIs that a producer uses, the usual one often.
@@ -135,7 +145,7 @@ pub(crate) fn draw(design: &Design, seed: u64) -> Vec<Fault> {
     loop {
         at_ns += random.between(1, 2 * design.fault_every_ms.max(1) * MS);
         if at_ns >= end_ns {
-            return plan;
+            break;
         }
         let for_ns = random.between(1, random.clone().pick(&[50, 500, longest_ms])) * MS;
         let kind = draw_kind(design, random.pick(&kinds), &mut random);
@@ -146,6 +156,8 @@ pub(crate) fn draw(design: &Design, seed: u64) -> Vec<Fault> {
             plan.push(Fault { at_ns, for_ns, kind });
         }
     }
+    plan.extend(Class::draw(design, seed).extras(design, seed));
+    plan
 }
 
 fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
@@ -254,9 +266,12 @@ impl fmt::Display for Fault {
         let s = |ns: u64| ns as f64 / SECOND as f64;
         write!(f, "{:7.3} s {} {}", s(self.at_ns), self.kind.name(), self.kind)?;
         match self.kind {
-            Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => {
-                Ok(())
-            }
+            Kind::Cut { .. }
+            | Kind::Elect { .. }
+            | Kind::ElectUnclean { .. }
+            | Kind::MoveCoordinator { .. }
+            | Kind::ClockStep { .. }
+            | Kind::Grow => Ok(()),
             _ => write!(f, " for {:.3} s", s(self.for_ns)),
         }
     }
@@ -276,7 +291,10 @@ impl fmt::Display for Kind {
             | Kind::Pause { node }
             | Kind::Isolate { node } => write!(f, "node {node}"),
             Kind::Split { a, b } => write!(f, "nodes {a} and {b}"),
-            Kind::Elect { partition, node } => write!(f, "node {node} for partition {partition}"),
+            Kind::Recreate | Kind::Grow => Ok(()),
+            Kind::Elect { partition, node } | Kind::ElectUnclean { partition, node } => {
+                write!(f, "node {node} for partition {partition}")
+            }
             Kind::MoveCoordinator { client } | Kind::Crash { client } | Kind::Freeze { client } => {
                 write!(f, "client {client}")
             }

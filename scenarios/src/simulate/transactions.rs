@@ -5,12 +5,12 @@
 //! ```
 
 use steadfast_producer::sender::Sender;
-use steadfast_producer::transaction::{TransactionEvent, TransactionState};
+use steadfast_producer::transaction::{GroupOffset, TransactionEvent, TransactionState};
 use steadfast_verifier::history::{Recorded, TransactionEnded, TransactionOutcome};
 
-use super::MS;
 use super::client::Counts;
 use super::random::Random;
+use super::{GROUP, MS};
 
 /// Where the job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +74,28 @@ impl Job {
         }
     }
 
-    /// Goes on. `more`: records wait to be written.
-    pub(crate) fn step(&mut self, sender: &mut Sender, more: bool, now_ns: u64, random: &mut Random) {
+    /// The open transaction has enough.
+    pub(crate) fn end_now(&mut self, now_ns: u64) {
+        if let Stage::Open { until_ns, .. } = &mut self.stage {
+            *until_ns = now_ns;
+        }
+    }
+
+    /// A record was not taken that the transaction must not do without.
+    pub(crate) fn give_up(&mut self, now_ns: u64) {
+        if let Stage::Open { until_ns, commit } = &mut self.stage {
+            (*until_ns, *commit) = (now_ns, false);
+        }
+    }
+
+    /// Goes on. `more`: records wait to be written. `positions`: what is to be committed with them, if anything.
+    pub(crate) fn step(
+        &mut self,
+        sender: &mut Sender,
+        (more, positions): (bool, &dyn Fn() -> Vec<GroupOffset>),
+        now_ns: u64,
+        random: &mut Random,
+    ) {
         let failed = sender.transaction_state() == Some(TransactionState::AbortableError);
         let called = match self.stage {
             Stage::Idle { from_ns } if from_ns <= now_ns => {
@@ -91,7 +111,9 @@ impl Job {
                 self.stage = Stage::Ending;
                 self.asked_ns = now_ns;
                 if commit && !failed {
-                    sender.commit_transaction(now_ns)
+                    sender
+                        .send_offsets_to_transaction(GROUP, &positions())
+                        .and_then(|()| sender.commit_transaction(now_ns))
                 } else {
                     sender.abort_transaction(now_ns)
                 }

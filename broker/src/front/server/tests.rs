@@ -33,7 +33,7 @@ impl Broker {
     /// As `start`; all its connections together hold so many bytes of frames that are not whole.
     fn start_holding(data: &Path, nodes: i32, held_most_bytes: usize) -> Broker {
         Broker::start_after(data, nodes, move |server| {
-            server.held_most_bytes = held_most_bytes
+            server.held_most_bytes = held_most_bytes;
         })
     }
 
