@@ -16,6 +16,7 @@ pub(crate) mod design; // what all worlds of a campaign have in common
 pub(crate) mod random; // the only source of chance
 pub(crate) mod swarm; // what differs from seed to seed
 pub(crate) mod plan; // which faults, when
+mod companions; // and which with them
 mod network; // bytes on their way
 mod client; // a producer and whoever uses it
 mod transactions; // the same with transactional.id
@@ -27,6 +28,8 @@ mod outcome; // what became of a world
 pub(crate) mod shrink; // a failure with fewer faults and records
 pub(crate) mod campaign; // many seeds
 pub(crate) mod summary; // for people and for programs
+#[cfg(steadfast_mutants)]
+pub(crate) mod mutants; // rules broken on purpose
 
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,17 @@ impl Sender {
                     answered: false,
                 });
                 frame.batches.push(batch);
+                if !self.rules.on(Rule::OneBatch)
+                    && let Some(second) = self.take_second(number, now_ns)
+                {
+                    let base_sequence = second.base_sequence();
+                    request.push(InRequest {
+                        partition: number,
+                        base_sequence,
+                        answered: false,
+                    });
+                    frame.batches.push(second);
+                }
             }
         }
         if left_over {
@@ -145,6 +156,12 @@ impl Sender {
             }
             Next::Nothing | Next::NotBefore(_) => None,
         }
+    }
+
+    /// What A4 forbids: another batch of the same partition.
+    fn take_second(&mut self, number: u32, now_ns: u64) -> Option<Arc<SealedBatch>> {
+        let fresh = self.partitions[number as usize].next(now_ns) == Next::Fresh;
+        fresh.then(|| self.take_batch(number, now_ns)).flatten()
     }
 
     fn send_produce(

@@ -26,15 +26,21 @@ use super::network::{Item, Network, Toward};
 use super::random::Random;
 use super::swarm::{Swarm, node_of};
 use super::transactions::Job;
+use super::world::HEALTHY_LOAD_NS;
 use super::world::Schedule;
 use super::{MS, SECOND, TOPIC};
 
 /// Streams of chance are numbered from here on, one for each client.
 const STREAM: u64 = 1_000;
+/// And those of [`late`].
+#[cfg(steadfast_mutants)]
+const LATE_STREAM: u64 = 2_000;
 /// Keys of one client.
 const KEYS: u64 = 8;
 /// OUT_OF_ORDER_SEQUENCE_NUMBER and INVALID_RECORD: no fault of this world makes a record end so.
 const OUR_OWN: [i16; 2] = [45, 87];
+/// Codes that pass: with `retries` unbounded only the deadline ends a record, with a code of its own.
+const PASSING: [i16; 4] = [5, 6, 19, 74];
 /// More turns of a client at one instant mean that it never sleeps.
 const TURNS_MAX: u32 = 10_000;
 
@@ -91,8 +97,20 @@ pub(crate) struct Client {
     turns: (u64, u32),
     /// By transaction: some record of it did not end acknowledged.
     short: u64,
+    /// With which producer id and epoch it was given its transactional id, when it heard so, and when the last transaction
+    /// that it committed was begun.
+    pub(crate) owner: (i64, i16),
+    pub(crate) owner_ns: u64,
+    pub(crate) committed_ns: Option<u64>,
+    /// Another has its transactional id: it does not come back.
+    pub(crate) retired: bool,
+    /// It never gives up before its time: `retries` is not bounded.
+    patient: bool,
     #[cfg(steadfast_mutants)]
     without: Option<steadfast_producer::rules::Rule>,
+    /// Number and epoch that a fresh producer id begins with.
+    #[cfg(steadfast_mutants)]
+    late: (i32, i16),
 }
 
 impl Client {
@@ -111,6 +129,10 @@ impl Client {
                 .map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
             lines.collect::<Vec<_>>().join(" · ")
         })?;
+        let patient = knobs
+            .properties
+            .get("retries")
+            .is_some_and(|retries| *retries == i32::MAX.to_string());
         Ok(Client {
             number,
             incarnation: 0,
@@ -133,17 +155,27 @@ impl Client {
             due: VecDeque::new(),
             held: VecDeque::new(),
             held_until_ns: 0,
-            job: knobs
-                .transactional_id
-                .is_some()
-                .then(|| Job::new(knobs.transaction_timeout_ns)),
+            job: knobs.transactional_id.is_some().then(|| {
+                Job::new(
+                    knobs.transaction_timeout_ns,
+                    patient,
+                    load_end_ns - HEALTHY_LOAD_NS,
+                )
+            }),
             random: Random::new(seed, STREAM + u64::from(number)),
             complaints: Vec::new(),
             counts: Counts::default(),
             turns: (0, 0),
             short: 0,
+            owner: (-1, -1),
+            owner_ns: 0,
+            committed_ns: None,
+            retired: false,
+            patient,
             #[cfg(steadfast_mutants)]
             without: None,
+            #[cfg(steadfast_mutants)]
+            late: late(seed, number),
         })
     }
 
@@ -155,7 +187,7 @@ impl Client {
 
     /// The process starts, for the first time or again.
     pub(crate) fn start(&mut self, now_ns: u64) {
-        if self.sender.is_some() {
+        if self.sender.is_some() || self.retired {
             return;
         }
         match Sender::new(&self.config, self.random.next()) {
@@ -164,6 +196,8 @@ impl Client {
                 if let Some(rule) = self.without {
                     sender.leave_out(rule);
                 }
+                #[cfg(steadfast_mutants)]
+                sender.begin_late(self.late.0, self.late.1);
                 self.topic = Some(sender.topic(TOPIC));
                 if let Some(job) = &mut self.job {
                     job.start(&mut sender, now_ns);
@@ -299,6 +333,9 @@ impl Client {
 
     /// All records have their outcome, all transactions their end, and none will come.
     pub(crate) fn is_done(&self, now_ns: u64) -> bool {
+        if self.retired {
+            return true;
+        }
         let load_over = now_ns >= self.load_end_ns || self.next_index >= self.records_max;
         let settled = self.job.as_ref().is_none_or(Job::is_idle);
         let empty = self.held.is_empty() && (self.due.is_empty() || self.next_index >= self.records_max);
@@ -322,6 +359,9 @@ impl Client {
             });
             self.complain(&format!("not drained: {why}"));
         }
+        if self.job.as_ref().is_some_and(Job::is_stuck) {
+            self.accuse("V2", "after the heal transactions failed, and none was committed");
+        }
         if let Some(sender) = &mut self.sender {
             sender.abandon(now_ns);
         }
@@ -341,7 +381,7 @@ impl Client {
         self.accuse("V4", what);
     }
 
-    fn accuse(&mut self, anomaly: &'static str, what: &str) {
+    pub(crate) fn accuse(&mut self, anomaly: &'static str, what: &str) {
         let what = format!("client {}: {what}", self.number);
         self.complaints.push(Complaint { anomaly, what });
     }
@@ -355,7 +395,10 @@ impl Client {
         };
         let mut given_up = None;
         while let Some(done) = sender.next_completion() {
-            if done.transaction == 0 && OUR_OWN.contains(&done.error_code) {
+            let hasty = self.patient
+                && done.outcome == record::Outcome::NotWritten
+                && PASSING.contains(&done.error_code);
+            if done.transaction == 0 && (hasty || OUR_OWN.contains(&done.error_code)) {
                 given_up = Some(done.error_code);
             }
             if done.transaction > 0 && done.outcome != record::Outcome::Acked {
@@ -386,8 +429,17 @@ impl Client {
         if let Some(job) = &mut self.job {
             while let Some(event) = sender.next_transaction_event() {
                 if let TransactionEvent::Committed { transaction } = event {
+                    self.committed_ns = Some(job.begun_ns);
                     torn =
                         torn.or((transaction == self.short || sender.pending() > 0).then_some(transaction));
+                }
+                if let TransactionEvent::Initialized {
+                    producer_id,
+                    producer_epoch,
+                } = event
+                {
+                    self.owner = (producer_id, producer_epoch);
+                    self.owner_ns = now_ns;
                 }
                 job.told(event, now_ns, &mut self.history, &mut self.counts);
             }
@@ -453,7 +505,12 @@ impl Client {
         schedule: &mut Schedule,
     ) -> Option<u64> {
         match fatal {
-            Fatal::Fenced { .. } => self.counts.fenced += 1,
+            Fatal::Fenced { .. } => {
+                self.counts.fenced += 1;
+                if let Some(job) = &mut self.job {
+                    job.note(false, true, now_ns);
+                }
+            }
             other => self.complain(&format!("it stopped: {other}")),
         }
         if let Some(sender) = &mut self.sender {
@@ -475,4 +532,16 @@ fn outcome(outcome: record::Outcome) -> Outcome {
         record::Outcome::NotWritten => Outcome::NotWritten,
         record::Outcome::Unknown => Outcome::Unknown,
     }
+}
+
+/// In a build for mutants some clients begin near the last number, and near the last epoch.
+#[cfg(steadfast_mutants)]
+fn late(seed: u64, number: u16) -> (i32, i16) {
+    let mut random = Random::new(seed, LATE_STREAM + u64::from(number));
+    let sequence = i32::MAX - random.below(300) as i32;
+    let epoch = random.pick(&[32_766, 32_767]);
+    (
+        if random.percent(20) { sequence } else { 0 },
+        if random.percent(20) { epoch } else { 0 },
+    )
 }

@@ -109,6 +109,11 @@ impl World<'_> {
                 self.wall_offset_ms += by_ms;
                 true
             }
+            Kind::TopicLimit { bytes } => self.topic_limit(Some(bytes)),
+            Kind::SkipAnswer { client, node } => {
+                self.network.path(client, node).skipped += 1;
+                true
+            }
         }
     }
 
@@ -154,6 +159,13 @@ impl World<'_> {
             | Kind::Error { .. } => self.unhook(fault),
             Kind::Crash { client } => self.schedule.at(self.now_ns, Event::Start { client }),
             Kind::Freeze { client } => self.thaw(client),
+            Kind::TopicLimit { .. } => {
+                self.topic_limit(None);
+            }
+            Kind::SkipAnswer { client, node } => {
+                let path = self.network.path(client, node);
+                path.skipped = path.skipped.saturating_sub(1);
+            }
             Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => {
             }
         }
@@ -169,6 +181,7 @@ impl World<'_> {
             self.isolate(node, false);
         }
         self.dark.clear();
+        self.topic_limit(None);
         for fault in self.hooks.keys().copied().collect::<Vec<_>>() {
             self.unhook(fault);
         }
@@ -224,6 +237,14 @@ impl World<'_> {
             self.order(order);
         }
         true
+    }
+
+    fn topic_limit(&mut self, bytes: Option<u64>) -> bool {
+        self.order(Order::TopicConfig {
+            topic: TOPIC.into(),
+            name: "max.message.bytes".into(),
+            value: bytes.map(|bytes| bytes.to_string()),
+        })
     }
 
     fn quota(&mut self, client: u16, bytes_per_second: Option<u64>) -> bool {

@@ -67,6 +67,8 @@ pub(crate) struct Path {
     pub(crate) held: [u32; 2],
     /// How many refuse new connections.
     pub(crate) refused: u32,
+    /// So many answers to come are left out.
+    pub(crate) skipped: u32,
 }
 
 /// All streams.
@@ -131,6 +133,12 @@ impl Network {
         now_ns: u64,
         schedule: &mut Schedule,
     ) {
+        let found = &self.connections[id];
+        let path = &mut self.paths[found.client as usize * self.nodes + found.node as usize - 1];
+        if toward == Toward::Client && path.skipped > 0 && matches!(item, Item::Frame(_)) {
+            path.skipped -= 1;
+            return;
+        }
         let delay_ns = self.latency_ns + self.random.below(self.jitter_ns + 1);
         let pipe = &mut self.connections[id].pipes[toward as usize];
         if pipe.ended {

@@ -11,6 +11,7 @@ use super::random::Random;
 
 /// The name of this stream of chance.
 const STREAM: u64 = 1;
+const RIVALS_STREAM: u64 = 5;
 
 /// One seed's knobs.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub(crate) struct Swarm {
     pub(crate) burst_max: u64,
     /// By client.
     pub(crate) clients: Vec<Knobs>,
+    /// All clients use one transactional id: whoever asks for it last has it, and nobody else ever again.
+    pub(crate) rivals: bool,
 }
 
 /// One client's knobs.
@@ -59,7 +62,7 @@ impl Swarm {
             writeback_ns: random.pick(&[500, 5_000, 15_000]) * MS,
             ..Settings::default()
         };
-        Swarm {
+        let mut swarm = Swarm {
             settings,
             latency_ns: random.between(50, 500) * 1_000,
             jitter_ns: random.pick(&[100_000, MS, 10 * MS]),
@@ -68,6 +71,23 @@ impl Swarm {
             clients: (0..design.clients)
                 .map(|client| Knobs::draw(design, client, &mut random))
                 .collect(),
+            rivals: false,
+        };
+        swarm.make_rivals(seed);
+        swarm
+    }
+
+    /// Some worlds whose clients all use transactions let them use the same id.
+    fn make_rivals(&mut self, seed: u64) {
+        let transactional = self.clients.iter().all(|knobs| knobs.transactional_id.is_some());
+        let drawn = Random::new(seed, RIVALS_STREAM).percent(25);
+        self.rivals = transactional && drawn && self.clients.len() > 1;
+        if self.rivals {
+            for knobs in &mut self.clients {
+                let id = "job".to_owned();
+                knobs.properties.insert("transactional.id".to_owned(), id.clone());
+                knobs.transactional_id = Some(id);
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ const START_NS: u64 = SECOND;
 /// Faults begin after this.
 const FAULTS_NS: u64 = START_NS + SECOND;
 /// The load goes on for so long after the heal.
-const HEALTHY_LOAD_NS: u64 = 3 * SECOND;
+pub(crate) const HEALTHY_LOAD_NS: u64 = 3 * SECOND;
 /// After the heal all must have drained by then.
 pub(crate) const DRAIN_NS: u64 = 60 * SECOND;
 /// How often a healed world is looked at.
@@ -298,10 +298,27 @@ impl<'a> World<'a> {
             let wall_ms = self.wall_ms();
             let again_ns =
                 self.clients[number].turn(self.now_ns, wall_ms, &mut self.network, &mut self.schedule);
+            self.look_at_owners(number);
+            let alive = |other: &Client| other.number as usize != number && other.sender.is_some();
+            let has_rival = self.swarm.rivals && self.clients.iter().any(alive);
+            self.clients[number].retired |= again_ns.is_some() && has_rival;
             if let Some(again_ns) = again_ns {
                 let client = number as u16;
                 self.schedule.at(self.now_ns + again_ns, Event::Start { client });
             }
+        }
+    }
+
+    /// Of rivals only the one that was given the id last may commit what it began since.
+    fn look_at_owners(&mut self, number: usize) {
+        let Some(begun_ns) = self.clients[number].committed_ns.take() else {
+            return;
+        };
+        let mine = self.clients[number].owner;
+        let newer = |client: &Client| client.owner > mine && client.owner_ns < begun_ns;
+        if self.swarm.rivals && self.clients.iter().any(newer) {
+            let what = "it committed what it began after another had taken its id over";
+            self.clients[number].accuse("S2", what);
         }
     }
 

@@ -10,7 +10,7 @@ use steadfast_verifier::history::{Completed, Outcome};
 use steadfast_verifier::stamp::{self, RecordId, STAMP_BYTES};
 
 use super::{Client, KEYS};
-use crate::simulate::plan::FOR_GOOD;
+use crate::simulate::plan::{FOR_GOOD, TOO_LARGE};
 use crate::simulate::{MS, TOPIC};
 
 /// A value: the stamp and some bytes.
@@ -124,7 +124,7 @@ impl Client {
                     };
                     let expected = match error {
                         AppendError::TransactionFailed { .. } | AppendError::Closed => true,
-                        AppendError::PartitionStopped { code } => code == FOR_GOOD,
+                        AppendError::PartitionStopped { code } => code == FOR_GOOD || code == TOO_LARGE,
                         _ => false,
                     };
                     if !expected {

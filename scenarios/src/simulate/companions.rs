@@ -1,0 +1,85 @@
+//! Faults that come with another, where one alone proves little.
+//!
+//! ```text
+//! client crash ─────────▶ the first batches of its next session refused, its metadata without the topic
+//! batch refused ────────▶ the one behind it in doubt: cut off, or held for longer than its sender waits
+//! batch in doubt ───────▶ refused for good when it is sent again
+//! ```
+
+use super::plan::{FOR_GOOD, Fault, Kind, TOO_LARGE};
+use super::random::Random;
+use super::{MS, SECOND};
+
+/// What comes with the last fault of the plan.
+pub(super) fn draw(plan: &mut Vec<Fault>, random: &mut Random) {
+    let Some(Fault { at_ns, for_ns, kind }) = plan.last().cloned() else {
+        return;
+    };
+    let mut push = |after_ns: u64, for_ns: u64, kind: Kind| {
+        let at_ns = at_ns + after_ns;
+        plan.push(Fault { at_ns, for_ns, kind });
+    };
+    let refuse = |nth: u32, code: i16| Kind::Error {
+        api_key: 0,
+        nth,
+        code,
+        after: false,
+    };
+    match kind {
+        Kind::Crash { .. } if random.percent(60) => {
+            let nth = random.between(1, 6) as u32;
+            push(for_ns, SECOND, refuse(nth, random.pick(&[5, 6, 19, 56, 74])));
+            if random.percent(40) {
+                let nth = random.between(2, 3) as u32;
+                push(for_ns, SECOND, metadata_missing(nth));
+            }
+        }
+        Kind::Error {
+            api_key: 0,
+            nth,
+            after: false,
+            ..
+        } if random.percent(60) => {
+            let nth = nth + 1;
+            if random.percent(60) {
+                let after = random.percent(50);
+                push(
+                    0,
+                    for_ns,
+                    Kind::Disconnect {
+                        api_key: 0,
+                        nth,
+                        after,
+                    },
+                );
+            } else {
+                let for_ns = random.between(1_000, 12_000) * MS;
+                push(0, for_ns, Kind::HoldRequest { api_key: 0, nth });
+            }
+        }
+        Kind::Error {
+            api_key: 0,
+            nth,
+            after: true,
+            ..
+        } if random.percent(40) => {
+            let nth = nth + random.between(1, 3) as u32;
+            push(
+                0,
+                for_ns.max(SECOND),
+                refuse(nth, random.pick(&[FOR_GOOD, TOO_LARGE])),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Topics have no leader, says one answer.
+fn metadata_missing(nth: u32) -> Kind {
+    Kind::Error {
+        api_key: 3,
+        nth,
+        code: 5,
+        after: false,
+    }
+}
