@@ -29,7 +29,7 @@ const SAFETY_MIN: usize = 25;
 const SLACK: u64 = 10;
 
 /// Rules whose breaking only costs work, and the unit test that fails then.
-const COST_TESTS: [(&str, &str); 7] = [
+const COST_TESTS: [(&str, &str); 8] = [
     (
         "window",
         "a4_at_most_five_batches_of_a_partition_are_unacknowledged",
@@ -46,6 +46,10 @@ const COST_TESTS: [(&str, &str); 7] = [
         "a19_a_newer_leader_named_in_the_answer_is_followed_at_once_and_only_once",
     ),
     ("newer-leaders", "a19_a_leader_of_an_older_epoch_is_not_believed"),
+    (
+        "by-feature",
+        "the_finalized_feature_chooses_the_protocol_and_no_api_version_does",
+    ),
 ];
 
 /// Clauses that depend on others than the producer, and the unit test of how it reacts.

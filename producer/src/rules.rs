@@ -181,7 +181,7 @@ pub const TABLE: &[Line] = &[
     line(Rule::BackOff, "back-off", Kind::Cost, "A18", "retries do not wait"),
     line(Rule::FollowHint, "follow-hint", Kind::Cost, "A19", "leaders named in answers are ignored"),
     line(Rule::NewerLeaders, "newer-leaders", Kind::Cost, "A19", "leaders of an older epoch are believed"),
-    line(Rule::ByFeature, "by-feature", Kind::Liveness, "B, table", "version 2 is chosen by API versions"),
+    line(Rule::ByFeature, "by-feature", Kind::Cost, "B, table", "version 2 is chosen by API versions"),
     line(Rule::EnlistFirst, "enlist-first", Kind::Liveness, "B, table", "no partition is added to the transaction"),
     line(Rule::NextEpoch, "next-epoch", Kind::Safety, "B, table", "the epoch that EndTxn gives is ignored"),
     line(Rule::CommitAllAcked, "commit-all-acked", Kind::Safety, "B2", "a transaction with failed records commits"),

@@ -59,6 +59,7 @@ impl Sender {
         let mut request = self.spare_requests.pop().unwrap_or_default();
         let mut bytes = REQUEST_OVERHEAD;
         let mut left_over = false;
+        let mut behind = Vec::new(); // stays empty: A4
         for _ in 0..self.links[index].ready.len() {
             let Some(number) = self.links[index].ready.pop_front() else {
                 break;
@@ -95,20 +96,23 @@ impl Sender {
                     base_sequence,
                     answered: false,
                 });
-                frame.batches.push(batch);
-                if !self.rules.on(Rule::OneBatch)
-                    && let Some(second) = self.take_second(number, now_ns)
-                {
-                    let base_sequence = second.base_sequence();
-                    request.push(InRequest {
-                        partition: number,
-                        base_sequence,
-                        answered: false,
-                    });
-                    frame.batches.push(second);
-                }
+                let second = (!self.rules.on(Rule::OneBatch))
+                    .then(|| self.take_second(number, now_ns))
+                    .flatten();
+                frame.batches.push(match second {
+                    Some(second) => {
+                        behind.push(InRequest {
+                            partition: number,
+                            base_sequence: second.base_sequence(),
+                            answered: false,
+                        });
+                        Arc::new(batch.with_behind(&second))
+                    }
+                    None => batch,
+                });
             }
         }
+        request.append(&mut behind);
         if left_over {
             self.links[index].due_ns = now_ns;
         }

@@ -80,6 +80,7 @@ pub(crate) struct Client {
     records_max: u64,
     sequences: [u32; KEYS as usize],
     by_key: bool,
+    hot: u64,
     partitions: u64,
     // The load.
     burst_max: u64,
@@ -146,6 +147,7 @@ impl Client {
             records_max,
             sequences: [0; KEYS as usize],
             by_key: swarm.by_key,
+            hot: swarm.hot,
             partitions: partitions as u64,
             burst_max: swarm.burst_max,
             // Bursts of 1 to burst_max records, so that the mean rate is as asked for.
@@ -373,6 +375,8 @@ impl Client {
             let metrics = sender.metrics();
             self.counts.epoch_bumps += metrics.epoch_bump_total;
             self.counts.retried += metrics.batch_retry_total;
+        }
+        if self.sender.is_some() || self.retired {
             self.history.finish();
         }
     }

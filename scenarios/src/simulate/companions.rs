@@ -4,14 +4,20 @@
 //! client crash ─────────▶ the first batches of its next session refused, its metadata without the topic
 //! batch refused ────────▶ the one behind it in doubt: cut off, or held for longer than its sender waits
 //! batch in doubt ───────▶ refused for good when it is sent again
+//! node slow, or silent ─▶ killed, with part of what was on its way
 //! ```
 
 use super::plan::{FOR_GOOD, Fault, Kind, TOO_LARGE};
 use super::random::Random;
 use super::{MS, SECOND};
 
+/// A batch is sent again about so long after it failed.
+const BACKOFF_NS: u64 = 75 * MS;
+/// So many requests in a row are refused for good, for one of them to be that batch.
+const AGAIN: u32 = 4;
+
 /// What comes with the last fault of the plan.
-pub(super) fn draw(plan: &mut Vec<Fault>, random: &mut Random) {
+pub(super) fn draw(clients: u16, plan: &mut Vec<Fault>, random: &mut Random) {
     let Some(Fault { at_ns, for_ns, kind }) = plan.last().cloned() else {
         return;
     };
@@ -59,16 +65,25 @@ pub(super) fn draw(plan: &mut Vec<Fault>, random: &mut Random) {
         }
         Kind::Error {
             api_key: 0,
-            nth,
             after: true,
             ..
-        } if random.percent(40) => {
-            let nth = nth + random.between(1, 3) as u32;
-            push(
-                0,
-                for_ns.max(SECOND),
-                refuse(nth, random.pick(&[FOR_GOOD, TOO_LARGE])),
-            );
+        } if random.percent(50) => {
+            let code = random.pick(&[FOR_GOOD, TOO_LARGE]);
+            let first = random.between(1, 3) as u32;
+            for nth in first..first + AGAIN {
+                push(BACKOFF_NS, SECOND, refuse(nth, code));
+            }
+        }
+        // What is on its way to a node that is slow or seems silent, is partly in its log when it is killed.
+        Kind::HoldAnswers { node, .. } if random.percent(40) => {
+            let after_ns = random.between(20, 1_500) * MS;
+            push(after_ns, random.between(50, 3_000) * MS, kill(node, random));
+        }
+        Kind::SlowNode { node, .. } if random.percent(40) => {
+            let after_ns = random.between(20, 1_500) * MS;
+            let client = random.below(clients.into()) as u16;
+            push(0, after_ns + SECOND, Kind::HoldAnswers { client, node });
+            push(after_ns, random.between(50, 3_000) * MS, kill(node, random));
         }
         _ => {}
     }
@@ -81,5 +96,13 @@ fn metadata_missing(nth: u32) -> Kind {
         nth,
         code: 5,
         after: false,
+    }
+}
+
+fn kill(node: i32, random: &mut Random) -> Kind {
+    if random.percent(50) {
+        Kind::KillHard { node }
+    } else {
+        Kind::KillClean { node }
     }
 }

@@ -123,7 +123,7 @@ pub(crate) const TOO_LARGE: i16 = 10;
 /// A record of these worlds fits into so much, by itself in a batch.
 const ONE_RECORD_BYTES: u64 = 130;
 /// Codes after which nobody knows.
-const DOUBTS: [i16; 5] = [7, 13, 20, 56, -1];
+const DOUBTS: [i16; 7] = [3, 6, 7, 13, 20, 56, -1];
 /// Codes of coordinators.
 const COORDINATOR: [i16; 4] = [14, 15, 16, 51];
 
@@ -156,7 +156,7 @@ pub(crate) fn draw(design: &Design, seed: u64) -> Vec<Fault> {
         };
         plan.push(Fault { at_ns, for_ns, kind });
         // Where one fault alone proves little, its companions come with it.
-        companions::draw(&mut plan, &mut random);
+        companions::draw(design.clients, &mut plan, &mut random);
     }
 }
 

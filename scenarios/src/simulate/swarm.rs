@@ -12,6 +12,7 @@ use super::random::Random;
 /// The name of this stream of chance.
 const STREAM: u64 = 1;
 const RIVALS_STREAM: u64 = 5;
+const HOT_STREAM: u64 = 6;
 
 /// One seed's knobs.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub(crate) struct Swarm {
     pub(crate) jitter_ns: u64,
     /// The key chooses the partition; else the client does, and keys are spread over partitions.
     pub(crate) by_key: bool,
+    /// Percent of the records that go to partition 0, where the client chooses: batches queue up there.
+    pub(crate) hot: u64,
     /// Records of a burst at most.
     pub(crate) burst_max: u64,
     /// By client.
@@ -67,6 +70,7 @@ impl Swarm {
             latency_ns: random.between(50, 500) * 1_000,
             jitter_ns: random.pick(&[100_000, MS, 10 * MS]),
             by_key: random.percent(50),
+            hot: Random::new(seed, HOT_STREAM).pick(&[0, 0, 80]),
             burst_max: random.pick(&[1, 4, 8, 30]),
             clients: (0..design.clients)
                 .map(|client| Knobs::draw(design, client, &mut random))

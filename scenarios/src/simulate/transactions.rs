@@ -38,6 +38,8 @@ pub(crate) struct Job {
     /// When the last transaction was asked to end; 0 = it was not.
     asked_ns: u64,
     pub(crate) begun_ns: u64,
+    /// Nothing is written in this one.
+    empty: bool,
     /// It never gives up before its time: `retries` is not bounded.
     patient: bool,
     /// From then on nothing is hurt: so many transactions failed, and so many committed.
@@ -54,6 +56,7 @@ impl Job {
             timeout_ns,
             asked_ns: 0,
             begun_ns: 0,
+            empty: false,
             patient,
             calm_ns,
             failed: 0,
@@ -73,7 +76,7 @@ impl Job {
 
     /// Records may be appended.
     pub(crate) fn takes_records(&self) -> bool {
-        matches!(self.stage, Stage::Open { .. })
+        matches!(self.stage, Stage::Open { .. }) && !self.empty
     }
 
     /// Nothing is open.
@@ -130,6 +133,7 @@ impl Job {
     ) -> Result<(), steadfast_producer::transaction::TransactionError> {
         sender.begin_transaction(now_ns)?;
         self.begun_ns = now_ns;
+        self.empty = random.percent(3);
         let most_ms = random.pick(&[5, 100, 1_000]);
         self.stage = Stage::Open {
             until_ns: now_ns + (random.between(1, most_ms) * MS).min(self.timeout_ns / 2),

@@ -89,7 +89,15 @@ impl Client {
             index,
             key: key.into_bytes(),
             value,
-            partition: (!self.by_key).then(|| self.random.below(self.partitions) as i32),
+            partition: (!self.by_key).then(|| self.choose()),
+        }
+    }
+
+    fn choose(&mut self) -> i32 {
+        if self.random.percent(self.hot) {
+            0
+        } else {
+            self.random.below(self.partitions) as i32
         }
     }
 
