@@ -192,7 +192,7 @@ pub const TABLE: &[Line] = &[
     line(Rule::EmptyIsNotEnded, "empty-is-not-ended", Kind::Liveness, "B4", "a transaction of which the coordinator knows nothing is ended"),
     line(Rule::EndWhatIsRegistered, "end-what-is-registered", Kind::Safety, "B4", "an abort asks nobody"),
     line(Rule::WireEmptyBeforeAbort, "wire-empty-before-abort", Kind::Safety, "B5", "the abort does not wait for what is on the wire"),
-    line(Rule::InitAfterAbort, "init-after-abort", Kind::Safety, "B5", "no new epoch follows an abort"),
+    line(Rule::InitAfterAbort, "init-after-abort", Kind::Liveness, "B5", "no new epoch follows an abort"),
     line(Rule::StopWhenFenced, "stop-when-fenced", Kind::Safety, "B6", "who was fenced takes the id back"),
     line(Rule::MarkersAwaited, "markers-awaited", Kind::Liveness, "B8", "51 aborts the transaction"),
     line(Rule::ReplicasAwaited, "replicas-awaited", Kind::Liveness, "B9", "19 aborts the transaction"),

@@ -1,18 +1,21 @@
 //! Faults that come with another, where one alone proves little.
 //!
 //! ```text
-//! client crash ─────────▶ the first batches of its next session refused, its metadata without the topic
+//! client crash ─────────▶ the first batches of its next session refused, its metadata without the topic;
+//!                         what its rival hears last
 //! batch refused ────────▶ the one behind it in doubt: cut off, or held for longer than its sender waits
 //! batch in doubt ───────▶ refused for good when it is sent again
 //! node slow, or silent ─▶ killed, with part of what was on its way
 //! ```
 
-use super::plan::{FOR_GOOD, Fault, Kind, TOO_LARGE};
+use super::plan::{END_TXN, FOR_GOOD, Fault, Kind, TOO_LARGE};
 use super::random::Random;
 use super::{MS, SECOND};
 
 /// A batch is sent again about so long after it failed.
 const BACKOFF_NS: u64 = 75 * MS;
+/// A client that comes back takes its transactional id over; so long before, an answer to another owner is lost.
+const TAKEN_OVER_NS: u64 = 200 * MS;
 /// So many requests in a row are refused for good, for one of them to be that batch.
 const AGAIN: u32 = 4;
 
@@ -32,12 +35,25 @@ pub(super) fn draw(clients: u16, plan: &mut Vec<Fault>, random: &mut Random) {
         after: false,
     };
     match kind {
-        Kind::Crash { .. } if random.percent(60) => {
-            let nth = random.between(1, 6) as u32;
-            push(for_ns, SECOND, refuse(nth, random.pick(&[5, 6, 19, 56, 74])));
-            if random.percent(40) {
+        Kind::Crash { .. } => {
+            if random.percent(60) {
+                let nth = random.between(1, 6) as u32;
+                push(for_ns, SECOND, refuse(nth, random.pick(&[5, 6, 19, 56, 74])));
+            }
+            if random.percent(30) {
                 let nth = random.between(2, 3) as u32;
                 push(for_ns, SECOND, metadata_missing(nth));
+            }
+            if random.percent(30) {
+                let after_ns = for_ns.saturating_sub(TAKEN_OVER_NS);
+                push(
+                    after_ns,
+                    2 * SECOND,
+                    Kind::DropAnswer {
+                        api_key: END_TXN,
+                        nth: 1,
+                    },
+                );
             }
         }
         Kind::Error {
@@ -47,7 +63,7 @@ pub(super) fn draw(clients: u16, plan: &mut Vec<Fault>, random: &mut Random) {
             ..
         } if random.percent(60) => {
             let nth = nth + 1;
-            if random.percent(60) {
+            if random.percent(50) {
                 let after = random.percent(50);
                 push(
                     0,
@@ -59,7 +75,7 @@ pub(super) fn draw(clients: u16, plan: &mut Vec<Fault>, random: &mut Random) {
                     },
                 );
             } else {
-                let for_ns = random.between(1_000, 12_000) * MS;
+                let for_ns = random.between(2_000, 12_000) * MS;
                 push(0, for_ns, Kind::HoldRequest { api_key: 0, nth });
             }
         }

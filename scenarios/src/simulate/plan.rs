@@ -114,6 +114,8 @@ const KINDS: usize = 25;
 
 /// Kafka's numbers of the APIs that a producer uses, the usual one often.
 const API_KEYS: [i16; 12] = [0, 0, 0, 0, 0, 3, 10, 18, 22, 24, 26, 26];
+/// Kafka's number of EndTxn.
+pub(super) const END_TXN: i16 = 26;
 /// Codes that say "not written", or "not done": may be answered before the effect only.
 const REFUSALS: [i16; 6] = [3, 5, 6, 19, 74, 56];
 /// TOPIC_AUTHORIZATION_FAILED: not written, and not to be tried again. A partition with a batch in doubt stops at it.
@@ -192,7 +194,10 @@ fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
             client,
             bytes_per_second: random.between(1_000, 20_000),
         },
-        15 => Kind::HoldRequest { api_key, nth },
+        15 => Kind::HoldRequest {
+            api_key: random.pick(&[0, 0, END_TXN, END_TXN, api_key]),
+            nth,
+        },
         16 => Kind::HoldAnswer { api_key, nth },
         17 => Kind::DropAnswer { api_key, nth },
         18 => Kind::Disconnect { api_key, nth, after },
@@ -212,7 +217,7 @@ fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
 /// A code that a broker may really give there.
 fn draw_error(api_key: i16, nth: u32, after: bool, random: &mut Random) -> Kind {
     let (code, after) = match api_key {
-        0 if random.percent(15) => (random.pick(&[FOR_GOOD, FOR_GOOD, TOO_LARGE]), false),
+        0 if random.percent(25) => (random.pick(&[FOR_GOOD, FOR_GOOD, TOO_LARGE]), false),
         0 if after => (random.pick(&DOUBTS), true),
         0 => (random.pick(&REFUSALS), false),
         22 | 24 | 26 => (random.pick(&COORDINATOR), false),

@@ -84,7 +84,7 @@ impl Swarm {
     /// Some worlds whose clients all use transactions let them use the same id.
     fn make_rivals(&mut self, seed: u64) {
         let transactional = self.clients.iter().all(|knobs| knobs.transactional_id.is_some());
-        let drawn = Random::new(seed, RIVALS_STREAM).percent(25);
+        let drawn = Random::new(seed, RIVALS_STREAM).percent(40);
         self.rivals = transactional && drawn && self.clients.len() > 1;
         if self.rivals {
             for knobs in &mut self.clients {
