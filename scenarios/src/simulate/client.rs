@@ -98,6 +98,8 @@ pub(crate) struct Client {
     turns: (u64, u32),
     /// By transaction: some record of it did not end acknowledged.
     short: u64,
+    /// The last one of which a record was acknowledged.
+    wrote: u64,
     /// With which producer id and epoch it was given its transactional id, when it heard so, and when the last transaction
     /// that it committed was begun.
     pub(crate) owner: (i64, i16),
@@ -169,6 +171,7 @@ impl Client {
             counts: Counts::default(),
             turns: (0, 0),
             short: 0,
+            wrote: 0,
             owner: (-1, -1),
             owner_ns: 0,
             committed_ns: None,
@@ -232,6 +235,7 @@ impl Client {
         }
         self.held.clear();
         self.short = 0;
+        self.wrote = 0;
         self.incarnation += 1;
         let next = Recorded::new(self.number, self.incarnation, self.next_index);
         self.before.push(std::mem::replace(&mut self.history, next));
@@ -361,7 +365,8 @@ impl Client {
             });
             self.complain(&format!("not drained: {why}"));
         }
-        if self.job.as_ref().is_some_and(Job::is_stuck) {
+        // The loser of two rivals may well fail to the end.
+        if !self.retired && self.job.as_ref().is_some_and(Job::is_stuck) {
             self.accuse("V2", "after the heal transactions failed, and none was committed");
         }
         if let Some(sender) = &mut self.sender {
@@ -407,6 +412,8 @@ impl Client {
             }
             if done.transaction > 0 && done.outcome != record::Outcome::Acked {
                 self.short = done.transaction;
+            } else {
+                self.wrote = done.transaction;
             }
             self.history.completed(&Completed {
                 indexes: done.tokens,
@@ -433,7 +440,8 @@ impl Client {
         if let Some(job) = &mut self.job {
             while let Some(event) = sender.next_transaction_event() {
                 if let TransactionEvent::Committed { transaction } = event {
-                    self.committed_ns = Some(job.begun_ns);
+                    // Nothing is a commit of nothing: nobody was asked.
+                    self.committed_ns = (self.wrote == transaction).then_some(job.begun_ns);
                     torn =
                         torn.or((transaction == self.short || sender.pending() > 0).then_some(transaction));
                 }

@@ -5,6 +5,7 @@
 //!                         what its rival hears last
 //! batch refused ────────▶ the one behind it in doubt: cut off, or held for longer than its sender waits
 //! batch in doubt ───────▶ refused for good when it is sent again
+//! client frozen ────────▶ of the batches that it sends then, one is refused for good, and the one behind it held
 //! node slow, or silent ─▶ killed, with part of what was on its way
 //! ```
 
@@ -89,6 +90,14 @@ pub(super) fn draw(clients: u16, plan: &mut Vec<Fault>, random: &mut Random) {
             for nth in first..first + AGAIN {
                 push(BACKOFF_NS, SECOND, refuse(nth, code));
             }
+        }
+        // A client that wakes up has many batches to send, one behind the other.
+        Kind::Freeze { .. } if random.percent(40) => {
+            let nth = random.between(1, 5) as u32;
+            push(for_ns, 2 * SECOND, refuse(nth, FOR_GOOD));
+            let nth = nth + 1;
+            let held_ns = random.between(3_000, 12_000) * MS;
+            push(for_ns, held_ns, Kind::HoldRequest { api_key: 0, nth });
         }
         // What is on its way to a node that is slow or seems silent, is partly in its log when it is killed.
         Kind::HoldAnswers { node, .. } if random.percent(40) => {

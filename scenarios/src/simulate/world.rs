@@ -36,6 +36,8 @@ const LOOK_NS: u64 = 100 * MS;
 const WALL_MS: i64 = 1_700_000_000_000;
 /// More events than any world needs.
 const EVENTS_MAX: u64 = 20_000_000;
+/// A client that was fenced by its rival comes back within so long.
+const RIVAL_RETURNS_NS: u64 = 10 * SECOND;
 /// A connection's end waits for what its node still works on at most so long.
 const LATE_END_NS: u64 = 15 * SECOND;
 
@@ -301,10 +303,17 @@ impl<'a> World<'a> {
             self.look_at_owners(number);
             let alive = |other: &Client| other.number as usize != number && other.sender.is_some();
             let has_rival = self.swarm.rivals && self.clients.iter().any(alive);
-            self.clients[number].retired |= again_ns.is_some() && has_rival;
+            // While there are faults somebody starts it again, some time; in the end one has to stay.
+            self.clients[number].retired |= again_ns.is_some() && has_rival && self.healed;
             if let Some(again_ns) = again_ns {
+                let rest_ns = if has_rival {
+                    self.random.below(RIVAL_RETURNS_NS)
+                } else {
+                    0
+                };
                 let client = number as u16;
-                self.schedule.at(self.now_ns + again_ns, Event::Start { client });
+                self.schedule
+                    .at(self.now_ns + again_ns + rest_ns, Event::Start { client });
             }
         }
     }
@@ -372,7 +381,7 @@ impl<'a> World<'a> {
             Item::End => {
                 // A broker that is busy with the connection does not look at it, and serves what it has of it first.
                 if self.network.connections[id].node_open
-                    && !self.model.reads(connection)
+                    && (self.model.works_on(connection) || !self.model.reads(connection))
                     && self.random.percent(50)
                 {
                     let at_ns = self.now_ns + self.random.below(LATE_END_NS);
