@@ -283,6 +283,10 @@ pub(crate) struct SimulateArgs {
     #[cfg(steadfast_mutants)]
     #[arg(long, value_name = "RULE")]
     pub(crate) without: Option<String>,
+    /// Break each rule in turn, or that one, in at most so many seeds each, until it is noticed
+    #[cfg(steadfast_mutants)]
+    #[arg(long)]
+    pub(crate) mutants: bool,
     /// Print what the first seed's world did, line by line
     #[arg(long, conflicts_with = "json")]
     pub(crate) trace: bool,

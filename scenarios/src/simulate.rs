@@ -18,6 +18,7 @@ pub(crate) mod file; // the same from a scenario file
 pub(crate) mod random; // the only source of chance
 pub(crate) mod swarm; // what differs from seed to seed
 pub(crate) mod plan; // which faults, when
+mod companions; // and which with them
 mod network; // bytes on their way
 mod client; // a producer and whoever uses it
 mod transactions; // the same with transactional.id
@@ -32,6 +33,8 @@ mod outcome; // what became of a world
 pub(crate) mod shrink; // a failure with fewer faults and records
 pub(crate) mod campaign; // many seeds
 pub(crate) mod summary; // for people and for programs
+#[cfg(steadfast_mutants)]
+pub(crate) mod mutants; // rules broken on purpose
 
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Exit {
         Some((name, None)) => {
             let known: Vec<_> = steadfast_producer::rules::TABLE
                 .iter()
-                .map(|(_, name, ..)| *name)
+                .map(|line| line.name)
                 .collect();
             eprintln!("error: no rule {name}; there are {}", known.join(", "));
             return Exit::Usage;
@@ -53,6 +53,10 @@ pub(crate) fn run(args: &SimulateArgs) -> Exit {
     };
     if args.trace {
         return trace(&design, args.from);
+    }
+    #[cfg(steadfast_mutants)]
+    if args.mutants {
+        return mutants(&design, args);
     }
     if !args.json {
         print!("{}", summary::title(&design, args.from, args.seeds));
@@ -146,6 +150,25 @@ fn trace(design: &Design, seed: u64) -> Exit {
             Exit::ToolError
         }
     }
+}
+
+/// Each rule broken; the exit says only whether that could be done.
+#[cfg(steadfast_mutants)]
+fn mutants(design: &Design, args: &SimulateArgs) -> Exit {
+    use crate::simulate::mutants;
+    std::panic::set_hook(Box::new(|_| {}));
+    let seeds = (args.from, args.seeds);
+    match mutants::search(design, design.without, seeds, usize::from(args.jobs)) {
+        Ok(all) if args.json => println!("{}", mutants::json(&all)),
+        Ok(all) => all
+            .iter()
+            .for_each(|caught| println!("{}", mutants::text(caught))),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::ToolError;
+        }
+    }
+    Exit::Pass
 }
 
 /// A broken delivery claim outweighs liveness; what could not be judged is neither.

@@ -30,6 +30,7 @@ use super::network::{Item, Network, Toward};
 use super::random::Random;
 use super::swarm::{Swarm, node_of};
 use super::transactions::Job;
+use super::world::HEALTHY_LOAD_NS;
 use super::world::Schedule;
 use super::{MS, SECOND, SOURCE, TOPIC};
 
@@ -39,6 +40,11 @@ const STREAM: u64 = 1_000;
 const OUT_OF_ORDER: i16 = 45;
 /// That and INVALID_RECORD: where the cluster keeps what it acknowledged, no fault makes a record end so.
 const OUR_OWN: [i16; 2] = [OUT_OF_ORDER, 87];
+/// And those of [`late`].
+#[cfg(steadfast_mutants)]
+const LATE_STREAM: u64 = 2_000;
+/// Codes that pass: with `retries` unbounded only the deadline ends a record, with a code of its own.
+const PASSING: [i16; 4] = [5, 6, 19, 74];
 /// More turns of a client at one instant mean that it never sleeps.
 const TURNS_MAX: u32 = 10_000;
 
@@ -87,6 +93,7 @@ pub(crate) struct Client {
     /// By key, the next number.
     sequences: Vec<u32>,
     by_key: bool,
+    hot: u64,
     partitions: u64,
     /// The cluster may lose what it acknowledged: then the producer is to say so, and stop that partition.
     may_lose: bool,
@@ -108,12 +115,26 @@ pub(crate) struct Client {
     turns: (u64, u32),
     /// By transaction: some record of it did not end acknowledged.
     short: u64,
+    /// The last one of which a record was acknowledged.
+    wrote: u64,
+    /// With which producer id and epoch it was given its transactional id, when it heard so, and when the last transaction
+    /// that it committed was begun.
+    pub(crate) owner: (i64, i16),
+    pub(crate) owner_ns: u64,
+    pub(crate) committed_ns: Option<u64>,
+    /// Another has its transactional id: it does not come back.
+    pub(crate) retired: bool,
+    /// It never gives up before its time: `retries` is not bounded.
+    patient: bool,
     #[cfg(steadfast_mutants)]
     without: Option<steadfast_producer::rules::Rule>,
     #[cfg(test)]
     pub(crate) flaw: Option<super::tests::Flaw>,
     #[cfg(test)]
     kept: Option<Made>,
+    /// Number and epoch that a fresh producer id begins with.
+    #[cfg(steadfast_mutants)]
+    late: (i32, i16),
 }
 
 impl Client {
@@ -136,6 +157,10 @@ impl Client {
                 .map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
             lines.collect::<Vec<_>>().join(" · ")
         })?;
+        let patient = knobs
+            .properties
+            .get("retries")
+            .is_some_and(|retries| *retries == i32::MAX.to_string());
         Ok(Client {
             number,
             incarnation: 0,
@@ -153,6 +178,7 @@ impl Client {
             clients: design.clients,
             sequences: vec![0; design.records.keys as usize],
             by_key: swarm.by_key,
+            hot: swarm.hot,
             partitions: design.partitions as u64,
             may_lose: swarm.class == Class::Unclean,
             alarms: Vec::new(),
@@ -164,21 +190,32 @@ impl Client {
             due: VecDeque::new(),
             held: VecDeque::new(),
             held_until_ns: 0,
-            job: knobs
-                .transactional_id
-                .is_some()
-                .then(|| Job::new(knobs.transaction_timeout_ns)),
+            job: knobs.transactional_id.is_some().then(|| {
+                Job::new(
+                    knobs.transaction_timeout_ns,
+                    patient,
+                    load_end_ns - HEALTHY_LOAD_NS,
+                )
+            }),
             random: Random::new(seed, STREAM + u64::from(number)),
             complaints: Vec::new(),
             counts: Counts::default(),
             turns: (0, 0),
             short: 0,
+            wrote: 0,
+            owner: (-1, -1),
+            owner_ns: 0,
+            committed_ns: None,
+            retired: false,
+            patient,
             #[cfg(steadfast_mutants)]
             without: None,
             #[cfg(test)]
             flaw: None,
             #[cfg(test)]
             kept: None,
+            #[cfg(steadfast_mutants)]
+            late: late(seed, number),
         })
     }
 
@@ -205,7 +242,7 @@ impl Client {
 
     /// The process starts, for the first time or again.
     pub(crate) fn start(&mut self, now_ns: u64) {
-        if self.sender.is_some() {
+        if self.sender.is_some() || self.retired {
             return;
         }
         match Sender::new(&self.config, self.random.next()) {
@@ -214,6 +251,8 @@ impl Client {
                 if let Some(rule) = self.without {
                     sender.leave_out(rule);
                 }
+                #[cfg(steadfast_mutants)]
+                sender.begin_late(self.late.0, self.late.1);
                 self.topic = Some(sender.topic(self.writes));
                 if let Some(job) = &mut self.job {
                     job.start(&mut sender, now_ns);
@@ -260,6 +299,7 @@ impl Client {
         }
         self.held.clear();
         self.short = 0;
+        self.wrote = 0;
         self.incarnation += 1;
         let next = Recorded::new(self.worker(), self.incarnation, self.next_index);
         self.before.push(std::mem::replace(&mut self.history, next));
@@ -367,6 +407,9 @@ impl Client {
 
     /// All records have their outcome, all transactions their end, and none will come.
     pub(crate) fn is_done(&self, now_ns: u64) -> bool {
+        if self.retired {
+            return true;
+        }
         let load_over = now_ns >= self.load_end_ns || self.next_index >= self.records_max;
         let settled =
             self.job.as_ref().is_none_or(Job::is_idle) && self.copier.as_ref().is_none_or(Copier::is_idle);
@@ -391,6 +434,10 @@ impl Client {
             });
             self.complain(&format!("not drained: {why}"));
         }
+        // The loser of two rivals may well fail to the end.
+        if !self.retired && self.job.as_ref().is_some_and(Job::is_stuck) {
+            self.accuse("V2", "after the heal transactions failed, and none was committed");
+        }
         if let Some(sender) = &mut self.sender {
             sender.abandon(now_ns);
         }
@@ -402,6 +449,8 @@ impl Client {
             let metrics = sender.metrics();
             self.counts.epoch_bumps += metrics.epoch_bump_total;
             self.counts.retried += metrics.batch_retry_total;
+        }
+        if self.sender.is_some() || self.retired {
             self.history.finish();
         }
     }
@@ -410,7 +459,7 @@ impl Client {
         self.accuse("V4", what);
     }
 
-    fn accuse(&mut self, anomaly: &'static str, what: &str) {
+    pub(crate) fn accuse(&mut self, anomaly: &'static str, what: &str) {
         let what = format!("client {}: {what}", self.number);
         self.complaints.push(Complaint { anomaly, what });
     }
@@ -424,16 +473,21 @@ impl Client {
         };
         let mut given_up = None;
         while let Some(done) = sender.next_completion() {
+            let hasty = self.patient
+                && done.outcome == record::Outcome::NotWritten
+                && PASSING.contains(&done.error_code);
             if self.may_lose && done.error_code == OUT_OF_ORDER {
                 if !self.alarms.contains(&done.partition) {
                     self.alarms.push(done.partition);
                     self.counts.alarms += 1;
                 }
-            } else if done.transaction == 0 && OUR_OWN.contains(&done.error_code) {
+            } else if done.transaction == 0 && (hasty || OUR_OWN.contains(&done.error_code)) {
                 given_up = Some(done.error_code);
             }
             if done.transaction > 0 && done.outcome != record::Outcome::Acked {
                 self.short = done.transaction;
+            } else {
+                self.wrote = done.transaction;
             }
             self.history.completed(&Completed {
                 indexes: done.tokens,
@@ -461,8 +515,18 @@ impl Client {
         if let Some(job) = &mut self.job {
             while let Some(event) = sender.next_transaction_event() {
                 if let TransactionEvent::Committed { transaction } = event {
+                    // Nothing is a commit of nothing: nobody was asked.
+                    self.committed_ns = (self.wrote == transaction).then_some(job.begun_ns);
                     torn =
                         torn.or((transaction == self.short || sender.pending() > 0).then_some(transaction));
+                }
+                if let TransactionEvent::Initialized {
+                    producer_id,
+                    producer_epoch,
+                } = event
+                {
+                    self.owner = (producer_id, producer_epoch);
+                    self.owner_ns = now_ns;
                 }
                 ended.push(event);
                 job.told(event, now_ns, &mut self.history, &mut self.counts);
@@ -533,7 +597,12 @@ impl Client {
         schedule: &mut Schedule,
     ) -> Option<u64> {
         match fatal {
-            Fatal::Fenced { .. } => self.counts.fenced += 1,
+            Fatal::Fenced { .. } => {
+                self.counts.fenced += 1;
+                if let Some(job) = &mut self.job {
+                    job.note(false, true, now_ns);
+                }
+            }
             other => self.complain(&format!("it stopped: {other}")),
         }
         if let Some(sender) = &mut self.sender {
@@ -555,4 +624,16 @@ fn outcome(outcome: record::Outcome) -> Outcome {
         record::Outcome::NotWritten => Outcome::NotWritten,
         record::Outcome::Unknown => Outcome::Unknown,
     }
+}
+
+/// In a build for mutants some clients begin near the last number, and near the last epoch.
+#[cfg(steadfast_mutants)]
+fn late(seed: u64, number: u16) -> (i32, i16) {
+    let mut random = Random::new(seed, LATE_STREAM + u64::from(number));
+    let sequence = i32::MAX - random.below(300) as i32;
+    let epoch = random.pick(&[32_766, 32_767]);
+    (
+        if random.percent(20) { sequence } else { 0 },
+        if random.percent(20) { epoch } else { 0 },
+    )
 }

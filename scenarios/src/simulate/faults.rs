@@ -125,6 +125,11 @@ impl World<'_> {
                 self.wall_offset_ms += by_ms;
                 true
             }
+            Kind::TopicLimit { bytes } => self.topic_limit(Some(bytes)),
+            Kind::SkipAnswer { client, node } => {
+                self.network.path(client, node).skipped += 1;
+                true
+            }
         }
     }
 
@@ -170,6 +175,13 @@ impl World<'_> {
             | Kind::Error { .. } => self.unhook(fault),
             Kind::Crash { client } => self.schedule.at(self.now_ns, Event::Start { client }),
             Kind::Freeze { client } => self.thaw(client),
+            Kind::TopicLimit { .. } => {
+                self.topic_limit(None);
+            }
+            Kind::SkipAnswer { client, node } => {
+                let path = self.network.path(client, node);
+                path.skipped = path.skipped.saturating_sub(1);
+            }
             Kind::Recreate => self.create_topic(),
             Kind::Cut { .. }
             | Kind::Elect { .. }
@@ -191,6 +203,7 @@ impl World<'_> {
         }
         self.dark.clear();
         self.create_topic();
+        self.topic_limit(None);
         for fault in self.hooks.keys().copied().collect::<Vec<_>>() {
             self.unhook(fault);
         }
@@ -246,6 +259,14 @@ impl World<'_> {
             self.order(order);
         }
         true
+    }
+
+    fn topic_limit(&mut self, bytes: Option<u64>) -> bool {
+        self.order(Order::TopicConfig {
+            topic: TOPIC.into(),
+            name: "max.message.bytes".into(),
+            value: bytes.map(|bytes| bytes.to_string()),
+        })
     }
 
     fn quota(&mut self, client: u16, bytes_per_second: Option<u64>) -> bool {

@@ -69,6 +69,8 @@ pub(crate) struct Path {
     pub(crate) held: [u32; 2],
     /// How many refuse new connections.
     pub(crate) refused: u32,
+    /// So many answers to come are left out.
+    pub(crate) skipped: u32,
 }
 
 /// All streams.
@@ -135,6 +137,12 @@ impl Network {
         now_ns: u64,
         schedule: &mut Schedule,
     ) {
+        let found = &self.connections[id];
+        let path = &mut self.paths[found.client as usize * self.nodes + found.node as usize - 1];
+        if toward == Toward::Client && path.skipped > 0 && matches!(item, Item::Frame(_)) {
+            path.skipped -= 1;
+            return;
+        }
         let jitter_ns = self.jitter_ns;
         let delay_ns = self.latency_ns + self.random(id).below(jitter_ns + 1);
         let pipe = &mut self.connections[id].pipes[toward as usize];

@@ -12,6 +12,8 @@ use super::random::Random;
 
 /// The name of this stream of chance.
 const STREAM: u64 = 1;
+const RIVALS_STREAM: u64 = 5;
+const HOT_STREAM: u64 = 6;
 
 /// One seed's knobs.
 #[derive(Debug, Clone)]
@@ -26,12 +28,16 @@ pub(crate) struct Swarm {
     pub(crate) jitter_ns: u64,
     /// The key chooses the partition; else the client does, and keys are spread over partitions.
     pub(crate) by_key: bool,
+    /// Percent of the records that go to partition 0, where the client chooses: batches queue up there.
+    pub(crate) hot: u64,
     /// Records of a burst at most.
     pub(crate) burst_max: u64,
     /// By client.
     pub(crate) clients: Vec<Knobs>,
     /// How often readers ask.
     pub(crate) reader_every_ns: u64,
+    /// All clients use one transactional id: whoever asks for it last has it, and nobody else ever again.
+    pub(crate) rivals: bool,
 }
 
 /// One client's knobs.
@@ -73,17 +79,37 @@ impl Swarm {
             let taken = settings.set(name, value);
             debug_assert!(taken.is_ok(), "{taken:?}");
         }
-        Swarm {
+        let mut swarm = Swarm {
             class,
             settings,
             latency_ns: random.between(50, 500) * 1_000,
             jitter_ns: random.pick(&[100_000, MS, 10 * MS]),
             by_key: design.records.by_key().unwrap_or(random.percent(50)),
+            hot: Random::new(seed, HOT_STREAM).pick(&[0, 0, 80]),
             burst_max: random.pick(&[1, 4, 8, 30]),
             clients: (0..design.clients)
                 .map(|client| Knobs::draw(design, class, client, &mut random))
                 .collect(),
             reader_every_ns: random.pick(&[100, 300, 1_000, 3_000]) * MS,
+            rivals: false,
+        };
+        if class == Class::Plain {
+            swarm.make_rivals(seed);
+        }
+        swarm
+    }
+
+    /// Some worlds whose clients all use transactions let them use the same id.
+    fn make_rivals(&mut self, seed: u64) {
+        let transactional = self.clients.iter().all(|knobs| knobs.transactional_id.is_some());
+        let drawn = Random::new(seed, RIVALS_STREAM).percent(40);
+        self.rivals = transactional && drawn && self.clients.len() > 1;
+        if self.rivals {
+            for knobs in &mut self.clients {
+                let id = "job".to_owned();
+                knobs.properties.insert("transactional.id".to_owned(), id.clone());
+                knobs.transactional_id = Some(id);
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ const START_NS: u64 = SECOND;
 /// Faults begin after this.
 const FAULTS_NS: u64 = START_NS + SECOND;
 /// The load goes on for so long after the heal.
-const HEALTHY_LOAD_NS: u64 = 3 * SECOND;
+pub(crate) const HEALTHY_LOAD_NS: u64 = 3 * SECOND;
 /// After the heal all must have drained by then.
 pub(crate) const DRAIN_NS: u64 = 60 * SECOND;
 /// How often a healed world is looked at.
@@ -40,6 +40,8 @@ const LOOK_NS: u64 = 100 * MS;
 const WALL_MS: i64 = 1_700_000_000_000;
 /// More events than any world needs.
 const EVENTS_MAX: u64 = 20_000_000;
+/// A client that was fenced by its rival comes back within so long.
+const RIVAL_RETURNS_NS: u64 = 10 * SECOND;
 /// A connection's end waits for what its node still works on at most so long.
 const LATE_END_NS: u64 = 15 * SECOND;
 
@@ -363,9 +365,20 @@ impl<'a> World<'a> {
             let wall_ms = self.wall_ms();
             let again_ns =
                 self.clients[number].turn(self.now_ns, wall_ms, &mut self.network, &mut self.schedule);
+            self.look_at_owners(number);
+            let alive = |other: &Client| other.number as usize != number && other.sender.is_some();
+            let has_rival = self.swarm.rivals && self.clients.iter().any(alive);
+            // While there are faults somebody starts it again, some time; in the end one has to stay.
+            self.clients[number].retired |= again_ns.is_some() && has_rival && self.healed;
             if let Some(again_ns) = again_ns {
+                let rest_ns = if has_rival {
+                    self.random.below(RIVAL_RETURNS_NS)
+                } else {
+                    0
+                };
                 let client = number as u16;
-                self.schedule.at(self.now_ns + again_ns, Event::Start { client });
+                self.schedule
+                    .at(self.now_ns + again_ns + rest_ns, Event::Start { client });
             }
             if self.clients[number].asks_position() {
                 self.tell_position(number);
@@ -379,6 +392,19 @@ impl<'a> World<'a> {
         let positions = (0..self.design.partitions).map(position).collect();
         if let Some(copier) = &mut self.clients[number].copier {
             copier.told(positions, self.now_ns);
+        }
+    }
+
+    /// Of rivals only the one that was given the id last may commit what it began since.
+    fn look_at_owners(&mut self, number: usize) {
+        let Some(begun_ns) = self.clients[number].committed_ns.take() else {
+            return;
+        };
+        let mine = self.clients[number].owner;
+        let newer = |client: &Client| client.owner > mine && client.owner_ns < begun_ns;
+        if self.swarm.rivals && self.clients.iter().any(newer) {
+            let what = "it committed what it began after another had taken its id over";
+            self.clients[number].accuse("S2", what);
         }
     }
 
@@ -449,7 +475,7 @@ impl<'a> World<'a> {
             Item::End => {
                 // A broker that is busy with the connection does not look at it, and serves what it has of it first.
                 if self.network.connections[id].node_open
-                    && !self.model.reads(connection)
+                    && (self.model.works_on(connection) || !self.model.reads(connection))
                     && self.random.percent(50)
                 {
                     let at_ns = self.now_ns + self.random.below(LATE_END_NS);

@@ -13,7 +13,7 @@ use steadfast_verifier::workload::PartitionChoice;
 use super::{Client, Copier, OUT_OF_ORDER};
 use crate::simulate::MS;
 use crate::simulate::copier::Input;
-use crate::simulate::plan::FOR_GOOD;
+use crate::simulate::plan::{FOR_GOOD, TOO_LARGE};
 
 /// Records that wait for room in the producer at most; those due later stay due.
 pub(super) const HELD_MAX: usize = 64;
@@ -134,6 +134,7 @@ impl Client {
         let partitions = told.map_or(self.partitions, u64::from);
         match self.shape.partition {
             Some(PartitionChoice::RoundRobin) => Some((index % partitions) as i32),
+            None if !self.by_key && self.random.percent(self.hot) => Some(0),
             None if !self.by_key => Some(self.random.below(partitions) as i32),
             _ => None,
         }
@@ -174,7 +175,7 @@ impl Client {
                     let expected = match error {
                         AppendError::TransactionFailed { .. } | AppendError::Closed => true,
                         AppendError::PartitionStopped { code } => {
-                            code == FOR_GOOD || (self.may_lose && code == OUT_OF_ORDER)
+                            code == FOR_GOOD || code == TOO_LARGE || (self.may_lose && code == OUT_OF_ORDER)
                         }
                         _ => false,
                     };
