@@ -423,7 +423,7 @@ impl<'a> World<'a> {
                     .node_closed(id, silent, self.now_ns, &mut self.schedule);
             }
             Action::Remember(Fact::Leader { log, leader, isr, .. }) if self.swarm.class == Class::Unclean => {
-                self.elected(log, leader, isr)
+                self.elected(log, leader, isr);
             }
             Action::Remember(_) => {} // a whole cluster never dies here: nodes do
         }
