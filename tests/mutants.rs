@@ -30,7 +30,9 @@ const SLACK: u64 = 10;
 
 /// Rules whose breaking only costs work, or shows only where a late copy arrives just between two batches; and the unit
 /// test that fails then.
-const UNIT_TESTS: [(&str, &str); 8] = [
+const UNIT_TESTS: [(&str, &str); 10] = [
+    ("settle-before-numbering", LATE_COPY),
+    ("late-copy-needs-epoch", LATE_COPY),
     (
         "window",
         "a4_at_most_five_batches_of_a_partition_are_unacknowledged",
@@ -39,7 +41,7 @@ const UNIT_TESTS: [(&str, &str); 8] = [
         "old-leader-first",
         "a6_nothing_goes_to_a_new_leader_while_the_old_one_owes_an_answer",
     ),
-    ("one-by-one", "a6_what_failed_is_sent_again_one_by_one"),
+    ("one-by-one", LATE_COPY),
     ("throttled", "a17_a_throttled_connection_is_left_alone_that_long"),
     ("back-off", "a18_retries_back_off_and_double"),
     (
@@ -52,6 +54,8 @@ const UNIT_TESTS: [(&str, &str); 8] = [
         "the_finalized_feature_chooses_the_protocol_and_no_api_version_does",
     ),
 ];
+
+const LATE_COPY: &str = "a14_numbers_that_a_late_copy_may_still_bear_are_left_behind_with_their_epoch";
 
 /// Clauses that depend on others than the producer, and the unit test of how it reacts.
 const REACTIONS: [(&str, &str); 6] = [

@@ -152,7 +152,7 @@ pub const TABLE: &[Line] = &[
     line(Rule::Window, "window", Kind::Cost, "A4", "up to ten batches of a partition are unacknowledged"),
     line(Rule::FirstAlone, "first-alone", Kind::Safety, "A5", "the first batch of an epoch has company"),
     line(Rule::OldLeaderFirst, "old-leader-first", Kind::Cost, "A6", "the new leader is written to while the old one owes answers"),
-    line(Rule::OneByOne, "one-by-one", Kind::Cost, "A6", "all that failed is sent again at once"),
+    line(Rule::OneByOne, "one-by-one", Kind::Safety, "A6", "all that failed is sent again at once"),
     line(Rule::LostIsUnknown, "lost-is-unknown", Kind::Safety, "A7", "a batch whose connection broke counts as NOT_WRITTEN"),
     line(Rule::LateIsUnknown, "late-is-unknown", Kind::Safety, "A7", "a batch that is not answered in time counts as NOT_WRITTEN"),
     line(Rule::CodeIsUnknown, "code-is-unknown", Kind::Safety, "A7", "7, 13, 56 and -1 count as NOT_WRITTEN"),

@@ -17,7 +17,11 @@ use super::{plan, world};
 const COST_SEEDS: u64 = 100;
 /// Breaking these shows when a late copy arrives just between two batches. A unit test stages that; so many worlds hardly
 /// ever do.
-const STAGED: [Rule; 2] = [Rule::SettleBeforeNumbering, Rule::LateCopyNeedsEpoch];
+const STAGED: [Rule; 3] = [
+    Rule::OneByOne,
+    Rule::SettleBeforeNumbering,
+    Rule::LateCopyNeedsEpoch,
+];
 
 /// What one broken rule came to.
 #[derive(Debug, Clone)]

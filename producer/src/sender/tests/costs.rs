@@ -15,21 +15,6 @@ fn a4_at_most_five_batches_of_a_partition_are_unacknowledged() {
 }
 
 #[test]
-fn a6_what_failed_is_sent_again_one_by_one() {
-    let mut script = pipelined(&[]);
-    script.faults.extend([Fault::Silent; 5]);
-    one_by_one(&mut script, 1, 5);
-    script.run_for(5000 * MS);
-    let at: Vec<u64> = script.requests.iter().skip(5).map(|seen| seen.at_ns).collect();
-    assert_eq!(at.len(), 5);
-    assert!(
-        at.windows(2).all(|pair| pair[0] < pair[1]),
-        "each waits for the answer to the one before: {at:?}"
-    );
-    all_acked(&mut script, 6);
-}
-
-#[test]
 fn a19_a_leader_of_an_older_epoch_is_not_believed() {
     let mut script = pipelined(&[]);
     let mut told = |leader, epoch| {
