@@ -1,10 +1,11 @@
 //! What comes back on a Produce request: each batch's code becomes a verdict for its partition.
 
+use super::Sender;
 use super::link::{Asked, InFlight, InRequest};
 use super::partition::{Context, Partition, Verdict};
-use super::{Sender, Topic};
 use crate::batch_split::split;
 use crate::error::{Fatal, error_name};
+use crate::produce_request::TopicId;
 use crate::produce_response::{self, CurrentLeader, PartitionResponse, ProduceResponse, TopicRef};
 use crate::reaction::{Reaction, classify};
 use crate::rules::Rule;
@@ -47,12 +48,18 @@ impl Sender {
         self.hurry = self.flushing || self.is_committing();
         let mut request = std::mem::take(request);
         for entry in request.iter().filter(|entry| !entry.answered) {
+            if self.is_outlived(entry) {
+                continue;
+            }
             let (number, sequence) = (entry.partition, entry.base_sequence);
             self.verdict(number, sequence, Verdict::Unknown, UNKNOWN_SERVER_ERROR, now_ns);
         }
         for answer in &response.partitions {
             if let Some(i) = self.entry_of(&request, answer, true) {
                 request[i].answered = false; // taken
+                if self.is_outlived(&request[i]) {
+                    continue;
+                }
                 let hint = answer
                     .current_leader
                     .filter(|_| NOT_LEADER.contains(&answer.error_code));
@@ -78,8 +85,20 @@ impl Sender {
             let partition = &self.partitions[entry.partition as usize];
             entry.answered == answered
                 && partition.index == answer.partition
-                && names(&self.topics[partition.topic.index()], answer.topic)
+                && match answer.topic {
+                    TopicRef::Name(name) => self.topics[partition.topic.index()].name == name,
+                    TopicRef::Id(id) => entry.topic_id == id,
+                }
         })
+    }
+
+    /// The topic that this batch went to is gone, and its outcome told (A15): the same numbers mean other batches now.
+    pub(super) fn is_outlived(&self, entry: &InRequest) -> bool {
+        entry.topic_id != TopicId::default() && entry.topic_id != self.topic_id_of(entry.partition)
+    }
+
+    pub(super) fn topic_id_of(&self, number: u32) -> TopicId {
+        self.topics[self.partitions[number as usize].topic.index()].id
     }
 
     /// Where the newer leader named in an answer can be reached (A19); nothing else is believed of addresses here.
@@ -236,12 +255,5 @@ fn offset_told(base_offset: i64) -> i64 {
         base_offset
     } else {
         -1
-    }
-}
-
-fn names(topic: &Topic, named: TopicRef<'_>) -> bool {
-    match named {
-        TopicRef::Name(name) => topic.name == name,
-        TopicRef::Id(id) => topic.id == id,
     }
 }

@@ -96,9 +96,11 @@ impl Sender {
             self.partitions[number as usize].queued = false;
             if let Some(batch) = self.take_batch(number, now_ns, wall_ms) {
                 let base_sequence = batch.base_sequence();
+                let topic_id = self.topic_id_of(number);
                 request.push(InRequest {
                     partition: number,
                     base_sequence,
+                    topic_id,
                     answered: false,
                 });
                 let second = (!self.rules.on(Rule::OneBatch))
@@ -109,6 +111,7 @@ impl Sender {
                         behind.push(InRequest {
                             partition: number,
                             base_sequence: second.base_sequence(),
+                            topic_id,
                             answered: false,
                         });
                         Arc::new(batch.with_behind(&second))

@@ -265,6 +265,9 @@ impl Sender {
             Asked::ApiVersions(_) | Asked::InitProducerId(_) => return,
         };
         for entry in &request {
+            if self.is_outlived(entry) {
+                continue;
+            }
             let partition = &mut self.partitions[entry.partition as usize];
             let attempts = partition.attempts();
             let mut cx = Context {

@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 
+use crate::produce_request::TopicId;
 use crate::sender::requests::Versions;
 use crate::sender::transaction::Question;
 
@@ -68,11 +69,13 @@ pub(crate) enum State {
     Ready(Versions),
 }
 
-/// A batch within a Produce request: partition number of the sender, base sequence.
+/// A batch within a Produce request: partition number of the sender, base sequence, and the topic's id then. Numbers of a
+/// topic that was made again begin anew: what comes of the old one must not be taken for theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InRequest {
     pub(crate) partition: u32,
     pub(crate) base_sequence: i32,
+    pub(crate) topic_id: TopicId,
     pub(crate) answered: bool,
 }
 

@@ -24,6 +24,10 @@ pub(super) enum Fault {
     },
     /// Written, and never answered.
     Silent,
+    /// Written, and answered so much later.
+    Slow {
+        ms: u64,
+    },
     /// Written, then the broker dies and comes back after a while, remembering one batch per producer.
     Restart {
         ms: u64,

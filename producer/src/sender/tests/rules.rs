@@ -323,6 +323,43 @@ fn a15_a_topic_made_again_starts_with_numbers_of_its_own() {
     assert_eq!(outcomes(&script, Outcome::Acked), 6);
 }
 
+/// An answer that speaks of the old topic's number 0 says nothing of the new one's: found by simulation, where it
+/// acknowledged a record that was never written.
+#[test]
+fn a15_an_answer_from_before_the_topic_was_made_again_is_not_for_the_same_number_now() {
+    for version in [9, 13] {
+        let mut properties: Vec<(&str, String)> =
+            PIPELINED.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+        properties.push(("metadata.max.age.ms", "300".to_owned()));
+        let mut script = script(&properties, 2, 1, 1);
+        script.newest_produce = version;
+        script.run_for(1000 * MS);
+        script.faults.push_back(Fault::Slow { ms: 1500 });
+        append(&mut script, 0, 0, 1);
+        script.run_for(100 * MS);
+        script.topic_id = 8;
+        script.logs[0].entries.clear();
+        script.run_for(600 * MS);
+        assert_eq!(
+            outcomes(&script, Outcome::Unknown),
+            1,
+            "v{version}: the old one is in doubt"
+        );
+        script.faults.extend([Fault::Refuse { which: 0, code: 19 }; 8]);
+        append(&mut script, 0, 1, 1);
+        script.run_for(1000 * MS);
+        assert_eq!(
+            outcomes(&script, Outcome::Acked),
+            0,
+            "v{version}: nothing is written yet"
+        );
+        script.faults.clear();
+        script.run_for(5000 * MS);
+        assert_eq!(outcomes(&script, Outcome::Acked), 1, "v{version}");
+        assert_eq!(script.logs[0].entries.len(), 1, "v{version}");
+    }
+}
+
 #[test]
 fn a16_an_answer_that_was_not_asked_for_closes_the_connection() {
     let mut script = pipelined(&[]);

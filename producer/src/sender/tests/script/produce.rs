@@ -161,7 +161,12 @@ impl Script {
         }
         self.tamper(|tamper| tamper.produce(&mut response));
         let frame = encode(correlation, version, &response);
-        self.answer(link, ApiKey::Produce, frame, SERVICE_NS);
+        let service_ns = if let Fault::Slow { ms } = fault {
+            ms * MS
+        } else {
+            SERVICE_NS
+        };
+        self.answer(link, ApiKey::Produce, frame, service_ns);
     }
 
     fn count_sending(&mut self, partition: usize, stamp: &Stamp) {
