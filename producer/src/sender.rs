@@ -110,6 +110,9 @@ struct Topic {
     name: String,
     /// All zero until a broker tells it (Metadata v10).
     id: TopicId,
+    /// Batches of it were sent by name (Produce before v13): under another id of the same name, brokers may have numbers
+    /// of ours already.
+    by_name: bool,
     /// Index in `Sender::partitions` by partition number; empty until the first metadata.
     partitions: Vec<u32>,
     sticky: StickyPartition,
@@ -150,6 +153,8 @@ pub struct Sender {
     identity: Option<Identity>,
     /// A14: a new epoch is needed; nothing fresh is sent until the old one is settled.
     bump_wanted: bool,
+    /// The same with a transactional id: before the next transaction begins.
+    init_wanted: bool,
     memory: Memory,
     outcomes: Outcomes,
     compressor: Compressor,
@@ -210,6 +215,7 @@ impl Sender {
             nodes: BTreeMap::new(),
             identity: None,
             bump_wanted: false,
+            init_wanted: false,
             outcomes: Outcomes::default(),
             compressor,
             rng: Rng::new(seed),
@@ -252,6 +258,7 @@ impl Sender {
                 name: name.to_owned(),
                 id: TopicId::default(),
                 partitions: Vec::new(),
+                by_name: false,
                 sticky: StickyPartition::new(self.settings.batch_size),
                 error: 0,
                 used_ns: 0,

@@ -329,6 +329,7 @@ impl Sender {
 
     pub(super) fn enter_epoch(&mut self, identity: Identity, now_ns: u64) {
         self.bump_wanted = false;
+        self.init_wanted = false;
         for partition in &mut self.partitions {
             partition.enter_epoch(identity);
         }

@@ -8,7 +8,7 @@ use super::link::{Asked, InFlight, InRequest, LinkId};
 use super::partition::{Context, MAX_UNACKED, Next};
 use super::{Action, Frame, Sender};
 use crate::error::Fatal;
-use crate::produce_request::{self, Head, Part, TopicId};
+use crate::produce_request::{self, FIRST_TOPIC_ID_VERSION, Head, Part, TopicId};
 use crate::record_batch::SealedBatch;
 use crate::rules::Rule;
 
@@ -134,6 +134,12 @@ impl Sender {
             let partition = &self.partitions[entry.partition as usize];
             if partition.has_fresh() && !partition.is_retrying() {
                 self.enqueue(entry.partition, now_ns);
+            }
+        }
+        if version < FIRST_TOPIC_ID_VERSION {
+            for entry in &request {
+                let topic = self.partitions[entry.partition as usize].topic;
+                self.topics[topic.index()].by_name = true;
             }
         }
         self.send_produce(index, version, request, frame, now_ns);

@@ -17,6 +17,7 @@ use crate::rules::Rule;
 
 /// UNKNOWN_TOPIC_OR_PARTITION: what records of a partition that is no more end with.
 const UNKNOWN_PARTITION: i16 = 3;
+const UNKNOWN_TOPIC_ID: i16 = 100;
 /// Partitions of one topic that are believed; Kafka clusters stay far below.
 const MAX_PARTITIONS: usize = 1 << 20;
 /// Nodes that are believed, those that left included; Kafka clusters stay far below.
@@ -181,7 +182,9 @@ impl Sender {
         complete
     }
 
-    /// Another id under the same name: the topic was deleted and made again, perhaps with fewer partitions.
+    /// Another id under the same name: the topic was deleted and made again, perhaps with fewer partitions. Where batches
+    /// go by name, some may have come into the new one before we heard of it: numbers that begin anew would be taken for
+    /// theirs, and answered with success unwritten (M3). So they begin in a new epoch.
     fn check_topic_id(&mut self, index: usize, id: TopicId, told: usize, now_ns: u64) {
         let topic = &mut self.topics[index];
         let known = topic.id != TopicId::default();
@@ -189,6 +192,7 @@ impl Sender {
             return;
         }
         topic.id = id;
+        let by_name = std::mem::take(&mut topic.by_name);
         if known {
             let mut cx = Context {
                 outcomes: &mut self.outcomes,
@@ -202,10 +206,16 @@ impl Sender {
                 {
                     self.links[link as usize].ready.retain(|&queued| queued != number);
                 }
-                partition.topic_replaced(&mut cx);
+                partition.topic_replaced(by_name && self.transactions.is_none(), &mut cx);
                 if place >= told {
                     partition.stop(UNKNOWN_PARTITION, &mut cx);
                 }
+            }
+            if by_name && self.transactions.is_none() {
+                self.bump_wanted = true;
+            } else if by_name {
+                self.init_wanted = true;
+                self.fail_transaction(UNKNOWN_TOPIC_ID, now_ns);
             }
         }
     }

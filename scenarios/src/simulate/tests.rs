@@ -210,7 +210,7 @@ fn a_topic_made_again_every_second_keeps_every_promise() {
             ..Design::default()
         };
         for seed in 1..=8 {
-            let again = |n| fault(n * 1_000 + seed, 300, Kind::Recreate);
+            let again = |n: u64| fault(n * 1_000 + seed, 300, Kind::Recreate);
             let plan: Vec<Fault> = (1..=50).map(again).collect();
             let outcome = world::run(&design, seed, &plan).unwrap();
             assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.words);

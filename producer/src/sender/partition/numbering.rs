@@ -15,14 +15,18 @@ const UNKNOWN_TOPIC_ID: i16 = 100;
 
 impl Partition {
     /// The topic was deleted and made again under another id: nothing of the old one can be resolved any more, and
-    /// the new one has seen none of our numbers (A5).
-    pub(crate) fn topic_replaced(&mut self, cx: &mut Context<'_>) {
+    /// the new one has seen none of our numbers (A5), unless batches go `by_name`: those wait for a new epoch.
+    pub(crate) fn topic_replaced(&mut self, by_name: bool, cx: &mut Context<'_>) {
         self.end_unknown(UNKNOWN_TOPIC_ID, cx);
         let identity = self.identity_of_unacked();
         self.leader = NO_NODE;
         self.leader_epoch = -1;
         if self.stopped().is_none() {
             self.restart_numbers(identity);
+            if by_name {
+                self.needs_epoch = true;
+                self.needs_fence = Some(UNKNOWN_TOPIC_ID);
+            }
         }
     }
 

@@ -360,6 +360,30 @@ fn a15_an_answer_from_before_the_topic_was_made_again_is_not_for_the_same_number
     }
 }
 
+/// By name, a batch may come into the new topic before we hear of it; its number must not be given again.
+#[test]
+fn a15_numbers_that_the_new_topic_may_have_are_not_given_again() {
+    let mut properties: Vec<(&str, String)> = PIPELINED.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+    properties.push(("metadata.max.age.ms", "300".to_owned()));
+    let mut script = script(&properties, 2, 1, 1);
+    script.newest_produce = 9;
+    script.run_for(1000 * MS);
+    script.topic_id = 8;
+    append(&mut script, 0, 0, 1);
+    script.run_for(10 * MS);
+    assert_eq!(outcomes(&script, Outcome::Acked), 1);
+    script.run_for(600 * MS);
+    append(&mut script, 0, 1, 1);
+    script.run_for(5000 * MS);
+    assert_eq!(outcomes(&script, Outcome::Acked), 2);
+    let stamps: Vec<(i16, i32)> = script.logs[0]
+        .entries
+        .iter()
+        .map(|entry| (entry.stamp.epoch, entry.stamp.base_sequence))
+        .collect();
+    assert_eq!(stamps, [(0, 0), (1, 0)]);
+}
+
 #[test]
 fn a16_an_answer_that_was_not_asked_for_closes_the_connection() {
     let mut script = pipelined(&[]);

@@ -98,12 +98,12 @@ impl Sender {
         }
     }
 
-    /// B12, before a transaction begins.
+    /// B12, before a transaction begins; and where a topic was made again (A15).
     pub(super) fn rotate_in_time(&mut self) {
-        if self
+        let late = self
             .identity
-            .is_some_and(|identity| identity.epoch >= ROTATE_FROM_EPOCH)
-        {
+            .is_some_and(|identity| identity.epoch >= ROTATE_FROM_EPOCH);
+        if late || self.init_wanted {
             self.init_again(None);
         }
     }
