@@ -159,7 +159,10 @@ fn connections_together_hold_no_more_than_the_bound() {
         Ok(count) => count == 0,
         Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
     };
-    assert!(streams[2..].iter_mut().rev().any(closed), "eight halves are beyond it");
+    assert!(
+        streams[2..].iter_mut().rev().any(closed),
+        "eight halves are beyond it"
+    );
     broker.create("beyond");
     assert_eq!(broker.topics(), ["beyond", "within"], "and others are served");
     // What is closed is held no longer.
