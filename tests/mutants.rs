@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::support::{Need, STEADFAST, expect, trial};
 
 /// Seeds that a mutant may take before it counts as not caught.
-const SEEDS_MAX: &str = "2000";
+const SEEDS_MAX: &str = "5000";
 /// Seeds that must stay silent with all rules on, in the same build: some of its clients begin near the last number and
 /// the last epoch.
 const SILENT_SEEDS: &str = "300";
@@ -311,7 +311,8 @@ const HEAD: &str = "# Rules, broken one at a time
 Every rule that keeps records exactly once stands in `producer/src/rules.rs` and is always on. A build with
 `--cfg steadfast_mutants`, in a target folder of its own, can leave one out; then somebody has to notice: simulation, by an
 anomaly (safety: L, D, O, T, I, S; liveness: V), or a unit test of the producer, for what only costs work or shows only where
-a late copy arrives just between two batches. `tests/mutants.rs` tries all of them in `tests/run --all` and fails when this page is stale. Seeds count from 1; the number is an upper power of ten.
+a late copy arrives just between two batches. `tests/mutants.rs` tries all of them in `tests/run --all` and fails when this
+page is stale. Seeds count from 1; the number is an upper power of ten.
 
 | rule | clause | kind | without it | found by | within seeds |
 |---|---|---|---|---|---|

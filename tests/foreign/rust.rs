@@ -84,7 +84,7 @@ async fn partition(client: &Client, index: i32) -> Result<PartitionClient, Faile
 async fn write(partition: &PartitionClient, index: i32) -> Result<(), Failed> {
     for (batch, from) in (0..RECORDS).step_by(RECORDS_OF_A_BATCH).enumerate() {
         let numbers = from..(from + RECORDS_OF_A_BATCH).min(RECORDS);
-        let compression = if batch % 2 == 0 {
+        let compression = if batch.is_multiple_of(2) {
             Compression::NoCompression
         } else {
             Compression::Snappy

@@ -321,7 +321,7 @@ impl Partition {
     }
 
     /// The code with which the first UNKNOWN batch was refused for good, if one was.
-    pub(super) fn hopeless(&self) -> Option<i16> {
+    fn hopeless(&self) -> Option<i16> {
         self.unacked.iter().find_map(|sent| sent.hopeless)
     }
 
