@@ -168,8 +168,9 @@ impl Sender {
             } else {
                 NO_NODE
             };
-            complete &= leader != NO_NODE;
             self.move_partition(number, leader, partition.leader_epoch);
+            // Not what was told counts: a broker that was cut off names leaders of old, who are not believed.
+            complete &= self.partitions[number as usize].leader != NO_NODE;
         }
         let replicas = answer
             .partitions

@@ -14,6 +14,23 @@ fn a4_at_most_five_batches_of_a_partition_are_unacknowledged() {
     all_acked(&mut script, 9);
 }
 
+/// Found by simulation: a broker that had been cut off named a leader of old, who was rightly not believed, and with that
+/// metadata counted as complete until it was five minutes old.
+#[test]
+fn a19_a_partition_without_a_leader_is_asked_for_until_a_newer_one_is_told() {
+    let mut script = pipelined(&[]);
+    for (leader, epoch) in [(-1, 5), (0, 4)] {
+        script.logs[0].leader = leader;
+        script.logs[0].epoch = epoch;
+        script.sender.control.want_metadata();
+        script.run_for(500 * MS);
+    }
+    script.logs[0].epoch = 6;
+    one_by_one(&mut script, 1, 1);
+    script.run_for(5000 * MS);
+    all_acked(&mut script, 2);
+}
+
 #[test]
 fn a19_a_leader_of_an_older_epoch_is_not_believed() {
     let mut script = pipelined(&[]);
