@@ -5,11 +5,14 @@
 //! 0                  FAULTS_NS                 heal_ns                          at most DRAIN_NS later
 //! ```
 
+mod arrivals; // at nodes, at clients
+mod looks; // when it is over
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use bytes::Bytes;
-use steadfast_broker::{Action, ConnectionId, Endpoint, Fact, HookId, LogId, Memory, Model, Now, Order};
+use steadfast_broker::{Action, Endpoint, Fact, HookId, LogId, Memory, Model, Now, Order};
 
 use super::class::Class;
 use super::client::Client;
@@ -443,107 +446,6 @@ impl<'a> World<'a> {
         }
     }
 
-    fn at_node(&mut self, id: usize, item: Item) {
-        let (client, node) = (
-            self.network.connections[id].client,
-            self.network.connections[id].node,
-        );
-        let connection = ConnectionId(id as u64);
-        match item {
-            Item::Open => {
-                let dark = self.dark.contains(&node);
-                let taken = self.model.accepts(node) && self.network.path(client, node).refused == 0;
-                if taken {
-                    self.network.connections[id].node_open = true;
-                    self.model.opened(connection, node, 0, self.now());
-                    self.network
-                        .push(id, Toward::Client, Item::Open, self.now_ns, &mut self.schedule);
-                } else if !dark {
-                    self.network
-                        .close(id, Toward::Client, false, self.now_ns, &mut self.schedule);
-                }
-            }
-            Item::Frame(frame) if self.network.connections[id].node_open => {
-                self.note(id, Toward::Node, &frame);
-                let request = frame.slice(4.min(frame.len())..);
-                self.model.received(connection, request, self.now());
-            }
-            Item::Frame(_) => {
-                let lives = self.model.accepts(node);
-                self.network.stray(id, lives, self.now_ns, &mut self.schedule);
-            }
-            Item::End => {
-                // A broker that is busy with the connection does not look at it, and serves what it has of it first.
-                if self.network.connections[id].node_open
-                    && (self.model.works_on(connection) || !self.model.reads(connection))
-                    && self.random.percent(50)
-                {
-                    let at_ns = self.now_ns + self.random.below(LATE_END_NS);
-                    self.schedule.at(at_ns, Event::LateEnd { connection: id });
-                } else {
-                    self.node_loses(id);
-                }
-            }
-        }
-    }
-
-    fn node_loses(&mut self, id: usize) {
-        self.say(|| format!("node loses #{id}"));
-        if std::mem::take(&mut self.network.connections[id].node_open) {
-            self.model.closed(ConnectionId(id as u64), self.now());
-        }
-        // Nothing more comes from there either.
-        if self.network.connections[id].client_open {
-            self.network
-                .close(id, Toward::Client, false, self.now_ns, &mut self.schedule);
-        }
-    }
-
-    fn at_client(&mut self, id: usize, item: Item) {
-        let (client, node, link) = {
-            let found = &self.network.connections[id];
-            (found.client, found.node, found.link)
-        };
-        if !self.network.connections[id].client_open {
-            return;
-        }
-        if let Item::Frame(frame) = &item {
-            self.note(id, Toward::Client, frame);
-        }
-        if let Item::End = &item {
-            self.say(|| format!("client {client} loses #{id}"));
-        }
-        let Some(link) = link else {
-            match self.clients.get_mut(usize::from(client)) {
-                Some(client) => {
-                    if let Some(copier) = &mut client.copier {
-                        copier.arrived(node, id, &item, self.now_ns);
-                    }
-                    self.touched[client.number as usize] = true;
-                }
-                None => {
-                    let reader = &mut self.readers[usize::from(client) - self.clients.len()];
-                    reader.arrived(node, id, &item, self.now_ns);
-                }
-            }
-            if matches!(item, Item::End) {
-                self.network.client_closed(id, self.now_ns, &mut self.schedule);
-            }
-            return;
-        };
-        let client = &mut self.clients[client as usize];
-        match item {
-            Item::Open => client.connected(link, id, self.now_ns),
-            Item::Frame(frame) => client.received(link, id, &frame, self.now_ns),
-            Item::End => {
-                client.disconnected(link, id, self.now_ns);
-                // The client's kernel closes its half too; what it wrote before may still arrive.
-                self.network.client_closed(id, self.now_ns, &mut self.schedule);
-            }
-        }
-        self.touched[client.number as usize] = true;
-    }
-
     pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.line(self.now_ns, &what());
@@ -561,69 +463,5 @@ impl<'a> World<'a> {
         self.hash = (self.hash ^ what ^ self.now_ns.rotate_left(17))
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .rotate_left(29);
-    }
-
-    /// After the heal: is all drained, and is the cluster quiet?
-    fn look(&mut self) {
-        let late = self.now_ns >= self.heal_ns + DRAIN_NS * self.design.patience();
-        if self.drained_ns == 0 && self.clients.iter().all(|client| client.is_done(self.now_ns)) {
-            self.drained_ns = self.now_ns;
-        }
-        let quiet = self.drained_ns > 0
-            && self.is_copied()
-            && self.network.is_quiet()
-            && self.is_settled()
-            && self.is_read();
-        if quiet || late {
-            for client in &mut self.clients {
-                client.close(self.now_ns);
-            }
-            self.over = true;
-        } else {
-            self.schedule.at(self.now_ns + LOOK_NS, Event::Look);
-        }
-    }
-
-    /// Whoever copies has copied all.
-    fn is_copied(&self) -> bool {
-        let mut copiers = self.clients.iter().filter_map(|client| client.copier.as_ref());
-        copiers.all(|copier| {
-            copier.is_idle()
-                && (0..self.design.partitions).all(|partition| {
-                    self.model.partition(SOURCE, partition).is_some_and(|state| {
-                        let ends = (state.high_watermark, state.last_stable_offset);
-                        copier.reader.has(partition, ends.0, ends.1)
-                    })
-                })
-        })
-    }
-
-    /// Every reader has got to the end.
-    pub(crate) fn is_read(&self) -> bool {
-        self.lives.exists
-            && (0..self.lives.partitions).all(|partition| {
-                self.model.partition(TOPIC, partition).is_some_and(|state| {
-                    let ends = (state.high_watermark, state.last_stable_offset);
-                    self.readers
-                        .iter()
-                        .all(|reader| reader.has(partition, ends.0, ends.1))
-                })
-            })
-    }
-
-    /// Every partition is led, fully replicated, and has no open transaction.
-    fn is_settled(&self) -> bool {
-        let settled = |(topic, partition): (&&str, i32)| {
-            self.model.partition(topic, partition).is_some_and(|state| {
-                state.leader >= 0
-                    && state.isr.len() == state.replicas.len()
-                    && state.log_end == state.high_watermark
-                    && state.log_end == state.last_stable_offset
-            })
-        };
-        let mut all = topics(self.swarm.class)
-            .iter()
-            .flat_map(|topic| (0..self.lives.partitions).map(move |partition| (topic, partition)));
-        self.lives.exists && all.all(settled)
     }
 }
