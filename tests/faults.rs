@@ -1,6 +1,7 @@
 //! Three nodes on a real cluster: each fault bites, leaves evidence, heals, and nothing is lost, doubled or reordered.
 
 use libtest_mimic::{Failed, Trial};
+use steadfast_verifier::timeline::Fault;
 use steadfast_verifier::verdict::Outcome;
 
 use crate::running::expect_nothing_left;
@@ -24,7 +25,117 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("faults::rolling_restart", &[Need::All, Need::Kafka], || {
             scenario("scenarios/delivery/rolling-restart.toml")
         }),
+        trial(
+            "faults::slow_link",
+            &[Need::All, Need::Kafka, Need::Toxiproxy],
+            || scenario("scenarios/delivery/slow-link.toml"),
+        ),
+        trial(
+            "faults::reset_connections",
+            &[Need::All, Need::Kafka, Need::Toxiproxy],
+            || scenario("scenarios/delivery/reset-connections.toml"),
+        ),
+        trial(
+            "faults::all_links_down",
+            &[Need::All, Need::Kafka, Need::Toxiproxy],
+            || scenario("scenarios/delivery/all-links-down.toml"),
+        ),
+        trial("faults::controller_kill", &[Need::All, Need::Kafka], || {
+            scenario("scenarios/delivery/controller-kill.toml")
+        }),
+        trial("faults::leader_ping_pong", &[Need::All, Need::Kafka], || {
+            scenario("scenarios/delivery/leader-ping-pong.toml")
+        }),
+        trial("faults::below_min_isr", &[Need::All, Need::Kafka], || {
+            scenario("scenarios/delivery/below-min-isr.toml")
+        }),
+        trial(
+            "faults::a_toxic_is_measured_where_the_client_goes",
+            &[Need::Toxiproxy],
+            toxic_measured,
+        ),
+        trial(
+            "faults::a_toxic_that_does_nothing_to_the_client_is_inconclusive",
+            &[Need::Toxiproxy],
+            toxic_without_bite,
+        ),
     ]
+}
+
+const ONE_TOXIC: &str = r#"title = "one toxic in the only link"
+[cluster]
+topics.records = { partitions = 1 }
+[workload]
+executor = "constant-arrival-rate"
+rate = "500/s"
+warmup = "6s"
+duration = "10s"
+[[fault]]
+name = "toxic"
+at = "2s"
+for = "5s"
+action = "toxic"
+target = "link(client, random)"
+toxic = TOXIC
+[claims]
+lost = 0
+duplicated = 0
+"#;
+
+/// Runs one toxic against the simulated broker; the fault as the verdict has it, and why the run is inconclusive.
+fn one_toxic(toxic: &str, exit: i32) -> Result<(Fault, String), Failed> {
+    let dir = temporary();
+    let file = dir.path().join("one-toxic.toml");
+    std::fs::write(&file, ONE_TOXIC.replace("TOXIC", toxic))?;
+    let out = dir.path().join("run");
+    let (file, out_text) = (file.to_string_lossy(), out.to_string_lossy());
+    let output = steadfast(&["run", &file, "--broker", "simulated", "--out", &out_text]);
+    expect_exit(&output, exit)?;
+    let verdict = verdict(&out)?;
+    expect_nothing_left(&out)?;
+    let reasons: Vec<String> = verdict
+        .inconclusive
+        .iter()
+        .map(|cause| format!("{cause:?}"))
+        .collect();
+    let fault = verdict
+        .faults
+        .into_iter()
+        .next()
+        .ok_or("no fault in the verdict")?;
+    Ok((fault, reasons.join("\n")))
+}
+
+fn toxic_measured() -> Result<(), Failed> {
+    let toxic = r#"{ type = "latency", stream = "upstream", attributes = { latency = 80 } }"#;
+    let (fault, reasons) = one_toxic(toxic, 0)?;
+    let seen = |name: &str| fault.evidence.get(name).cloned().unwrap_or_default();
+    let told = || format!("{fault:?} {reasons}");
+    expect(seen("slower").contains("ms with it"), told)?;
+    expect(seen("link_state").contains("latency = 80"), told)?;
+    expect(
+        !seen("link").is_empty() && !seen("link").starts_with("0 connections"),
+        told,
+    )?;
+    expect(
+        fault.action == "latency" && fault.target == "link(client, random)",
+        told,
+    )?;
+    expect(
+        fault.resolved.starts_with("broker-1 ") && fault.healed_ns.is_some(),
+        told,
+    )
+}
+
+fn toxic_without_bite() -> Result<(), Failed> {
+    // More bytes than this load ever sends.
+    let toxic = r#"{ type = "limit_data", attributes = { bytes = 4_000_000_000 } }"#;
+    let (fault, reasons) = one_toxic(toxic, 5)?;
+    let told = || format!("{fault:?} {reasons}");
+    expect(
+        reasons.contains("H2") && reasons.contains("no connection of a client ended"),
+        told,
+    )
 }
 
 const NOT_STEADY: &str = r#"title = "no broker answers within a microsecond"

@@ -238,6 +238,7 @@ impl Runner {
                         let log = folder.join("faults.jsonl");
                         let started = nemesis::start(
                             scenario.faults.clone(),
+                            scenario.seed,
                             cluster.clone(),
                             span.warmup_end_ns,
                             &log,

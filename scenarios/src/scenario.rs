@@ -36,7 +36,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use steadfast_chaos::cluster::ClusterSpec;
-use steadfast_chaos::fault::{Action, PlannedFault};
+use steadfast_chaos::fault::{PlannedFault, Reach};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Threshold};
 use steadfast_verifier::verdict::Broker;
@@ -301,7 +301,7 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
 
     let (load, producer) = (load?, producer?);
     if let Some(cluster) = &mut cluster {
-        cluster.proxied = faults.iter().any(|fault| fault.action == Action::Partition);
+        cluster.proxied = faults.iter().any(|fault| fault.action.reach() == Reach::Link);
     }
     let drain = producer.delivery_timeout.saturating_add(DRAIN_SLACK);
     let template = Workload {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cluster::external;
-use crate::fault::Action;
+use crate::fault::{Action, Target};
 use crate::process::tests::test_spawner;
 
 /// A cluster whose only broker, somebody else's, is not there.
@@ -36,7 +36,9 @@ fn a_fault_that_cannot_be_done_is_written_down_as_failed() {
     let log = home.path().join("faults.jsonl");
     let plan = vec![kill_at(Duration::from_millis(50), Target::Broker(1))];
     let begun_ns = now_ns();
-    let result = start(plan, nobody(home.path()), begun_ns, &log).unwrap().join();
+    let result = start(plan, 1, nobody(home.path()), begun_ns, &log)
+        .unwrap()
+        .join();
     assert!(result.unwrap_err().to_string().contains("broker 1"));
     let [FaultEvent::Failed { name, reason, at_ns }] = &events(&log)[..] else {
         panic!("{:?}", events(&log))
@@ -51,7 +53,7 @@ fn a_dropped_plan_ends_at_once_and_what_has_not_begun_never_does() {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("faults.jsonl");
     let plan = vec![kill_at(Duration::from_secs(3600), Target::Broker(1))];
-    let nemesis = start(plan, nobody(home.path()), now_ns(), &log).unwrap();
+    let nemesis = start(plan, 1, nobody(home.path()), now_ns(), &log).unwrap();
     let dropped_ns = now_ns();
     drop(nemesis);
     assert!(now_ns() - dropped_ns < nanos(Duration::from_secs(5)));
@@ -68,6 +70,7 @@ fn a_target_without_meaning_is_looked_for_until_the_plan_is_dropped() {
     };
     let nemesis = start(
         vec![kill_at(Duration::ZERO, target)],
+        1,
         nobody(home.path()),
         now_ns(),
         &log,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
-use steadfast_chaos::fault::{Action, Target};
+use steadfast_chaos::fault::{Action, Reach, Target};
 use steadfast_verifier::expectations::{ClaimId, Metric, Threshold};
 use steadfast_verifier::provable;
 use steadfast_verifier::workload::{Executor, Keys};
@@ -181,6 +181,8 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
     if scenario.faults.first().is_none_or(|fault| !fault.at.is_zero()) {
         steps.push(at(warmup, format!("steady: {}", offered(scenario))));
     }
+    // Faults may overlap: in the order of their moments, and what only the run can tell behind its fault.
+    let mut moments: Vec<(Duration, Step)> = Vec::new();
     for fault in &scenario.faults {
         let hold = fault
             .hold
@@ -190,31 +192,31 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
         } else {
             ""
         };
-        steps.push(at(
-            warmup + fault.at,
-            format!(
-                "fault:{}: {} {}{hold}{each}",
-                fault.name,
-                fault.action.word(),
-                fault.target
-            ),
-        ));
+        let what = match &fault.action {
+            Action::Toxic(toxic) => format!("{toxic} on"),
+            Action::Grow { partitions } => format!("grow to {partitions} partitions:"),
+            Action::Set { settings } => {
+                let settings: Vec<String> = settings
+                    .iter()
+                    .map(|(name, value)| format!("{name} = {value}"))
+                    .collect();
+                format!("set {} of", settings.join(", "))
+            }
+            action => action.word().to_owned(),
+        };
+        let what = format!("fault:{}: {what} {}{hold}{each}", fault.name, fault.target);
+        moments.push((fault.at, at(warmup + fault.at, what)));
         if let Some(end) = end(fault) {
-            steps.push(at(
-                warmup + end,
-                format!("heal:{} until {}", fault.name, show_duration(warmup + end + HEAL)),
-            ));
+            let until = show_duration(warmup + end + HEAL);
+            moments.push((end, at(warmup + end, format!("heal:{} until {until}", fault.name))));
         } else {
-            steps.push(Step {
-                at_s: None,
-                what: format!(
-                    "heal:{}: {} from when its action is done",
-                    fault.name,
-                    show_duration(HEAL)
-                ),
-            });
+            let heal = show_duration(HEAL);
+            let what = format!("heal:{}: {heal} from when its action is done", fault.name);
+            moments.push((fault.at, Step { at_s: None, what }));
         }
     }
+    moments.sort_by_key(|(moment, _)| *moment);
+    steps.extend(moments.into_iter().map(|(_, step)| step));
     steps.push(at(warmup + duration, "end of the load".to_owned()));
     steps.push(ending(scenario));
     steps
@@ -331,7 +333,7 @@ fn remarks(scenario: &Scenario) -> Vec<String> {
     let kills = scenario
         .faults
         .iter()
-        .any(|f| matches!(f.action, Action::Kill | Action::Pause | Action::Restart));
+        .any(|fault| fault.action.reach() == Reach::Process);
     if kills && scenario.cluster.nodes == 2 && scenario.cluster.controllers == 0 {
         notes.push(
             "two combined nodes have no quorum while one is down: nothing can fail over; use 3 nodes"
@@ -351,11 +353,14 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
         .and_then(|text| text.parse().ok());
     let fail_over = Duration::from_millis(session.unwrap_or(9000)) + ELECTION;
     let outage = scenario.faults.iter().filter_map(|fault| match fault.action {
-        // One copy alone: nobody takes over before it is back.
-        Action::Partition => fault.hold,
+        // One copy alone: nobody takes over before it is back. A toxic may let nothing through, or half.
+        Action::Partition | Action::Down | Action::Toxic(_) => fault.hold,
+        Action::Elect | Action::Reassign | Action::Grow { .. } | Action::Set { .. } => None,
+        // With all of them gone, or as good as gone, it is over when they are back.
+        _ if fault.target == Target::All => Some(fault.hold.unwrap_or_default() + fail_over),
         _ if scenario.cluster.nodes == 1 => Some(fault.hold.unwrap_or_default() + ELECTION),
         Action::Kill | Action::Pause => Some(fail_over),
-        Action::Restart => Some(ELECTION),
+        Action::Term | Action::Restart => Some(ELECTION),
     });
     let outage = outage.max()?;
     let size = f64::from(scenario.template.record_size) + LOG_OVERHEAD;
