@@ -137,6 +137,7 @@ fn felt(
     match kind {
         ToxicKind::Timeout { .. } | ToxicKind::ResetPeer { .. } => {
             match probe::round_trip(server, SILENCE_PROBE) {
+                Err(reason) if matches!(kind, ToxicKind::ResetPeer { .. }) => Ok(("reset", reason)),
                 Err(reason) => Ok(("silence", reason)),
                 Ok(_) => Err("a new connection through the proxy got an answer".into()),
             }
@@ -144,10 +145,7 @@ fn felt(
         ToxicKind::LimitData { bytes } => Ok(match probe::until_closed(server, bytes, bound) {
             Some(reason) => ("cut", reason),
             // It ends connections, and whether it ended the client's is counted at its end.
-            None => (
-                "not_reached",
-                "a probe sent fewer bytes than that".into(),
-            ),
+            None => ("not_reached", "a probe sent fewer bytes than that".into()),
         }),
         _ => {
             let LinkFault::Toxic(toxic) = fault else {

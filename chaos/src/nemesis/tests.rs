@@ -84,3 +84,19 @@ fn a_target_without_meaning_is_looked_for_until_the_plan_is_dropped() {
     };
     assert!(reason.contains("leader of orders-0"), "{reason}");
 }
+
+#[test]
+fn a_target_that_is_nobody_here_is_told_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("faults.jsonl");
+    for target in [Target::All, Target::Random, Target::Minority] {
+        let begun_ns = now_ns();
+        let plan = vec![kill_at(Duration::ZERO, target.clone())];
+        let result = start(plan, 1, nobody(home.path()), begun_ns, &log)
+            .unwrap()
+            .join();
+        let told = result.unwrap_err().to_string();
+        assert!(told.contains(&format!("{target} is nobody here")), "{told}");
+        assert!(now_ns() - begun_ns < nanos(RESOLVE_BOUND), "nothing to wait for");
+    }
+}

@@ -208,7 +208,10 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
         moments.push((fault.at, at(warmup + fault.at, what)));
         if let Some(end) = end(fault) {
             let until = show_duration(warmup + end + HEAL);
-            moments.push((end, at(warmup + end, format!("heal:{} until {until}", fault.name))));
+            moments.push((
+                end,
+                at(warmup + end, format!("heal:{} until {until}", fault.name)),
+            ));
         } else {
             let heal = show_duration(HEAL);
             let what = format!("heal:{}: {heal} from when its action is done", fault.name);
