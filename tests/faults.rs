@@ -50,6 +50,16 @@ pub(crate) fn trials() -> Vec<Trial> {
             scenario("scenarios/delivery/below-min-isr.toml")
         }),
         trial(
+            "faults::what_the_simulated_broker_cannot_do_is_refused_there",
+            &[],
+            beyond_the_simulated,
+        ),
+        trial(
+            "faults::kafkas_own_administration_works_on_the_simulated_broker_too",
+            &[],
+            orders_simulated,
+        ),
+        trial(
             "faults::a_toxic_is_measured_where_the_client_goes",
             &[Need::Toxiproxy],
             toxic_measured,
@@ -60,6 +70,92 @@ pub(crate) fn trials() -> Vec<Trial> {
             toxic_without_bite,
         ),
     ]
+}
+
+fn beyond_the_simulated() -> Result<(), Failed> {
+    for file in ["controller-kill", "leader-ping-pong"] {
+        let file = format!("scenarios/delivery/{file}.toml");
+        let output = steadfast(&["run", &file, "--broker", "simulated"]);
+        expect_exit(&output, 2)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        expect(said.contains("use --broker kafka"), || said)?;
+    }
+    Ok(())
+}
+
+const ORDERS: &str = r#"title = "settings, partitions, an election and a coordinator"
+[cluster]
+nodes = 3
+topics.records = { partitions = 3, replication-factor = 3, min.insync.replicas = 2 }
+[workload]
+executor = "constant-arrival-rate"
+rate = "500/s"
+warmup = "6s"
+duration = "16s"
+[[fault]]
+name = "set"
+at = "1s"
+for = "2s"
+action = "set"
+target = "topic(records)"
+settings = { min.insync.replicas = 1, max.message.bytes = 2_000_000 }
+[[fault]]
+name = "term"
+at = "4s"
+for = "3s"
+action = "term"
+target = "leader(records-0)"
+[[fault]]
+name = "elect"
+at = "10s"
+action = "elect"
+target = "topic(records)"
+[[fault]]
+name = "grow"
+at = "12s"
+action = "grow"
+target = "topic(records)"
+partitions = 5
+[[fault]]
+name = "coordinator"
+at = "13s"
+for = "2s"
+action = "pause"
+target = "coordinator(job-1)"
+[claims]
+duplicated = 0
+"#;
+
+fn orders_simulated() -> Result<(), Failed> {
+    let dir = temporary();
+    let file = dir.path().join("orders.toml");
+    std::fs::write(&file, ORDERS)?;
+    let out = dir.path().join("run");
+    let (file, out_text) = (file.to_string_lossy(), out.to_string_lossy());
+    let output = steadfast(&["run", &file, "--broker", "simulated", "--out", &out_text]);
+    // `lost` cannot be proven there once a broker was hurt: inconclusive for that reason alone.
+    expect_exit(&output, 5)?;
+    let verdict = verdict(&out)?;
+    for (name, what, value) in [
+        ("set", "min.insync.replicas", "2 -> 1"),
+        ("set", "max.message.bytes", "-> 2000000"),
+        ("term", "started_again", "start 1 -> start 2"),
+        ("elect", "leaders_moved", "records-"),
+        ("grow", "partitions", "3 -> 5"),
+        ("coordinator", "requests_stalled", ""),
+    ] {
+        let fault = verdict.faults.iter().find(|fault| fault.name == name);
+        let seen = fault.and_then(|fault| fault.evidence.get(what));
+        expect(seen.is_some_and(|seen| seen.contains(value)), || {
+            format!("{name} {what}: {fault:?}")
+        })?;
+        expect(fault.is_some_and(|fault| fault.healed_ns.is_some()), || {
+            format!("not healed: {fault:?}")
+        })?;
+    }
+    expect(verdict.inconclusive.iter().all(|cause| cause.id != "H2"), || {
+        format!("{:?}", verdict.inconclusive)
+    })
 }
 
 const ONE_TOXIC: &str = r#"title = "one toxic in the only link"

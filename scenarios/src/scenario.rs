@@ -20,7 +20,7 @@ mod words; // how frames speak of values
 
 // From tables to types.
 mod cluster; // [cluster]
-mod fault; // [[fault]]
+pub(crate) mod fault; // [[fault]]
 mod phases; // which phases a run has
 mod producer; // [producer]
 mod properties; // Kafka's own names of broker and topic settings

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steadfast_chaos::fault::{PlannedFault, Target};
+use steadfast_chaos::fault::{Action, PlannedFault, Target};
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
@@ -61,6 +61,18 @@ pub(crate) fn read(
     let mut faults: Vec<PlannedFault> = faults.into_iter().map(|(_, fault)| fault).collect();
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// The first fault that our own broker has no answer to; none when it can be run there.
+pub(crate) fn needs_kafka(faults: &[PlannedFault]) -> Option<&PlannedFault> {
+    faults.iter().find(|fault| {
+        let end = match &fault.target {
+            Target::Link(end) => end.as_ref(),
+            target => target,
+        };
+        // It models neither reassignments nor a quorum of controllers.
+        fault.action == Action::Reassign || *end == Target::Controller
+    })
 }
 
 /// Whether two faults do the same kind of thing to the same target at the same time: the one that ends first would mend

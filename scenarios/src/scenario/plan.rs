@@ -11,7 +11,7 @@ use steadfast_verifier::workload::{Executor, Keys};
 
 use crate::scenario::Scenario;
 use crate::scenario::cluster::min_insync;
-use crate::scenario::fault::HEAL;
+use crate::scenario::fault::{HEAL, needs_kafka};
 use crate::scenario::origin::Value;
 use crate::scenario::phases::end;
 use crate::scenario::thresholds::METRICS;
@@ -124,7 +124,7 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         memory_bytes: scenario.producer.buffer_memory.max((all * JUDGE_BYTES) as u64) + PROCESS_BYTES,
         disk_bytes: (all * (in_log * f64::from(copies) + FOLDER_BYTES)) as u64,
         claims: claims(scenario, kind),
-        notes: remarks(scenario),
+        notes: remarks(scenario, kind),
         values: scenario.values.clone(),
     }
 }
@@ -315,8 +315,14 @@ fn show_threshold(threshold: &Threshold) -> String {
 }
 
 /// What a careful reader of the file would remark.
-fn remarks(scenario: &Scenario) -> Vec<String> {
+fn remarks(scenario: &Scenario, kind: &str) -> Vec<String> {
     let mut notes = scenario.producer.notes.clone();
+    if let Some(fault) = needs_kafka(&scenario.faults).filter(|_| kind == provable::SIMULATED) {
+        notes.push(format!(
+            "refused on the simulated broker, which cannot do fault {}: use --broker kafka",
+            fault.name
+        ));
+    }
     if scenario.thresholds.is_empty() {
         notes.push("no thresholds: latency, rate and CPU are shown, not judged".to_owned());
     }
