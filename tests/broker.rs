@@ -56,19 +56,33 @@ impl Broker {
         self.process.kill()?;
         self.process.wait()?;
         std::thread::sleep(down);
+        self.start_again()
+    }
+
+    /// SIGTERM, and a start with the same command.
+    pub(crate) fn stop_and_start(&mut self) -> Result<(), Failed> {
+        self.terminate()?;
+        self.start_again()
+    }
+
+    /// SIGTERM; it must end by itself, with 0.
+    pub(crate) fn stop(mut self) -> Result<(), Failed> {
+        self.terminate()
+    }
+
+    fn terminate(&mut self) -> Result<(), Failed> {
+        let pid = self.process.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        let status = self.process.wait()?;
+        expect(status.success(), || format!("it ended with {status}"))
+    }
+
+    fn start_again(&mut self) -> Result<(), Failed> {
         let (process, server) = spawn(&self.args)?;
         self.process = process;
         expect(server == self.server, || {
             format!("{server} instead of {}", self.server)
         })
-    }
-
-    /// SIGTERM; it must end by itself, with 0.
-    pub(crate) fn stop(mut self) -> Result<(), Failed> {
-        let pid = self.process.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status()?;
-        let status = self.process.wait()?;
-        expect(status.success(), || format!("it ended with {status}"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a broker answers, field by field: one script of requests, played to real Kafka of three versions.
+//! What a broker answers, field by field: one script of requests, played to real Kafka of three versions and to our own
+//! broker.
 //!
 //! ```text
 //!  script/*.rs ──► player ──► socket ──► any cluster, given by its address
@@ -21,12 +22,12 @@ mod player; // plays a script, writes down the answers
 mod steps; // what many cases do
 mod script; // the cases
 mod expected; // what was measured, and differences from it
-mod cluster; // a real Kafka to play to
+mod cluster; // a real Kafka to play to, and our own broker
 
 use libtest_mimic::{Failed, Trial};
 
-use self::cluster::Kafka;
-use self::expected::{ALLOWED, Allowed, BASELINE, bless, differences, expected};
+use self::cluster::{Kafka, Simulated};
+use self::expected::{ALLOWED, Allowed, BASELINE, How, bless, differences, expected};
 use self::player::{Environment, Played, play};
 use crate::support::{Need, OTHER_VERSIONS, expect, temporary, trial};
 
@@ -50,6 +51,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             newest,
         ),
         trial("conformance::kafka_3_answers_as_measured", others, oldest),
+        trial(
+            "conformance::the_simulated_broker_answers_as_kafka",
+            &[Need::All],
+            simulated,
+        ),
     ]
 }
 
@@ -67,10 +73,28 @@ fn real(version: &str) -> Result<(), Failed> {
         bless(version, &answers)?;
     }
     expect(broken.is_empty(), || broken.join("\n"))?;
-    let report = differences(&answers, |case| expected(version, case), ALLOWED);
+    // Nothing may differ between two runs of the script on the same version.
+    let report = differences(&answers, |case| expected(version, case), &[]);
     expect(report.is_empty(), || {
         format!("Kafka {version}: - as measured before, + as answered now\n{report}")
     })
+}
+
+/// Plays it to our own broker, which is to answer as the Kafka that it is modelled on.
+fn simulated() -> Result<(), Failed> {
+    let folder = temporary();
+    let mut broker = Simulated::start(folder.path())?;
+    let mut environment = Environment {
+        server: broker.server(),
+        restart: &mut |how| broker.restart(how),
+    };
+    let Played { answers, broken } = play(&script::script(), &mut environment);
+    let report = differences(&answers, |case| expected(BASELINE, case), ALLOWED);
+    expect(broken.is_empty() && report.is_empty(), || {
+        let broken = broken.join("\n");
+        format!("- as Kafka {BASELINE} answers, + as the simulated broker does\n{report}\n{broken}")
+    })?;
+    broker.stop()
 }
 
 /// The comparison itself: what differs is shown with its place, what may differ is not, and what was never measured is told.
@@ -99,22 +123,28 @@ fn differs() -> Result<(), Failed> {
     })?;
 
     let other_words = measured.replace("old", "new");
-    let rule = Allowed {
-        case: "case-",
-        line: "< code=45 message=",
+    let rule = |case: &'static str, how: How| Allowed {
+        case,
+        lines: &["< code=45 message="],
+        how,
         reason: "the words are Kafka's own",
     };
-    expect(compare(&other_words, &[rule]).is_empty(), || {
-        "what may differ does not".into()
-    })?;
-    let elsewhere = Allowed {
-        case: "another",
-        line: "< code=45 message=",
-        reason: "of another case",
-    };
-    expect(!compare(&other_words, &[elsewhere]).is_empty(), || {
-        "a rule holds where it does not belong".into()
-    })?;
+    expect(
+        compare(&other_words, &[rule("case-", How::Otherwise)]).is_empty(),
+        || "what may differ does not".into(),
+    )?;
+    for elsewhere in [rule("another", How::Otherwise), rule("another", How::Alone)] {
+        expect(!compare(&other_words, &[elsewhere]).is_empty(), || {
+            "a rule holds where it does not belong".into()
+        })?;
+    }
+    let one_less = measured.replace("< code=45 message=old\n", "");
+    expect(
+        compare(&one_less, &[rule("case-", How::Alone)]).is_empty(),
+        || "what may stand alone may not".into(),
+    )?;
+    let idle = compare(&measured, &[rule("case-", How::Alone)]);
+    expect(idle.contains("nothing needs it"), || idle)?;
     let unknown = differences(&[("case-2", measured.clone())], |_| None, &[]);
     expect(unknown.contains("STEADFAST_BLESS=1"), || unknown.clone())
 }

@@ -180,7 +180,7 @@ fn start_short(out: &Path) -> Result<Running, Failed> {
 fn doctor() -> Result<(), Failed> {
     let (output, _) = on_a_bare_machine(&["doctor"])?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    for word in ["ava", "mvn", "toxiproxy", "apt"] {
+    for word in ["ava", "mvn", "toxiproxy", "kcat", "apt"] {
         expect(text.contains(word), || format!("{word:?} is missing in:\n{text}"))?;
     }
     Ok(())

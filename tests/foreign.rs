@@ -1,5 +1,7 @@
-//! Clients that share no code with us write to `steadfast broker` and read from it: librdkafka's kcat, and Kafka's own
-//! tools, plain, idempotent and transactional. What one wrote the other one reads.
+//! Clients that share no code with us write to `steadfast broker` and read from it: librdkafka's kcat, Kafka's own tools,
+//! plain, idempotent and transactional, and the Rust client rskafka. What one of the first two wrote the other one reads.
+
+mod rust; // rskafka
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -29,6 +31,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "foreign::kafkas_producer_performance_idempotent_and_transactional",
             &[Need::All, Need::Kafka],
             performance,
+        ),
+        trial(
+            "foreign::rskafka_writes_and_reads_across_sigkill",
+            &[Need::All],
+            rust::writes_and_reads,
         ),
     ]
 }

@@ -30,6 +30,8 @@ mod toxiproxy; // the real server: silence, refusal, bypasses
 mod faults; // three nodes: kill, pause, restart, partition
 mod broker; // `steadfast broker` by itself: bad folders, SIGKILL, torn ends
 mod simulated; // runs on it, judged
+mod transactions; // transactions and copies on real runs; what is torn is named
+mod readers; // consumers that read while it is written
 mod foreign; // clients of others write to it and read from it
 mod browser; // the report in a real browser, off-line
 mod licences; // every crate's licence against deny.toml
@@ -68,6 +70,8 @@ fn main() -> ExitCode {
         faults::trials(),
         broker::trials(),
         simulated::trials(),
+        transactions::trials(),
+        readers::trials(),
         foreign::trials(),
         browser::trials(),
     ] {

@@ -14,6 +14,8 @@ use crate::store::Store;
 const TRANSACTION_VERSION: &str = "transaction.version";
 /// The newest that Kafka 4.1 supports.
 const NEWEST_TRANSACTION_VERSION: i16 = 2;
+/// First version in which a supported feature may begin at version 0.
+const TELLS_FEATURES_FROM_0: i16 = 4;
 
 impl<S: Store> Model<S> {
     pub(crate) fn api_versions(&mut self, at: &At, request: &ApiVersionsRequest) -> ApiVersionsResponse {
@@ -37,12 +39,14 @@ impl<S: Store> Model<S> {
             .with_name(name.clone())
             .with_min_version(0)
             .with_max_version(NEWEST_TRANSACTION_VERSION);
+        // Older clients cannot read that a feature begins at 0 (KIP-1022).
+        let supported = (at.version >= TELLS_FEATURES_FROM_0).then_some(supported);
         let finalized = FinalizedFeatureKey::default()
             .with_name(name)
             .with_min_version_level(self.settings.transaction_version)
             .with_max_version_level(self.settings.transaction_version);
         response
-            .with_supported_features(vec![supported])
+            .with_supported_features(supported.into_iter().collect())
             .with_finalized_features_epoch(1)
             .with_finalized_features(vec![finalized])
     }

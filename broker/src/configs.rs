@@ -1,9 +1,11 @@
 //! Properties of topics and brokers: what they are, which may be set, and the two requests about them.
 
+mod known; // the properties that there are
+
 use std::collections::BTreeMap;
 
 use kafka_protocol::messages::describe_configs_response::{
-    DescribeConfigsResourceResult, DescribeConfigsResult,
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{
@@ -12,7 +14,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
+use self::known::{KNOWN, Known, SET_FOR_THE_CLUSTER, Type};
 use crate::code;
+use crate::connection::At;
 use crate::model::Model;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -24,6 +28,8 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 /// Config source of a topic's own property.
 const OF_TOPIC: i8 = 1;
+/// Config source of a property that is set for all brokers.
+const OF_CLUSTER: i8 = 3;
 /// Config source of a property that the broker was started with.
 const OF_BROKER: i8 = 4;
 /// Config source of a default.
@@ -32,178 +38,101 @@ const DEFAULT: i8 = 5;
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
-/// Types as DescribeConfigs numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
-    Boolean = 1,
-    String = 2,
-    Int = 3,
-    Long = 5,
-    List = 7,
-}
-
 /// One property as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) name: &'static str,
     pub(crate) value: String,
     pub(crate) source: i8,
-    pub(crate) kind: Type,
-}
-
-/// Properties of a topic that the model knows, with their defaults.
-fn topic_defaults(settings: &Settings) -> Vec<(&'static str, String, Type)> {
-    vec![
-        ("cleanup.policy", "delete".into(), Type::List),
-        ("compression.type", "producer".into(), Type::String),
-        ("delete.retention.ms", "86400000".into(), Type::Long),
-        ("flush.messages", i64::MAX.to_string(), Type::Long),
-        ("flush.ms", i64::MAX.to_string(), Type::Long),
-        (
-            "max.message.bytes",
-            settings.message_max_bytes.to_string(),
-            Type::Int,
-        ),
-        (
-            "message.timestamp.after.max.ms",
-            settings.timestamp_after_max_ms.to_string(),
-            Type::Long,
-        ),
-        ("message.timestamp.type", "CreateTime".into(), Type::String),
-        (
-            "min.insync.replicas",
-            settings.min_insync_replicas.to_string(),
-            Type::Int,
-        ),
-        ("retention.bytes", "-1".into(), Type::Long),
-        ("retention.ms", settings.log_retention_ms.to_string(), Type::Long),
-        ("segment.bytes", "1073741824".into(), Type::Int),
-        ("segment.ms", "604800000".into(), Type::Long),
-        (
-            "unclean.leader.election.enable",
-            settings.unclean_leader_election.to_string(),
-            Type::Boolean,
-        ),
-    ]
+    kind: Type,
+    read_only: bool,
+    /// Where it would come from if what stands before were not set: name, value and source of each, the valid one first.
+    synonyms: Vec<(&'static str, String, i8)>,
 }
 
 /// All properties of a topic.
 pub(crate) fn of_topic(settings: &Settings, set: &BTreeMap<String, String>) -> Vec<Config> {
-    let config = |(name, default, kind): (&'static str, String, Type)| match set.get(name) {
-        Some(value) => Config {
-            name,
-            value: value.clone(),
-            source: OF_TOPIC,
-            kind,
-        },
-        None => Config {
-            name,
-            value: default,
-            source: DEFAULT,
-            kind,
-        },
+    let config = |known: &Known| {
+        let name = known.topic?;
+        let own = set.get(name).map(|value| (name, value.clone(), OF_TOPIC));
+        let synonyms = own.into_iter().chain(sources(known, settings)).collect();
+        told(name, known, false, synonyms)
     };
-    topic_defaults(settings).into_iter().map(config).collect()
+    KNOWN.iter().filter_map(config).collect()
 }
 
 fn of_broker(settings: &Settings, node: i32) -> Vec<Config> {
-    let all: [(&'static str, String, Type); 14] = [
-        (
-            "auto.create.topics.enable",
-            settings.auto_create_topics.to_string(),
-            Type::Boolean,
-        ),
-        (
-            "broker.session.timeout.ms",
-            settings.session_timeout_ms.to_string(),
-            Type::Int,
-        ),
-        (
-            "default.replication.factor",
-            settings.default_replication_factor.to_string(),
-            Type::Int,
-        ),
-        (
-            "log.retention.ms",
-            settings.log_retention_ms.to_string(),
-            Type::Long,
-        ),
-        (
-            "message.max.bytes",
-            settings.message_max_bytes.to_string(),
-            Type::Int,
-        ),
-        (
-            "min.insync.replicas",
-            settings.min_insync_replicas.to_string(),
-            Type::Int,
-        ),
-        ("node.id", node.to_string(), Type::Int),
-        ("num.partitions", settings.num_partitions.to_string(), Type::Int),
-        (
-            "offsets.retention.minutes",
-            (settings.offsets_retention_ms / 60_000).to_string(),
-            Type::Int,
-        ),
-        (
-            "producer.id.expiration.ms",
-            settings.producer_id_expiration_ms.to_string(),
-            Type::Int,
-        ),
-        (
-            "replica.lag.time.max.ms",
-            settings.replica_lag_time_max_ms.to_string(),
-            Type::Long,
-        ),
-        (
-            "transaction.max.timeout.ms",
-            settings.transaction_max_timeout_ms.to_string(),
-            Type::Int,
-        ),
-        (
-            "transactional.id.expiration.ms",
-            settings.transactional_id_expiration_ms.to_string(),
-            Type::Int,
-        ),
-        (
-            "unclean.leader.election.enable",
-            settings.unclean_leader_election.to_string(),
-            Type::Boolean,
-        ),
-    ];
-    let config = |(name, value, kind)| Config {
+    let config = |known: &Known| told(known.broker, known, !known.dynamic, sources(known, settings));
+    let id = Config {
+        name: "node.id",
+        value: node.to_string(),
+        source: OF_BROKER,
+        kind: Type::Int,
+        read_only: true,
+        synonyms: vec![("node.id", node.to_string(), OF_BROKER)],
+    };
+    KNOWN.iter().filter_map(config).chain([id]).collect()
+}
+
+/// What a broker has, and what it would have otherwise.
+fn sources(known: &Known, settings: &Settings) -> Vec<(&'static str, String, i8)> {
+    let value = known.of_broker(settings);
+    let mut sources = Vec::new();
+    if known.broker == SET_FOR_THE_CLUSTER {
+        sources.push((known.broker, value.clone(), OF_CLUSTER));
+    }
+    if value != known.default {
+        sources.push((known.broker, value, OF_BROKER));
+    }
+    sources.push((known.broker, known.default.to_owned(), DEFAULT));
+    sources
+}
+
+fn told(
+    name: &'static str,
+    known: &Known,
+    read_only: bool,
+    synonyms: Vec<(&'static str, String, i8)>,
+) -> Option<Config> {
+    let (_, value, source) = synonyms.first()?.clone();
+    Some(Config {
         name,
         value,
-        source: OF_BROKER,
-        kind,
-    };
-    all.into_iter().map(config).collect()
+        source,
+        kind: known.kind,
+        read_only,
+        synonyms,
+    })
 }
 
 /// Whether a topic may have this property with this value.
 pub(crate) fn check_topic(name: &str, value: &str) -> Result<(), Refusal> {
-    let known = topic_defaults(&Settings::default());
-    let Some((_, _, kind)) = known.into_iter().find(|(known, ..)| *known == name) else {
+    let Some(known) = known::of_topic(name) else {
         return Err((code::INVALID_CONFIG, format!("Unknown topic config name: {name}")));
     };
-    let fits = match (name, kind) {
-        ("min.insync.replicas", _) => value.parse::<i32>().is_ok_and(|n| n >= 1),
-        ("max.message.bytes", _) => value.parse::<i32>().is_ok_and(|n| n >= 0),
-        ("cleanup.policy", _) => value.split(',').all(|word| matches!(word, "delete" | "compact")),
-        ("message.timestamp.type", _) => value == "CreateTime",
-        (_, Type::Boolean) => matches!(value, "true" | "false"),
-        (_, Type::Int) => value.parse::<i32>().is_ok(),
-        (_, Type::Long) => value.parse::<i64>().is_ok(),
-        _ => !value.is_empty(),
+    let number = match known.kind {
+        Type::Int => value.parse::<i32>().ok().map(i64::from),
+        Type::Long => value.parse::<i64>().ok(),
+        _ => None,
     };
-    if fits {
-        Ok(())
-    } else {
-        Err((
-            code::INVALID_CONFIG,
-            format!("Invalid value {value} for configuration {name}"),
-        ))
-    }
+    let one_of = || format!("String must be one of: {}", known.words.join(", "));
+    let why = match (known.kind, number) {
+        (Type::Int | Type::Long, None) => format!("Not a number of type {}", known.kind.name()),
+        (_, Some(number)) => match known.least.filter(|least| number < *least) {
+            Some(least) => format!("Value must be at least {least}"),
+            None => return Ok(()),
+        },
+        (Type::Boolean, _) if !matches!(value, "true" | "false") => {
+            "Expected value to be either true or false".into()
+        }
+        (Type::String, _) if !known.words.contains(&value) => one_of(),
+        (Type::List, _) if !value.split(',').all(|word| known.words.contains(&word.trim())) => one_of(),
+        _ => return Ok(()),
+    };
+    Err((
+        code::INVALID_CONFIG,
+        format!("Invalid value {value} for configuration {name}: {why}"),
+    ))
 }
 
 impl<S: Store> Model<S> {
@@ -233,55 +162,62 @@ impl<S: Store> Model<S> {
         Ok(())
     }
 
-    pub(crate) fn describe_configs(&mut self, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-        let describe = |configs: Vec<Config>, keys: &Option<Vec<StrBytes>>| {
-            let wanted = |config: &Config| {
-                keys.as_ref()
-                    .is_none_or(|keys| keys.iter().any(|key| key.as_str() == config.name))
-            };
-            configs
-                .into_iter()
-                .filter(wanted)
-                .map(|config| {
-                    DescribeConfigsResourceResult::default()
-                        .with_name(StrBytes::from_static_str(config.name))
-                        .with_value(Some(StrBytes::from_string(config.value)))
-                        .with_read_only(config.source == OF_BROKER)
-                        .with_config_source(config.source)
-                        .with_config_type(config.kind as i8)
-                })
-                .collect()
-        };
+    pub(crate) fn describe_configs(
+        &mut self,
+        at: &At,
+        request: DescribeConfigsRequest,
+    ) -> DescribeConfigsResponse {
         let mut results = Vec::new();
         for resource in request.resources {
-            let name = resource.resource_name.as_str();
-            let found = match resource.resource_type {
-                TOPIC => match self.topics.by_name(name) {
-                    Some(topic) => Ok(of_topic(&self.settings, &topic.configs)),
-                    None => Err((code::UNKNOWN_TOPIC_OR_PARTITION, String::new())),
-                },
-                BROKER => match name.parse().ok().filter(|id| self.node(*id).is_some()) {
-                    Some(node) => Ok(of_broker(&self.settings, node)),
-                    None => Err((code::INVALID_REQUEST, format!("Unexpected broker id {name}"))),
-                },
-                other => Err((
-                    code::INVALID_REQUEST,
-                    format!("Unsupported resource type: {other}"),
-                )),
-            };
             let result = DescribeConfigsResult::default()
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
-            results.push(match found {
-                Ok(configs) => result
-                    .with_error_message(Some(StrBytes::new()))
-                    .with_configs(describe(configs, &resource.configuration_keys)),
-                Err((code, why)) => result
-                    .with_error_code(code)
-                    .with_error_message(Some(StrBytes::from_string(why))),
-            });
+            let keys = resource.configuration_keys.as_ref();
+            let wanted =
+                |config: &Config| keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == config.name));
+            results.push(
+                match self.configs_of(at.node, resource.resource_type, &resource.resource_name) {
+                    Ok(configs) => {
+                        let wanted = configs.into_iter().filter(wanted);
+                        let described = wanted.map(|config| describe(config, request.include_synonyms));
+                        result
+                            .with_error_message(Some(StrBytes::new()))
+                            .with_configs(described.collect())
+                    }
+                    Err((code, why)) => result
+                        .with_error_code(code)
+                        .with_error_message(Some(StrBytes::from_string(why))),
+                },
+            );
         }
         DescribeConfigsResponse::default().with_results(results)
+    }
+
+    fn configs_of(&self, node: i32, kind: i8, name: &str) -> Result<Vec<Config>, Refusal> {
+        match kind {
+            TOPIC => match self.topics.by_name(name) {
+                Some(topic) => Ok(of_topic(&self.settings, &topic.configs)),
+                None => Err((code::UNKNOWN_TOPIC_OR_PARTITION, String::new())),
+            },
+            // No name means what is set for all brokers.
+            BROKER if name.is_empty() => {
+                let mut all = of_broker(&self.settings, node);
+                all.retain(|config| config.source == OF_CLUSTER);
+                Ok(all)
+            }
+            BROKER => match name.parse::<i32>() {
+                Ok(id) if id == node => Ok(of_broker(&self.settings, node)),
+                Ok(_) => Err((
+                    code::INVALID_REQUEST,
+                    format!("Unexpected broker id, expected {node} or empty string, but received {name}"),
+                )),
+                Err(_) => Err((
+                    code::INVALID_REQUEST,
+                    format!("Broker id must be an integer, but it is: {name}"),
+                )),
+            },
+            _ => Err((code::INVALID_REQUEST, code::MALFORMED.to_owned())),
+        }
     }
 
     pub(crate) fn alter_configs(
@@ -324,4 +260,22 @@ impl<S: Store> Model<S> {
         }
         IncrementalAlterConfigsResponse::default().with_responses(responses)
     }
+}
+
+fn describe(config: Config, synonyms: bool) -> DescribeConfigsResourceResult {
+    let synonym = |(name, value, source): (&'static str, String, i8)| {
+        DescribeConfigsSynonym::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_value(Some(StrBytes::from_string(value)))
+            .with_source(source)
+    };
+    let told = config.synonyms.into_iter().filter(|_| synonyms).map(synonym);
+    DescribeConfigsResourceResult::default()
+        .with_name(StrBytes::from_static_str(config.name))
+        .with_value(Some(StrBytes::from_string(config.value)))
+        .with_read_only(config.read_only)
+        .with_config_source(config.source)
+        .with_config_type(config.kind as i8)
+        .with_documentation(None)
+        .with_synonyms(told.collect())
 }

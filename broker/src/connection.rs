@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     pub(crate) current: Option<Current>,
     /// A quota was exceeded: nothing is read until the timer fires.
     pub(crate) muted: bool,
-    /// A hook dropped a request: nothing on this connection is answered any more.
+    /// A hook dropped a request, or it broke its handler: nothing on this connection is answered any more.
     pub(crate) stuck: bool,
 }
 
@@ -100,6 +100,8 @@ pub(crate) enum Outcome {
     Later(Wait, Option<TimerKey>),
     /// acks=0: no answer, and the next request may come.
     Silent,
+    /// No answer, now or ever, to this request or to any behind it.
+    Unanswered,
     /// The connection is closed.
     Close,
 }

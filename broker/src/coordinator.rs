@@ -194,7 +194,7 @@ impl<S: Store> Model<S> {
         let key_type = if at.version == 0 { GROUP } else { request.key_type };
         let find = |key: &StrBytes| -> Result<(i32, String, u16), (i16, &'static str)> {
             if !matches!(key_type, GROUP | TRANSACTION) {
-                return Err((code::INVALID_REQUEST, "unknown coordinator type"));
+                return Err((code::INVALID_REQUEST, code::MALFORMED));
             }
             let node = self.coordinator(key_type, key);
             match self.endpoint(node, at.listener) {

@@ -6,7 +6,7 @@
 use bytes::BytesMut;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{
-    AbortedTransaction, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -53,6 +53,8 @@ struct Plan {
     last_stable_offset: i64,
     log_start: i64,
     aborted: Vec<Aborted>,
+    /// What the client read last is not what this leader has: the epoch in which they part, and its end (KIP-595).
+    diverging: Option<(i32, i64)>,
     /// Positions in the store.
     pieces: Vec<Range<u64>>,
     bytes: u64,
@@ -173,6 +175,22 @@ impl<S: Store> Model<S> {
             Err(code) => return failed(Some(partition), code),
         };
         let from = wanted.fetch_offset;
+        let diverging = match replica.end_of_epoch(wanted.last_fetched_epoch) {
+            _ if wanted.last_fetched_epoch < 0 => None,
+            // Nobody knows where that epoch ended.
+            (_, -1) | (-1, _) => return failed(Some(partition), code::OFFSET_OUT_OF_RANGE),
+            (epoch, end) => Some((epoch, end)).filter(|_| epoch < wanted.last_fetched_epoch || end < from),
+        };
+        if diverging.is_some() {
+            return Plan {
+                partition: Some(partition),
+                high_watermark: replica.high_watermark,
+                last_stable_offset: replica.last_stable_offset(),
+                log_start: replica.start,
+                diverging,
+                ..Plan::default()
+            };
+        }
         if from < replica.start || from > replica.end {
             return failed(Some(partition), code::OFFSET_OUT_OF_RANGE);
         }
@@ -307,13 +325,19 @@ impl<S: Store> Model<S> {
         if at.version >= 5 {
             data = data.with_log_start_offset(plan.log_start);
         }
-        if committed && code == code::NONE {
+        if plan.partition.is_none() {
+            data = data.with_aborted_transactions(Some(Vec::new()));
+        } else if committed && code == code::NONE {
             let aborted = plan.aborted.iter().map(|aborted| {
                 AbortedTransaction::default()
                     .with_producer_id(aborted.producer_id.into())
                     .with_first_offset(aborted.first_offset)
             });
             data = data.with_aborted_transactions(Some(aborted.collect()));
+        }
+        if let Some((epoch, end)) = plan.diverging {
+            let parted = EpochEndOffset::default().with_epoch(epoch).with_end_offset(end);
+            data = data.with_diverging_epoch(parted);
         }
         let moved = matches!(code, code::NOT_LEADER_OR_FOLLOWER | code::FENCED_LEADER_EPOCH);
         if at.version >= TELLS_ENDPOINTS
@@ -347,5 +371,7 @@ fn enough(plans: &[Plan], request: &FetchRequest) -> bool {
     let bytes: u64 = plans.iter().map(|plan| plan.bytes).sum();
     plans.is_empty()
         || bytes >= request.min_bytes.max(0) as u64
-        || plans.iter().any(|plan| plan.code != code::NONE)
+        || plans
+            .iter()
+            .any(|plan| plan.code != code::NONE || plan.diverging.is_some())
 }

@@ -92,7 +92,15 @@ impl<S: Store> Model<S> {
             behind.checked_sub(1).map_or(-1, |at| replica.epochs[at].0)
         };
         let log = found.log;
+        // KafkaApis: what an older version does not know is no timestamp of it.
+        let since = match wanted.timestamp {
+            MAX_TIMESTAMP => 7,
+            EARLIEST_LOCAL => 8,
+            LATEST_TIERED => 9,
+            _ => 0,
+        };
         match wanted.timestamp {
+            _ if at.version < since => Err(code::UNSUPPORTED_VERSION),
             LATEST if unsettled => Err(not_yet),
             LATEST => Ok((to, -1, epoch)),
             EARLIEST | EARLIEST_LOCAL => Ok((replica.start, -1, epoch_at(replica.start))),
@@ -144,7 +152,6 @@ impl<S: Store> Model<S> {
             if hit.is_none() && record.timestamp >= timestamp {
                 hit = Some(record);
             }
-            true
         });
         match (walked, hit) {
             (Ok(_), Some(record)) => (

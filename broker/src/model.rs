@@ -125,6 +125,7 @@ impl<S: Store> Model<S> {
             Timer::Lag,
             Timer::TransactionTimeouts,
             Timer::Retention,
+            Timer::Producers,
             Timer::Writeback,
         ] {
             model.again(timer);
@@ -243,6 +244,10 @@ impl<S: Store> Model<S> {
                 self.expire();
                 self.again(Timer::Retention);
             }
+            Timer::Producers => {
+                self.expire_producers();
+                self.again(Timer::Producers);
+            }
             Timer::Writeback => {
                 self.write_back();
                 self.again(Timer::Writeback);
@@ -257,6 +262,7 @@ impl<S: Store> Model<S> {
             Timer::Lag if settings.nodes > 1 => ms(settings.replica_lag_time_max_ms / 2),
             Timer::TransactionTimeouts => ms(settings.transaction_abort_interval_ms),
             Timer::Retention => ms(settings.retention_check_interval_ms),
+            Timer::Producers => ms(settings.producer_id_check_interval_ms),
             Timer::Writeback => settings.writeback_ns,
             _ => return,
         };

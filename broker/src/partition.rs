@@ -33,6 +33,9 @@ pub(crate) struct Appended {
     pub(crate) needs: i64,
     /// False: it had been appended before.
     pub(crate) new: bool,
+    /// What the answer says of the time of the append: -1 where the topic has no such thing. Of a batch that had been
+    /// appended before it says the newest timestamp.
+    pub(crate) append_time: i64,
 }
 
 impl Partition {
@@ -95,12 +98,14 @@ impl Partition {
             && let Check::Duplicate {
                 base_offset,
                 last_offset,
+                timestamp,
             } = replica.producers.check(header, verified)?
         {
             return Ok(Appended {
                 base_offset,
                 needs: last_offset + 1,
                 new: false,
+                append_time: timestamp,
             });
         }
         let kind = if header.transactional() {
@@ -173,6 +178,7 @@ impl Partition {
             base_offset: entry.base_offset,
             needs: entry.last_offset() + 1,
             new: true,
+            append_time: -1,
         })
     }
 

@@ -8,11 +8,12 @@
 //!
 //! Versions 3 to 13. Order of checks: ReplicaManager.handleProduceAppend and Partition.appendRecordsToLeader.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
@@ -37,6 +38,9 @@ const TELLS_LEADER: i16 = 10;
 /// First version whose answer has words.
 const HAS_MESSAGES: i16 = 8;
 
+/// What coordinators write; here no logs of their own.
+const INTERNAL_TOPICS: [&str; 2] = ["__transaction_state", "__consumer_offsets"];
+
 /// A Produce request that waits for replicas.
 #[derive(Debug)]
 pub(crate) struct DelayedProduce {
@@ -54,8 +58,11 @@ struct Slot {
     partition: Option<usize>,
     code: i16,
     base_offset: i64,
+    append_time: i64,
     log_start: i64,
-    message: Option<&'static str>,
+    message: Option<Cow<'static, str>>,
+    /// The records that are to blame.
+    records: Vec<(i32, String)>,
     /// The high watermark that it waits for.
     needs: Option<i64>,
 }
@@ -85,6 +92,16 @@ impl DelayedProduce {
 impl<S: Store> Model<S> {
     pub(crate) fn produce(&mut self, at: &At, request: ProduceRequest) -> Outcome {
         let acks = request.acks;
+        if request
+            .topic_data
+            .iter()
+            .flat_map(|topic| &topic.partition_data)
+            .any(|data| data.records.is_none())
+        {
+            // Kafka's handler dies of it and the client waits for ever.
+            return Outcome::Unanswered;
+        }
+        let unnamed = request.transactional_id.is_none() && transactional(&request);
         let mut whole = Whole {
             acks,
             transactional_id: request.transactional_id.as_ref().map(|id| id.0.to_string()),
@@ -93,7 +110,7 @@ impl<S: Store> Model<S> {
         let mut topics = Vec::new();
         for topic in request.topic_data {
             let mut slots = Vec::with_capacity(topic.partition_data.len());
-            for data in topic.partition_data {
+            for data in last_of_each(topic.partition_data) {
                 let found = if at.version >= BY_TOPIC_ID {
                     self.topics.by_id(topic.topic_id.into_bytes())
                 } else {
@@ -103,9 +120,17 @@ impl<S: Store> Model<S> {
                 let partition = found.and_then(|topic| partition_of(topic, data.index));
                 let index = data.index;
                 let done = match partition {
+                    _ if unnamed => Err(refused(
+                        code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                        "transactional records without a transactional id",
+                    )),
                     _ if !matches!(acks, -1..=1) => {
                         Err(refused(code::INVALID_REQUIRED_ACKS, "acks must be -1, 0 or 1"))
                     }
+                    _ if INTERNAL_TOPICS.contains(&topic.name.as_str()) => Err(refused(
+                        code::INVALID_TOPIC_EXCEPTION,
+                        "clients may not write to an internal topic",
+                    )),
                     Some(partition) => self.append(at, partition, data, &mut whole),
                     None if at.version >= BY_TOPIC_ID && !known => {
                         Err(refused(code::UNKNOWN_TOPIC_ID, "no topic has this id"))
@@ -152,8 +177,10 @@ impl<S: Store> Model<S> {
                 partition,
                 code: code::NONE,
                 base_offset: appended.base_offset,
+                append_time: appended.append_time,
                 log_start,
                 message: None,
+                records: Vec::new(),
                 needs: (acks == -1).then_some(appended.needs),
             },
             Err(refused) => Slot {
@@ -161,8 +188,10 @@ impl<S: Store> Model<S> {
                 partition,
                 code: refused.code,
                 base_offset: -1,
+                append_time: -1,
                 log_start: if refused.tells_start { log_start } else { -1 },
                 message: refused.told.then_some(refused.why),
+                records: refused.records,
                 needs: None,
             },
         }
@@ -177,7 +206,7 @@ impl<S: Store> Model<S> {
         whole: &mut Whole,
     ) -> Result<Appended, Refused> {
         let records = data.records.unwrap_or_default();
-        let header = batch::only_batch(&records, at.version)?;
+        let mut header = batch::only_batch(&records, at.version)?;
         let replica = self.partitions[partition]
             .replica(at.node)
             .filter(|replica| replica.leads())
@@ -199,33 +228,26 @@ impl<S: Store> Model<S> {
                 verified = self.verify(at, id, &header, partition)?;
             }
         }
-        let topic = self.partitions[partition].topic;
-        let settings = &self.settings;
-        let number = |name: &str, default: i64| self.topics.number(topic, name, default);
-        let min_isr = number("min.insync.replicas", settings.min_insync_replicas.into());
-        let newest = number("message.timestamp.after.max.ms", settings.timestamp_after_max_ms);
-        let limits = Limits {
-            max_bytes: number("max.message.bytes", settings.message_max_bytes.into()) as i32,
-            newest_ms: self.now.wall_ms.saturating_add(newest),
-            keyed: self
-                .topics
-                .word(topic, "cleanup.policy", "delete")
-                .contains("compact"),
-        };
-        let in_sync = self.partitions[partition]
-            .replica(at.node)
-            .map_or(0, |replica| replica.view.isr.len());
-        if whole.acks == -1 && (in_sync as i64) < min_isr {
+        let replica = self.partitions[partition].replica(at.node);
+        let in_sync = replica.map_or(0, |replica| replica.view.isr.len());
+        if whole.acks == -1 && in_sync < self.min_isr(partition) {
             return Err(refused(
                 code::NOT_ENOUGH_REPLICAS,
                 "the size of the current ISR is insufficient to satisfy min.insync.replicas",
             )
             .by_log());
         }
-        batch::validate(&header, &records, limits).map_err(Refused::by_log)?;
-        let appended = self.partitions[partition]
+        let limits = self.limits(partition);
+        let append_time = limits.append_time;
+        let newest = batch::validate(&header, &records, limits).map_err(Refused::by_log)?;
+        let newest = if append_time { self.now.wall_ms } else { newest };
+        let records = batch::stamped(&mut header, &records, append_time, newest);
+        let mut appended = self.partitions[partition]
             .append(at.node, &header, &records, verified, &mut self.store)
             .map_err(Refused::by_log)?;
+        if append_time && appended.new {
+            appended.append_time = newest;
+        }
         if appended.new {
             let moved = self.partitions[partition].commit(at.node);
             self.kick(partition);
@@ -234,6 +256,26 @@ impl<S: Store> Model<S> {
             }
         }
         Ok(appended)
+    }
+
+    /// What the topic of a partition asks of a batch.
+    fn limits(&self, partition: usize) -> Limits<'_> {
+        let found = &self.partitions[partition];
+        let settings = &self.settings;
+        let number = |name: &str, default: i64| self.topics.number(found.topic, name, default);
+        let word = |name: &str, default: &'static str| self.topics.word(found.topic, name, default);
+        let oldest = number("message.timestamp.before.max.ms", i64::MAX);
+        let newest = number("message.timestamp.after.max.ms", settings.timestamp_after_max_ms);
+        let now_ms = self.now.wall_ms;
+        Limits {
+            topic: &self.topics.all[found.topic].name,
+            partition: found.index,
+            max_bytes: number("max.message.bytes", settings.message_max_bytes.into()) as i32,
+            segment_bytes: number("segment.bytes", settings.segment_bytes.into()) as i32,
+            times_ms: (now_ms.saturating_sub(oldest), now_ms.saturating_add(newest)),
+            keyed: word("cleanup.policy", "delete").contains("compact"),
+            append_time: word("message.timestamp.type", "CreateTime") == "LogAppendTime",
+        }
     }
 
     /// Asks the coordinator whether (TV1), or tells it that (TV2), the partition is in the transaction.
@@ -328,9 +370,7 @@ impl<S: Store> Model<S> {
             if replica.high_watermark < needs {
                 continue;
             }
-            let default = self.settings.min_insync_replicas.into();
-            let min_isr = self.topics.number(found.topic, "min.insync.replicas", default);
-            if (replica.view.isr.len() as i64) < min_isr {
+            if replica.view.isr.len() < self.min_isr(partition) {
                 slot.code = code::NOT_ENOUGH_REPLICAS_AFTER_APPEND;
             }
             slot.needs = None;
@@ -348,10 +388,17 @@ impl<S: Store> Model<S> {
                     .with_index(slot.index)
                     .with_error_code(slot.code)
                     .with_base_offset(slot.base_offset)
-                    .with_log_append_time_ms(-1)
+                    .with_log_append_time_ms(slot.append_time)
                     .with_log_start_offset(if version >= 5 { slot.log_start } else { -1 });
                 if version >= HAS_MESSAGES && slot.code != code::NONE {
-                    partition = partition.with_error_message(slot.message.map(StrBytes::from_static_str));
+                    let records = slot.records.into_iter().map(|(index, why)| {
+                        BatchIndexAndErrorMessage::default()
+                            .with_batch_index(index)
+                            .with_batch_index_error_message(Some(StrBytes::from_string(why)))
+                    });
+                    partition = partition
+                        .with_record_errors(records.collect())
+                        .with_error_message(slot.message.map(|why| StrBytes::from_string(why.into_owned())));
                 }
                 if version >= TELLS_LEADER
                     && slot.code == code::NOT_LEADER_OR_FOLLOWER
@@ -385,4 +432,23 @@ impl<S: Store> Model<S> {
         }
         response
     }
+}
+
+/// Whether any batch says that it is transactional.
+fn transactional(request: &ProduceRequest) -> bool {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let mut records = partitions.flat_map(|data| &data.records);
+    records.any(|records| Header::parse(records).is_some_and(|header| header.transactional()))
+}
+
+/// Of a partition that is named more than once, Kafka sees the last only.
+fn last_of_each(all: Vec<PartitionProduceData>) -> Vec<PartitionProduceData> {
+    let mut seen = BTreeSet::new();
+    let mut last: Vec<PartitionProduceData> = all
+        .into_iter()
+        .rev()
+        .filter(|data| seen.insert(data.index))
+        .collect();
+    last.reverse();
+    last
 }

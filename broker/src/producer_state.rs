@@ -8,6 +8,9 @@
 //!                                 ──▶ else 45                                                              M2, M4
 //! restart: of the last 5 only 1 is left                                                                    M5
 //! ```
+//!
+//! How old a producer is, is told by the timestamps of its *records*, and of its markers: one that sends records older than
+//! producer.id.expiration.ms leaves nothing that a restart finds, and is forgotten at the next look while the broker runs.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,6 +28,7 @@ struct Remembered {
     last_sequence: i32,
     base_offset: i64,
     last_offset: i64,
+    timestamp: i64,
 }
 
 /// What is known of one producer id.
@@ -78,6 +82,7 @@ pub(crate) enum Check {
     Duplicate {
         base_offset: i64,
         last_offset: i64,
+        timestamp: i64,
     },
 }
 
@@ -128,6 +133,7 @@ impl Producers {
             return Ok(Check::Duplicate {
                 base_offset: old.base_offset,
                 last_offset: old.last_offset,
+                timestamp: old.timestamp,
             });
         }
         let open = self.in_transaction(batch.producer_id, batch.producer_epoch);
@@ -210,6 +216,7 @@ impl Producers {
             last_sequence: add_sequence(entry.base_sequence, entry.last_offset_delta),
             base_offset: entry.base_offset,
             last_offset: entry.last_offset(),
+            timestamp: entry.max_timestamp,
         };
         known.note(entry.producer_epoch, batch);
         if entry.kind == Kind::Transactional && known.transaction_start.is_none() {
@@ -225,8 +232,9 @@ impl Producers {
         }
     }
 
-    /// What a snapshot keeps: one batch of each producer (M5).
-    pub(crate) fn restart(&mut self) {
+    /// What a start finds in the snapshot: one batch of each producer (M5), and none of those that have expired.
+    pub(crate) fn restart(&mut self, wall_ms: i64, after_ms: i64) {
+        self.expire(wall_ms, after_ms);
         for known in self.known.values_mut() {
             let gone = known.batches.len().saturating_sub(1);
             known.batches.drain(..gone);

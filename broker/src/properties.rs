@@ -12,7 +12,6 @@ const WITHOUT_MEANING: &[&str] = &[
     "log.cleaner.enable",
     "log.flush.interval.messages",
     "log.flush.interval.ms",
-    "log.segment.bytes",
     "num.io.threads",
     "num.network.threads",
     "num.recovery.threads.per.data.dir",
@@ -75,11 +74,15 @@ impl Settings {
                 self.log_retention_ms = scaled(given.number(-1..=i32::MAX.into())?, 60 * 1000);
             }
             "log.retention.ms" => self.log_retention_ms = given.number(-1..=i64::MAX)?,
+            "log.segment.bytes" => self.segment_bytes = given.number(INT)? as i32,
             "message.max.bytes" => self.message_max_bytes = given.number(INT)? as i32,
             "min.insync.replicas" => self.min_insync_replicas = given.number(1..=i32::MAX.into())? as i32,
             "num.partitions" => self.num_partitions = given.number(1..=i32::MAX.into())? as i32,
             "offsets.retention.minutes" => {
                 self.offsets_retention_ms = scaled(given.number(1..=i32::MAX.into())?, 60 * 1000);
+            }
+            "producer.id.expiration.check.interval.ms" => {
+                self.producer_id_check_interval_ms = given.number(1..=i32::MAX.into())?;
             }
             "producer.id.expiration.ms" => {
                 self.producer_id_expiration_ms = given.number(1..=i32::MAX.into())?;

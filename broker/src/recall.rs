@@ -244,12 +244,13 @@ impl<S: Store> Model<S> {
                 }
             }
         }
+        let (wall_ms, after_ms) = (self.now.wall_ms, self.settings.producer_id_expiration_ms);
         for replica in &mut self.partitions[partition].replicas {
             replica.high_watermark = replica.end;
             replica.durable = replica.end;
             replica.dirty = replica.end;
             replica.settle();
-            replica.producers.restart();
+            replica.producers.restart(wall_ms, after_ms);
         }
         self.partitions[partition].committed = self.partitions[partition]
             .replicas

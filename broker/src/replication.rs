@@ -10,6 +10,15 @@ use crate::store::Store;
 use crate::timer::Timer;
 
 impl<S: Store> Model<S> {
+    /// Replicas that must be in sync before a write counts. More than there are copies is asked of nobody
+    /// (Partition.effectiveMinIsr, KIP-966).
+    pub(crate) fn min_isr(&self, partition: usize) -> usize {
+        let found = &self.partitions[partition];
+        let default = self.settings.min_insync_replicas.into();
+        let wanted = self.topics.number(found.topic, "min.insync.replicas", default);
+        found.replicas.len().min(usize::try_from(wanted).unwrap_or(1))
+    }
+
     /// Something is new on a leader: the followers will fetch.
     pub(crate) fn kick(&mut self, partition: usize) {
         let found = &mut self.partitions[partition];

@@ -49,13 +49,6 @@ impl Header {
         let version = i16::from_be_bytes([fixed[2], fixed[3]]);
         let correlation_id = i32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
         let range = ranges().find(|range| range.api_key == api_key).ok_or(nonsense)?;
-        if !(range.oldest..=range.newest).contains(&version) {
-            return Err(if api_key == API_VERSIONS {
-                BadFrame::ApiVersions { correlation_id }
-            } else {
-                nonsense
-            });
-        }
         let length = frame.get(8..10).ok_or(nonsense)?;
         let length = i16::from_be_bytes([length[0], length[1]]);
         let mut body = 10;
@@ -68,6 +61,13 @@ impl Header {
         };
         if version >= range.flexible {
             body += tagged_fields(frame.get(body..).ok_or(nonsense)?).ok_or(nonsense)?;
+        }
+        if !(range.oldest..=range.newest).contains(&version) {
+            return Err(if api_key == API_VERSIONS {
+                BadFrame::ApiVersions { correlation_id }
+            } else {
+                nonsense
+            });
         }
         Ok(Header {
             api_key,

@@ -10,10 +10,6 @@ impl<S: Store> Model<S> {
         let wall_ms = self.now.wall_ms;
         for partition in 0..self.partitions.len() {
             self.expire_records(partition);
-            let after_ms = self.settings.producer_id_expiration_ms;
-            for replica in &mut self.partitions[partition].replicas {
-                replica.producers.expire(wall_ms, after_ms);
-            }
         }
         let after_ms = self.settings.transactional_id_expiration_ms;
         let idle = self
@@ -26,6 +22,16 @@ impl<S: Store> Model<S> {
             self.remember(Fact::TransactionForgotten { id });
         }
         self.expire_offsets();
+    }
+
+    /// By the timestamps of their records, at every producer.id.expiration.check.interval.ms.
+    pub(crate) fn expire_producers(&mut self) {
+        let (wall_ms, after_ms) = (self.now.wall_ms, self.settings.producer_id_expiration_ms);
+        for partition in &mut self.partitions {
+            for replica in &mut partition.replicas {
+                replica.producers.expire(wall_ms, after_ms);
+            }
+        }
     }
 
     /// Kafka deletes whole segments; here a batch is its own segment, so records go as soon as they may.

@@ -151,7 +151,7 @@ impl<S: Store> Model<S> {
             Request::AddOffsetsToTxn(request) => self.add_offsets_to_txn(&at, &request).into(),
             Request::EndTxn(request) => self.end_txn(&at, &request).into(),
             Request::TxnOffsetCommit(request) => self.txn_offset_commit(&at, request).into(),
-            Request::DescribeConfigs(request) => self.describe_configs(request).into(),
+            Request::DescribeConfigs(request) => self.describe_configs(&at, request).into(),
             Request::CreatePartitions(request) => self.create_partitions(request).into(),
             Request::ElectLeaders(request) => self.elect_leaders(&at, request).into(),
             Request::IncrementalAlterConfigs(request) => self.alter_configs(request).into(),
@@ -169,6 +169,11 @@ impl<S: Store> Model<S> {
                 }
             }
             Outcome::Silent => self.silent(connection),
+            Outcome::Unanswered => {
+                if let Some(found) = self.connections.get_mut(&connection) {
+                    found.stuck = true;
+                }
+            }
             Outcome::Close => self.close(connection),
         }
     }

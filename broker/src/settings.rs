@@ -26,12 +26,16 @@ pub struct Settings {
     pub auto_create_topics: bool,
     /// message.max.bytes: a whole batch.
     pub message_max_bytes: i32,
+    /// log.segment.bytes: no batch may be larger.
+    pub segment_bytes: i32,
     /// socket.request.max.bytes: a frame beyond it closes its connection.
     pub socket_request_max_bytes: usize,
     /// message.timestamp.after.max.ms: how far ahead of the broker's clock a record may be.
     pub timestamp_after_max_ms: i64,
-    /// producer.id.expiration.ms: a partition forgets an idle producer after it.
+    /// producer.id.expiration.ms: a partition forgets a producer whose newest record or marker is as old.
     pub producer_id_expiration_ms: i64,
+    /// producer.id.expiration.check.interval.ms: how often it looks. A restart looks too.
+    pub producer_id_check_interval_ms: i64,
     /// transactional.id.expiration.ms.
     pub transactional_id_expiration_ms: i64,
     /// transaction.max.timeout.ms: the most a producer may ask for.
@@ -42,7 +46,7 @@ pub struct Settings {
     pub offsets_retention_ms: i64,
     /// log.retention.ms; -1 keeps for ever.
     pub log_retention_ms: i64,
-    /// log.retention.check.interval.ms; also how often producers and transactional ids expire.
+    /// log.retention.check.interval.ms; also how often transactional ids and offsets expire.
     pub retention_check_interval_ms: i64,
     /// broker.session.timeout.ms: a silent node loses its leaderships after it.
     pub session_timeout_ms: i64,
@@ -88,9 +92,11 @@ impl Default for Settings {
             unclean_leader_election: false,
             auto_create_topics: false,
             message_max_bytes: 1_048_588,
+            segment_bytes: 1 << 30,
             socket_request_max_bytes: 100 * 1024 * 1024,
             timestamp_after_max_ms: 60 * 60 * 1000,
             producer_id_expiration_ms: DAY_MS,
+            producer_id_check_interval_ms: 10 * 60 * 1000,
             transactional_id_expiration_ms: 7 * DAY_MS,
             transaction_max_timeout_ms: 15 * 60 * 1000,
             transaction_abort_interval_ms: 10_000,

@@ -393,7 +393,7 @@ impl World {
             .with_replica_id(BrokerId(-1))
             .with_isolation_level(i8::from(committed))
             .with_topics(vec![topic]);
-        let answer = self.ask(connection, 6, &request);
+        let answer = self.ask(connection, 7, &request);
         let found = &answer.topics[0].partitions[0];
         (found.error_code, found.offset)
     }

@@ -27,8 +27,10 @@ pub(crate) enum Timer {
     Lag,
     /// Periodic: transactions that took too long are aborted.
     TransactionTimeouts,
-    /// Periodic: records, producers, transactional ids and offsets expire.
+    /// Periodic: records, transactional ids and offsets expire.
     Retention,
+    /// Periodic: partitions forget producers.
+    Producers,
     /// Periodic: dirty pages reach the disk.
     Writeback,
 }

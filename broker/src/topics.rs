@@ -47,6 +47,14 @@ impl Topics {
         self.names.get(name).map(|at| &self.all[*at])
     }
 
+    /// Another topic that metrics could not tell from this name: they know no dots (Topic.hasCollision).
+    fn colliding(&self, name: &str) -> Option<&str> {
+        let plain = |name: &str| name.replace('.', "_");
+        let mut names = self.names.keys().filter(|_| name.contains(['.', '_']));
+        let other = names.find(|other| *other != name && plain(other) == plain(name));
+        other.map(String::as_str)
+    }
+
     pub(crate) fn by_id(&self, id: Id) -> Option<&Topic> {
         self.ids.get(&id).map(|at| &self.all[*at])
     }
@@ -140,6 +148,10 @@ impl<S: Store> Model<S> {
         only_check: bool,
     ) -> Result<(Option<usize>, Vec<Vec<i32>>), Refusal> {
         check_name(&wanted.name)?;
+        if let Some(other) = self.topics.colliding(&wanted.name) {
+            let why = format!("Topic '{}' collides with existing topic: {other}", wanted.name);
+            return Err((code::INVALID_TOPIC_EXCEPTION, why));
+        }
         if self.topics.by_name(&wanted.name).is_some() {
             let why = format!("Topic '{}' already exists.", wanted.name);
             return Err((code::TOPIC_ALREADY_EXISTS, why));
@@ -174,22 +186,10 @@ impl<S: Store> Model<S> {
 
     fn assign(&mut self, wanted: &Wanted) -> Result<Vec<Vec<i32>>, Refusal> {
         if !wanted.assignments.is_empty() {
-            let known = |nodes: &Vec<i32>| {
-                let mut unique = nodes.clone();
-                unique.sort_unstable();
-                unique.dedup();
-                !nodes.is_empty()
-                    && unique.len() == nodes.len()
-                    && nodes.iter().all(|id| self.node(*id).is_some())
-            };
-            return if wanted.assignments.iter().all(known) {
-                Ok(wanted.assignments.clone())
-            } else {
-                Err((
-                    code::INVALID_REPLICA_ASSIGNMENT,
-                    "an assignment to nodes that are not there".into(),
-                ))
-            };
+            for nodes in &wanted.assignments {
+                self.check_assignment(nodes)?;
+            }
+            return Ok(wanted.assignments.clone());
         }
         let partitions = if wanted.partitions == -1 {
             self.settings.num_partitions
@@ -217,6 +217,23 @@ impl<S: Store> Model<S> {
             return Err((code::INVALID_REPLICATION_FACTOR, why));
         }
         Ok(self.spread(partitions.min(self.settings.max_partitions as i32 + 1), factor))
+    }
+
+    fn check_assignment(&self, nodes: &[i32]) -> Result<(), Refusal> {
+        let twice = |(at, node): (usize, &i32)| nodes[..at].contains(node);
+        let why = if nodes.is_empty() {
+            "an empty replica list.".to_owned()
+        } else if let Some(node) = nodes.iter().find(|id| self.node(**id).is_none()) {
+            format!("broker {node}, but no such broker is registered.")
+        } else if let Some((_, node)) = nodes.iter().enumerate().find(|entry| twice(*entry)) {
+            format!("the broker {node} more than once.")
+        } else {
+            return Ok(());
+        };
+        Err((
+            code::INVALID_REPLICA_ASSIGNMENT,
+            format!("The manual partition assignment includes {why}"),
+        ))
     }
 
     /// Round robin over the live nodes, from a place that chance chooses (StripedReplicaPlacer).
@@ -331,10 +348,7 @@ impl<S: Store> Model<S> {
         only_check: bool,
     ) -> Result<(), Refusal> {
         let Some(topic) = self.topics.index(name) else {
-            return Err((
-                code::UNKNOWN_TOPIC_OR_PARTITION,
-                "This server does not host this topic-partition.".into(),
-            ));
+            return Err((code::UNKNOWN_TOPIC_OR_PARTITION, String::new()));
         };
         let has = self.topics.all[topic].partitions.len() as i32;
         let why = if count == has {
@@ -388,13 +402,13 @@ pub(crate) fn uuid(id: Id) -> Uuid {
 pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let why = if name.is_empty() {
-        "the empty string is not allowed"
+        "the empty string is not allowed".to_owned()
     } else if name == "." || name == ".." {
-        "'.' or '..' is not allowed"
+        format!("'{name}' is not allowed")
     } else if name.len() > MAX_NAME_BYTES {
-        "the length of the name is longer than the max allowed length 249"
+        format!("the length of '{name}' is longer than the max allowed length {MAX_NAME_BYTES}")
     } else if !name.chars().all(legal) {
-        "it contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+        format!("'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'")
     } else {
         return Ok(());
     };

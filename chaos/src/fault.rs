@@ -98,6 +98,8 @@ pub enum Target {
     All,
     /// Each broker after the other, the next one only when the last is back in every ISR: a rolling restart.
     EveryBroker,
+    /// The client itself, where it can be started again: a copy job.
+    Client,
     /// The connections of the client to these brokers.
     Link(Box<Target>),
     /// A topic.
@@ -145,6 +147,7 @@ impl fmt::Display for Target {
             Target::Minority => write!(out, "minority"),
             Target::All => write!(out, "all"),
             Target::EveryBroker => write!(out, "every-broker"),
+            Target::Client => write!(out, "client"),
             Target::Link(broker) => write!(out, "link(client, {broker})"),
             Target::Topic(topic) => write!(out, "topic({topic})"),
         }

@@ -1,8 +1,9 @@
 //! What may go wrong on the way: clusters of real brokers, managed processes, faults with evidence, and their healing.
 //!
 //! Reading order: [`process`] (children that never outlive the runner), [`journal`] and [`heal`] (what SIGKILL leaves),
-//! [`cluster`] (brokers), [`fault`] and [`nemesis`] (what is done to them and when), [`sample`] (what they cost).
+//! [`cluster`] (brokers), [`client`] (whom they serve), [`fault`] and [`nemesis`] (what is done to them and when), [`sample`] (what they cost).
 
+pub mod client;
 pub mod clock;
 pub mod cluster;
 pub mod error;

@@ -13,6 +13,7 @@ mod link; // faults of the network between clients and brokers
 mod mend; // the guard: whoever hurts a broker holds one
 mod orders; // what Kafka's own administration does
 mod strike; // kill, term, pause, restart
+mod strike_client; // kill of the client
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,10 +24,11 @@ use std::time::Duration;
 
 use steadfast_verifier::timeline::FaultEvent;
 
+use crate::client::Client;
 use crate::clock::{now_ns, sleep};
 use crate::cluster::Cluster;
 use crate::error::ChaosError;
-use crate::fault::PlannedFault;
+use crate::fault::{PlannedFault, Target};
 
 use self::aim::Aim;
 
@@ -42,12 +44,12 @@ pub struct Nemesis {
     threads: Vec<JoinHandle<Result<(), ChaosError>>>,
 }
 
-/// Starts the plan: `at` of each fault counts from `warmup_end_ns`. `seed` decides what targets leave open. Events are
-/// appended to `faults_jsonl`.
+/// Starts the plan: `at` of each fault counts from `warmup_end_ns`; `client` where a fault may meet it. `seed` decides what
+/// targets leave open. Events are appended to `faults_jsonl`.
 pub fn start(
     plan: Vec<PlannedFault>,
     seed: u64,
-    cluster: Arc<Cluster>,
+    (cluster, client): (Arc<Cluster>, Option<Arc<Client>>),
     warmup_end_ns: u64,
     faults_jsonl: &Path,
 ) -> Result<Nemesis, ChaosError> {
@@ -55,6 +57,7 @@ pub fn start(
     let log = log.map_err(ChaosError::io(format!("write {}", faults_jsonl.display())))?;
     let stage = Stage {
         cluster,
+        client,
         seed,
         warmup_end_ns,
         log: Mutex::new(log),
@@ -108,6 +111,8 @@ impl Drop for Nemesis {
 #[derive(Debug)]
 struct Stage {
     cluster: Arc<Cluster>,
+    /// None: it cannot be started again, and no fault is about it.
+    client: Option<Arc<Client>>,
     seed: u64,
     warmup_end_ns: u64,
     log: Mutex<File>,
@@ -122,7 +127,11 @@ impl Stage {
         if !self.sleep_until(begin_ns) {
             return Ok(());
         }
-        let result = strike::strike(self, fault, begin_ns);
+        let result = if fault.target == Target::Client {
+            strike_client::strike(self, fault, begin_ns)
+        } else {
+            strike::strike(self, fault, begin_ns)
+        };
         if let Err(error) = &result {
             let (name, reason) = (fault.name.clone(), error.to_string());
             self.write(&FaultEvent::Failed {
@@ -182,9 +191,12 @@ impl Stage {
     }
 
     fn bit(&self, fault: &PlannedFault, aim: &Aim, what: &str, value: String) -> Result<(), ChaosError> {
-        let (name, what) = (fault.name.clone(), format!("{what}{}", aim.suffix));
+        self.seen(fault, format!("{what}{}", aim.suffix), value)
+    }
+
+    fn seen(&self, fault: &PlannedFault, what: String, value: String) -> Result<(), ChaosError> {
         self.write(&FaultEvent::Bit {
-            name,
+            name: fault.name.clone(),
             what,
             value,
             at_ns: now_ns(),

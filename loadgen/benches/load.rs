@@ -29,6 +29,8 @@ fn workload(executor: Executor, keys: Keys, record_size: u32) -> Workload {
         record_size,
         keys,
         headers: vec![],
+        transaction: None,
+        copy: None,
         producer: Default::default(),
         history: "unused".into(),
     }

@@ -29,6 +29,8 @@ fn workload(keys: Keys, record_size: u32, headers: &[(&str, u32)]) -> Workload {
                 size,
             })
             .collect(),
+        transaction: None,
+        copy: None,
         producer: Default::default(),
         history: "h".into(),
     }

@@ -16,6 +16,12 @@ mod waking;
 
 mod live;
 
+// Which transaction records go into, and when it ends.
+mod transactions;
+
+// Instead of it: records copied from another topic, exactly once.
+mod copy;
+
 // When each record is due; of it: the exponential gaps.
 pub mod schedule;
 

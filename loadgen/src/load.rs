@@ -117,8 +117,12 @@ impl Load {
 
     /// True when the load has ended: every outcome is known, or the time to wait for them is over.
     pub(crate) fn is_over(&self, now_ns: u64, pending: u64) -> bool {
-        let all_taken = self.stopped || self.schedule.next_due().is_none();
-        (all_taken && (pending == 0 || self.stopped)) || now_ns >= self.deadline_ns()
+        (self.all_taken() && (pending == 0 || self.stopped)) || now_ns >= self.deadline_ns()
+    }
+
+    /// True when no further record will be handed over.
+    pub(crate) fn all_taken(&self) -> bool {
+        self.stopped || self.schedule.next_due().is_none()
     }
 
     /// True for `unlimited`.

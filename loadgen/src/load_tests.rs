@@ -29,6 +29,8 @@ fn workload(executor: Executor) -> Workload {
         record_size: 100,
         keys: Keys::None,
         headers: vec![],
+        transaction: None,
+        copy: None,
         producer: Default::default(),
         history: "h".into(),
     }

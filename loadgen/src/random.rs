@@ -13,6 +13,8 @@ pub(crate) enum Stream {
     Key = 3,
     /// Gap before record i of a Poisson schedule.
     Gap = 4,
+    /// Whether the transaction that begins with record i is aborted on purpose.
+    Abort = 5,
 }
 
 /// One worker's random numbers of one stream.

@@ -363,4 +363,4 @@ fn scaled(rate: f64) -> Result<u64, ScheduleError> {
 
 #[cfg(test)]
 #[path = "schedule_tests.rs"]
-mod tests;
+pub(crate) mod tests;

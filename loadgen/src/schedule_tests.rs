@@ -7,7 +7,7 @@ use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 
-fn workload(executor: Executor, warmup_ns: u64, duration_ns: u64) -> Workload {
+pub(crate) fn workload(executor: Executor, warmup_ns: u64, duration_ns: u64) -> Workload {
     Workload {
         seed: 1,
         worker: 0,
@@ -25,6 +25,8 @@ fn workload(executor: Executor, warmup_ns: u64, duration_ns: u64) -> Workload {
         record_size: 100,
         keys: Keys::None,
         headers: vec![],
+        transaction: None,
+        copy: None,
         producer: Default::default(),
         history: "h".into(),
     }

@@ -11,8 +11,13 @@
 //! A record stands in the history before the producer gets it, and the producer writes only in `turn`: whatever kills
 //! the worker, no record reaches the cluster that the history does not know. Clocks are read once a wake.
 
+mod error; // why it could not do its work
+mod transactional; // what it does about transactions
+
+pub use error::WorkerError;
+pub(crate) use transactional::refusal;
+
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,20 +25,22 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use steadfast_producer::clock::{monotonic_ns, wall_ms};
 use steadfast_producer::config::ProducerConfig;
 use steadfast_producer::driver::Driver;
-use steadfast_producer::error::{AppendError, Fatal};
+use steadfast_producer::error::AppendError;
 use steadfast_producer::record::{self, Record, TopicHandle};
+use steadfast_producer::transaction::TransactionError;
 use steadfast_verifier::history::{Completed, Header, Outcome, Writer};
-use steadfast_verifier::workload::{Keys, PartitionChoice, Workload};
+use steadfast_verifier::workload::{Keys, PartitionChoice, Progress, Workload};
 
-use crate::generator::{Generator, GeneratorError, Material};
+use crate::copy;
+use crate::generator::{Generator, Material};
 use crate::load::Load;
-use crate::schedule::ScheduleError;
+use crate::transactions::Transactions;
 use crate::waking::{COARSE_LINGER_NS, HANDOVER_GAP_NS, WAKE_GAP_NS, Waking};
 
 /// How long the producer may take to be ready, where the start of the load leaves it less, ns.
-const READY_BOUND_NS: u64 = 10_000_000_000;
+pub(crate) const READY_BOUND_NS: u64 = 10_000_000_000;
 /// How long records in flight may take for their outcomes after SIGTERM, ns.
-const STOP_BOUND_NS: u64 = 5_000_000_000;
+pub(crate) const STOP_BOUND_NS: u64 = 5_000_000_000;
 
 /// Kafka's codes for records that our own producer refused.
 const UNKNOWN_SERVER_ERROR: i16 = -1;
@@ -41,88 +48,18 @@ const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const REQUEST_TIMED_OUT: i16 = 7;
 const MESSAGE_TOO_LARGE: i16 = 10;
 
-/// Why a worker could not do its work, or not to the end. What it did until then stands in the history.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// Mend the workload.
-    #[error("the schedule: {0}")]
-    Schedule(#[from] ScheduleError),
-    /// Mend the workload.
-    #[error("the records: {0}")]
-    Generator(#[from] GeneratorError),
-    /// Mend the producer's properties.
-    #[error("the producer's settings: {0}")]
-    Settings(String),
-    /// The topic is not as the workload says.
-    #[error(
-        "topic {topic} has {found} partitions, the workload says {expected}: create the topic anew or mend the workload"
-    )]
-    Partitions {
-        /// The topic.
-        topic: String,
-        /// As the workload says.
-        expected: u32,
-        /// As the cluster says.
-        found: u32,
-    },
-    /// Give the producer more memory.
-    #[error(
-        "buffer.memory holds {free} bytes, one batch needs {needed}: raise buffer.memory or lower batch.size"
-    )]
-    Buffer {
-        /// All there is.
-        free: usize,
-        /// Bytes of a batch.
-        needed: usize,
-    },
-    /// The folder is missing, the file is there already, or the disk is full.
-    #[error(
-        "cannot write the history {path}: {source}\n  mend: it needs an existing folder with room, and a new name: choose another --out"
-    )]
-    History {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: io::Error,
-    },
-    /// No usable cluster behind the bootstrap servers in time. Nothing was sent.
-    #[error("no usable cluster at {servers}: {source}; check that it runs and that the topic exists")]
-    NotReady {
-        /// Bootstrap servers.
-        servers: String,
-        /// The last thing that went wrong.
-        source: Fatal,
-    },
-    /// The producer gave up on the way. Outcomes of all it had taken stand in the history.
-    #[error("the producer stopped: {0}")]
-    Producer(Fatal),
-    /// Nobody reads the progress any more, so the load was ended in order.
-    #[error("cannot write progress: {0}; who started this worker has gone")]
-    Output(io::Error),
-    /// No handler for SIGTERM.
-    #[error("cannot handle SIGTERM: {0}")]
-    Signal(io::Error),
-}
-
-impl WorkerError {
-    /// True when the machine or the cluster lacks something, and neither the workload nor we are wrong.
-    pub fn is_environment(&self) -> bool {
-        match self {
-            WorkerError::NotReady { .. } => true,
-            WorkerError::History { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
-            ),
-            _ => false,
-        }
-    }
-}
-
 /// Does what `workload` orders, from the first due record to the last outcome, and writes its history. `out` gets one
-/// [`Progress`](steadfast_verifier::workload::Progress) as a JSON line about each second, the last with `done`.
+/// [`Progress`] as a JSON line about each second, the last with `done`.
 ///
 /// SIGTERM and SIGINT end it in order: no further record, outcomes for at most 5 s, a finished history.
 pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(WorkerError::Signal)?;
+    }
+    if let Some(source) = &workload.copy {
+        return copy::run(workload, source, out, &stop);
+    }
     let config = settings(workload)?;
     let mut load = Load::new(
         workload,
@@ -130,10 +67,6 @@ pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> 
     )?;
     let material = Material::new(workload)?;
     let generator = Generator::new(workload, &material)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(WorkerError::Signal)?;
-    }
     let history_error = |source| WorkerError::History {
         path: workload.history.clone(),
         source,
@@ -146,6 +79,7 @@ pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> 
         Ok((driver, topic)) => Worker {
             workload,
             load,
+            transactions: Transactions::new(workload, config.transaction_timeout_ns),
             generator,
             history,
             driver,
@@ -164,7 +98,7 @@ pub fn run(workload: &Workload, out: &mut dyn Write) -> Result<(), WorkerError> 
 }
 
 /// The producer's settings, with what the workload says elsewhere.
-fn settings(workload: &Workload) -> Result<ProducerConfig, WorkerError> {
+pub(crate) fn settings(workload: &Workload) -> Result<ProducerConfig, WorkerError> {
     let mut properties = workload.producer.clone();
     properties.insert("bootstrap.servers".into(), workload.bootstrap_servers.join(","));
     if workload.partition == PartitionChoice::Sticky && workload.keys != Keys::None {
@@ -191,7 +125,7 @@ fn handover_gap_ns(linger_ns: u64) -> u64 {
     }
 }
 
-fn header(workload: &Workload) -> Header {
+pub(crate) fn header(workload: &Workload) -> Header {
     Header {
         worker: workload.worker,
         incarnation: workload.incarnation,
@@ -203,7 +137,7 @@ fn header(workload: &Workload) -> Header {
 }
 
 /// A producer that is ready to write to the workload's topic and has room for one batch at least.
-fn connect(
+pub(crate) fn connect(
     workload: &Workload,
     config: &ProducerConfig,
     charge: usize,
@@ -216,7 +150,12 @@ fn connect(
     let mut driver = Driver::new(config).map_err(not_ready)?;
     let topic = driver.topic(&workload.topic);
     let bound = monotonic_ns().saturating_add(READY_BOUND_NS);
-    driver.ready(bound.max(workload.start_ns)).map_err(not_ready)?;
+    let bound = bound.max(workload.start_ns);
+    driver.ready(bound).map_err(not_ready)?;
+    transactional::take_over(&mut driver, bound).map_err(|error| match error {
+        TransactionError::Stopped(fatal) => not_ready(fatal),
+        other => WorkerError::Transaction(other),
+    })?;
     if driver.free_bytes() < charge {
         return Err(WorkerError::Buffer {
             free: driver.free_bytes(),
@@ -236,6 +175,8 @@ fn connect(
 struct Worker<'a> {
     workload: &'a Workload,
     load: Load,
+    /// None: each record stands by itself.
+    transactions: Option<Transactions>,
     generator: Generator<'a>,
     history: Writer,
     driver: Driver,
@@ -261,15 +202,16 @@ impl Worker<'_> {
             if stopping {
                 self.load.stop();
             }
-            if result.is_err()
-                || self
-                    .load
-                    .is_over(now_ns, self.driver.pending() + self.held as u64)
-            {
+            if result.is_err() || self.load.is_over(now_ns, self.driver.pending() + self.owed()) {
                 break;
             }
-            let wake_ns = self.load.next_wake(self.held == 0, self.driver.pending() > 0);
-            result = self.driver.turn(Some(wake_ns)).map_err(WorkerError::Producer);
+            let has_room = self.held == 0 && self.transaction_room() > 0;
+            let wake_ns = self.load.next_wake(has_room, self.driver.pending() > 0);
+            let end_ns = self.transactions.as_ref().map_or(u64::MAX, Transactions::wake_ns);
+            result = self
+                .driver
+                .turn(Some(wake_ns.min(end_ns)))
+                .map_err(WorkerError::Producer);
         }
         self.end(result)
     }
@@ -277,8 +219,10 @@ impl Worker<'_> {
     /// All that one wake does. The `last` one hands over what is due whatever the gap.
     fn wake(&mut self, now_ns: u64, last: bool) -> Result<(), WorkerError> {
         self.book()?;
+        self.step_transaction(now_ns)?;
         if self.load.woke(now_ns) || last {
             self.hand_over(now_ns)?;
+            self.step_transaction(now_ns)?;
         }
         if self.load.progress_due(now_ns) {
             report(&mut self.load, self.out, false, None)
@@ -303,7 +247,8 @@ impl Worker<'_> {
             // As many as are sure to fit. A batch that is open may have room when no new one has: so try one.
             self.driver.free_bytes() / self.charge
         };
-        let Some((first, intended_ns)) = self.load.take(now_ns, room.max(1)) else {
+        let room = room.max(1).min(self.transaction_room());
+        let Some((first, intended_ns)) = self.load.take(now_ns, room) else {
             return Ok(());
         };
         self.held = intended_ns.len();
@@ -315,12 +260,14 @@ impl Worker<'_> {
     /// Appends the records held, until one finds no room. `fresh`: the generator has yet to make the first of them.
     fn append(&mut self, mut fresh: bool, now_ns: u64, timestamp_ms: i64) -> Result<(), WorkerError> {
         while self.held > 0 {
-            let made = if fresh {
-                self.generator.advance()
-            } else {
-                self.generator.current()
-            };
-            fresh = true;
+            if fresh {
+                self.generator.advance();
+            }
+            let index = self.generator.current().index;
+            if !self.may_append(index, now_ns)? {
+                return Ok(());
+            }
+            let made = self.generator.current();
             let record = Record {
                 topic: self.topic,
                 partition: made.partition,
@@ -329,13 +276,20 @@ impl Worker<'_> {
                 headers: made.headers,
                 timestamp_ms,
             };
-            let (index, partition) = (made.index, made.partition.unwrap_or(-1));
+            let partition = made.partition.unwrap_or(-1);
             match self.driver.append(&record, index, now_ns) {
-                Ok(()) => {}
+                Ok(()) => {
+                    if let Some(transactions) = &mut self.transactions {
+                        transactions.took();
+                    }
+                }
                 Err(error) if error.is_retriable() => return Ok(()),
+                // It stays for the next transaction: this one ends without it.
+                Err(AppendError::TransactionFailed { .. }) => return Ok(()),
                 Err(error) => self.refused(&[index], partition, code(error), now_ns)?,
             }
             self.held -= 1;
+            fresh = true;
         }
         Ok(())
     }
@@ -353,17 +307,35 @@ impl Worker<'_> {
                 producer_id: completion.producer_id,
                 producer_epoch: completion.producer_epoch,
                 base_sequence: completion.base_sequence,
-                transaction: 0,
+                transaction: completion.transaction,
             };
-            self.load
-                .completed(completed.indexes, completed.outcome, completed.ack_ns);
+            match &mut self.transactions {
+                // Acknowledged for good is what is committed.
+                Some(transactions) if completed.outcome == Outcome::Acked => transactions.acked(
+                    completed.indexes,
+                    (completed.producer_id, completed.producer_epoch),
+                ),
+                _ => self
+                    .load
+                    .completed(completed.indexes, completed.outcome, completed.ack_ns),
+            }
             let written = self.history.completed(&completed);
             written.map_err(|source| WorkerError::History {
                 path: self.workload.history.clone(),
                 source,
             })?;
         }
-        Ok(())
+        self.book_transactions()
+    }
+
+    /// Work that is neither in the producer nor still to come.
+    fn owed(&self) -> u64 {
+        self.held as u64 + u64::from(self.in_transaction())
+    }
+
+    /// How many records the present transaction takes.
+    fn transaction_room(&self) -> usize {
+        self.transactions.as_ref().map_or(usize::MAX, Transactions::room)
     }
 
     /// Writes down records that never left this process.
@@ -375,6 +347,9 @@ impl Worker<'_> {
         now_ns: u64,
     ) -> Result<(), WorkerError> {
         self.load.completed(indexes, Outcome::NotWritten, now_ns);
+        if let Some(transactions) = &mut self.transactions {
+            transactions.refused(error_code);
+        }
         let written = self.history.completed(&Completed {
             indexes,
             partition,
@@ -399,8 +374,9 @@ impl Worker<'_> {
             return result;
         }
         let alive = !matches!(result, Err(WorkerError::Producer(_)));
-        let had_room = alive && self.held == 0 && self.driver.free_bytes() >= self.charge;
-        let patience = if self.driver.pending() > 0 && self.load.is_stopped() {
+        let had_room = alive && self.owed() == 0 && self.driver.free_bytes() >= self.charge;
+        let open = self.driver.pending() > 0 || self.in_transaction();
+        let patience = if open && self.load.is_stopped() {
             STOP_BOUND_NS
         } else {
             0
@@ -450,7 +426,12 @@ fn report(load: &mut Load, out: &mut dyn Write, done: bool, note: Option<String>
     let tid = rustix::thread::gettid().as_raw_nonzero().get();
     let mut progress = load.progress(monotonic_ns(), tid.unsigned_abs());
     (progress.done, progress.note) = (done, note);
-    let mut line = serde_json::to_vec(&progress)
+    say(out, &progress)
+}
+
+/// One line of progress.
+pub(crate) fn say(out: &mut dyn Write, progress: &Progress) -> Result<(), WorkerError> {
+    let mut line = serde_json::to_vec(progress)
         .map_err(io::Error::from)
         .map_err(WorkerError::Output)?;
     line.push(b'\n');
@@ -459,7 +440,7 @@ fn report(load: &mut Load, out: &mut dyn Write, done: bool, note: Option<String>
         .map_err(WorkerError::Output)
 }
 
-fn outcome(outcome: record::Outcome) -> Outcome {
+pub(crate) fn outcome(outcome: record::Outcome) -> Outcome {
     match outcome {
         record::Outcome::Acked => Outcome::Acked,
         record::Outcome::NotWritten => Outcome::NotWritten,
@@ -467,7 +448,7 @@ fn outcome(outcome: record::Outcome) -> Outcome {
     }
 }
 
-fn code(error: AppendError) -> i16 {
+pub(crate) fn code(error: AppendError) -> i16 {
     match error {
         AppendError::TooLarge { .. } => MESSAGE_TOO_LARGE,
         AppendError::NoSuchPartition { .. } => UNKNOWN_TOPIC_OR_PARTITION,

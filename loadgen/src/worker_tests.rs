@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use steadfast_verifier::history::{Entry, Reader};
 use steadfast_verifier::workload::{Executor, Progress};
@@ -26,6 +27,8 @@ fn workload(history: PathBuf, bootstrap: &str) -> Workload {
         record_size: 100,
         keys: Keys::None,
         headers: vec![],
+        transaction: None,
+        copy: None,
         producer: BTreeMap::new(),
         history,
     }

@@ -84,7 +84,7 @@ impl Bench {
 
     fn turn(&mut self) {
         self.now_ns += 1_000_000;
-        self.sender.advance(self.now_ns);
+        self.sender.advance(self.now_ns, 1_700_000_000_000);
         while let Some(action) = self.sender.next_action() {
             match action {
                 Action::Connect { link, .. } => self.sender.connected(link, self.now_ns),

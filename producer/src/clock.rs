@@ -12,7 +12,7 @@ pub fn monotonic_ns() -> u64 {
     read(ClockId::Monotonic)
 }
 
-/// Wall time in milliseconds since the epoch, for record timestamps only: it steps.
+/// Wall time in milliseconds since the epoch, for record timestamps and their age only: it steps.
 #[must_use]
 pub fn wall_ms() -> i64 {
     i64::try_from(read(ClockId::Realtime) / 1_000_000).unwrap_or(i64::MAX)

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use crate::clock::monotonic_ns;
+use crate::clock::{monotonic_ns, wall_ms};
 use crate::config::ProducerConfig;
 use crate::connection::{Buffers, Connection};
 use crate::error::{AppendError, Fatal, error_name};
@@ -224,7 +224,7 @@ impl Driver {
 
     fn pass(&mut self, until_ns: Option<u64>, patience: Patience) -> Result<(), Fatal> {
         let now_ns = monotonic_ns();
-        self.sender.advance(now_ns);
+        self.sender.advance(now_ns, wall_ms());
         self.act(now_ns);
         if let Some(fatal) = self.sender.fatal() {
             return Err(fatal.clone());

@@ -31,6 +31,16 @@ pub enum AppendError {
         /// How many there are.
         partitions: i32,
     },
+    /// Its date is more than 12 hours ago: permanent, but for transactions. Brokers forget a producer by the dates of its
+    /// records (`producer.id.expiration.ms`), so if the answer were lost, sending it again could write it twice.
+    #[error(
+        "the record is dated {timestamp_ms} ms since 1970, more than 12 hours ago: a broker would forget it was written and \
+         might write it twice; give it the present time (the old one in a header), or set transactional.id"
+    )]
+    TooOld {
+        /// The record's.
+        timestamp_ms: i64,
+    },
     /// The partition was stopped, because going on could lose or double records; see the metrics and the log.
     #[error("the partition was stopped after error {code}: going on could lose or double records")]
     PartitionStopped {

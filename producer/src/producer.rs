@@ -82,7 +82,7 @@ pub struct ProducerRecord {
     pub value: Option<Vec<u8>>,
     /// Headers in order; keys may repeat.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
-    /// Milliseconds since the epoch; `None` = now.
+    /// Milliseconds since the epoch; `None` = now. Outside of transactions at most 12 hours ago.
     pub timestamp_ms: Option<i64>,
 }
 

@@ -30,7 +30,7 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// Headers in order; keys may repeat.
     pub headers: &'a [Header<'a>],
-    /// Milliseconds since the epoch (CreateTime).
+    /// Milliseconds since the epoch (CreateTime). Outside of transactions at most 12 hours ago.
     pub timestamp_ms: i64,
 }
 
@@ -41,7 +41,8 @@ pub enum Outcome {
     Acked,
     /// The log does not have it and never will: it may be sent again without a duplicate.
     NotWritten,
-    /// It may or may not be in the log, now or later. Sending it again may duplicate it.
+    /// It may or may not be in the log, now or later. Sending it again may duplicate it. With UNKNOWN_PRODUCER_ID (59) it
+    /// has waited until it was too old to be asked about again: brokers forget a producer by the dates of its records.
     Unknown,
 }
 

@@ -174,6 +174,13 @@ impl BatchBuilder {
         self.records as u32
     }
 
+    /// The newest timestamp so far, ms since 1970; the oldest possible while there is no record.
+    #[inline]
+    #[must_use]
+    pub fn max_timestamp_ms(&self) -> i64 {
+        self.max_timestamp_ms
+    }
+
     /// Gives the buffer back without sending anything.
     #[must_use]
     pub fn into_buffer(self) -> Vec<u8> {
@@ -300,6 +307,13 @@ impl SealedBatch {
     #[must_use]
     pub fn base_timestamp_ms(&self) -> i64 {
         self.base_timestamp_ms
+    }
+
+    /// The newest timestamp of its records, ms since 1970: brokers remember their producer by it.
+    #[inline]
+    #[must_use]
+    pub fn max_timestamp_ms(&self) -> i64 {
+        self.max_timestamp_ms
     }
 
     /// Gives the buffer back. Only once the request is answered or its socket is closed (A3, KAFKA-19012).

@@ -5,7 +5,7 @@
 //!   caller ───────────► partitions ──drain──► requests ───────────────────► shell ──► sockets
 //!      ▲                    ▲                     ▲                           │
 //!      │ completions        │ verdicts            │ slots                     │ connected, received, disconnected
-//!      └─────────────── outcomes ◄──────────── answers ◄──────────────────────┘ advance(now)
+//!      └─────────────── outcomes ◄──────────── answers ◄──────────────────────┘ advance(now, wall)
 //! ```
 //!
 //! It owns no socket, clock or randomness (jitter and the sticky choice come from a seed), and nothing here depends
@@ -17,9 +17,9 @@
 //! that broker in one request. A broker works on one request per connection at a time, so a second slot
 //! (`max.in.flight.requests.per.connection`) only hides the network's round trip.
 //!
-//! Rules A1 to A20 of the contract: batches and numbers in `partition.rs`, epochs in `identity.rs`, connections and
-//! throttling in `link.rs`, error codes in [`reaction`](crate::reaction), leaders in `metadata.rs`, status in
-//! `durability.rs`. Rules B1 to B13, transactions: `transaction.rs`; without `transactional.id` none of it runs.
+//! Rules A1 to A20 of the contract: batches and numbers in `partition.rs`, what brokers forget in `forgetting.rs`,
+//! epochs in `identity.rs`, connections and throttling in `link.rs`, error codes in [`reaction`](crate::reaction),
+//! leaders in `metadata.rs`, status in `durability.rs`. Rules B1 to B13, transactions: `transaction.rs`; without `transactional.id` none of it runs.
 
 mod answers;
 mod append;
@@ -28,6 +28,7 @@ mod control;
 mod drain;
 mod durability;
 mod events;
+mod forgetting;
 mod identity;
 mod link;
 mod metadata;
@@ -49,6 +50,7 @@ use self::backoff::Rng;
 use self::control::Control;
 pub use self::drain::ProduceFrame;
 pub use self::durability::Durability;
+use self::forgetting::{KNOWN_MS, WallClock};
 use self::identity::Identity;
 pub use self::link::LinkId;
 use self::link::{Address, Link};
@@ -152,6 +154,9 @@ pub struct Sender {
     outcomes: Outcomes,
     compressor: Compressor,
     rng: Rng,
+    wall: WallClock,
+    /// Records dated before this are not taken.
+    oldest_ms: i64,
     metrics: Metrics,
     /// Partitions that wait for their backoff: (when, partition).
     timers: BinaryHeap<Reverse<(u64, u32)>>,
@@ -185,8 +190,10 @@ impl Sender {
         };
         let transactions = Transactions::new(&settings);
         let mut links = vec![Link::new(None, nowhere)];
+        let mut wall = WallClock::Unknown;
         if transactions.is_some() {
             links.extend(transaction::links());
+            wall = WallClock::Stopped;
         }
         Ok(Sender {
             transactions: transactions.map(Box::new),
@@ -203,6 +210,8 @@ impl Sender {
             outcomes: Outcomes::default(),
             compressor,
             rng: Rng::new(seed),
+            wall,
+            oldest_ms: i64::MIN,
             metrics: Metrics::default(),
             timers: BinaryHeap::new(),
             actions: VecDeque::new(),
@@ -246,7 +255,10 @@ impl Sender {
 
     /// Lets time pass and does what may be done now: sends, connects, gives up what waited too long. Call it after
     /// events and appends, and at the latest at [`wakeup_ns`](Self::wakeup_ns); then carry out the actions.
-    pub fn advance(&mut self, now_ns: u64) {
+    /// `wall_ms` is the time since 1970, which the age of records is told by.
+    pub fn advance(&mut self, now_ns: u64, wall_ms: i64) {
+        self.wall.tell(now_ns, wall_ms);
+        self.oldest_ms = self.wall.ms(now_ns).saturating_sub(KNOWN_MS);
         while let Some(&Reverse((at_ns, number))) = self.timers.peek()
             && at_ns <= now_ns
         {
@@ -263,8 +275,11 @@ impl Sender {
         self.step_transaction(now_ns);
         self.step_control(now_ns);
         self.step_epoch(now_ns);
-        for link in 1..self.links.len() {
-            while self.drain(link, now_ns) {}
+        self.drain_all(now_ns);
+        if self.bump_wanted {
+            // What was given up just now may be the last that the next epoch waited for.
+            self.step_epoch(now_ns);
+            self.drain_all(now_ns);
         }
     }
 
@@ -397,6 +412,12 @@ impl Sender {
     }
 
     // ---- Helpers ----
+
+    fn drain_all(&mut self, now_ns: u64) {
+        for link in 1..self.links.len() {
+            while self.drain(link, now_ns) {}
+        }
+    }
 
     /// KIP-91. Looks at all partitions, and again when the oldest batch that is left will be due: in a healthy run
     /// that is about once per `delivery.timeout.ms`.

@@ -8,10 +8,11 @@ use steadfast_verifier::environment::{BrokerEnvironment, Environment, Setting};
 use steadfast_verifier::measurements::{
     Curve, Disturbance, JudgeCost, Measurements, Phase, Point, ResourcePoint,
 };
+use steadfast_verifier::reads::Isolation;
 use steadfast_verifier::timeline::Fault;
 use steadfast_verifier::verdict::{
-    Broker, ClaimVerdict, EnvironmentBrief, Example, Inconclusive, Outcome, Percentiles, PhaseLatency,
-    Records, Resources, SCHEMA, ThresholdVerdict, Verdict,
+    Broker, ClaimVerdict, EnvironmentBrief, Example, Inconclusive, LimitVerdict, Outcome, Percentiles,
+    PhaseLatency, ReaderVerdict, Records, Resources, SCHEMA, ThresholdVerdict, Verdict,
 };
 
 use crate::folder::Folder;
@@ -60,6 +61,7 @@ pub(crate) fn pass() -> Folder {
         ],
         inconclusive: Vec::new(),
         records,
+        readers: Vec::new(),
         anomalies: anomaly_counts(&[]),
         examples: Vec::new(),
         faults: Vec::new(),
@@ -83,6 +85,31 @@ pub(crate) fn pass() -> Folder {
         measurements: measurements(&phases, None),
         environment: environment(),
     }
+}
+
+/// The same, watched by two readers of which one died.
+pub(crate) fn watched() -> Folder {
+    let mut folder = pass();
+    let reader = |number: u32, records, ended| ReaderVerdict {
+        reader: format!("reader-{number}"),
+        isolation: Isolation::ReadCommitted,
+        answers: records / 9,
+        records,
+        behind: 1_875_000 - records,
+        ended,
+    };
+    folder.verdict.readers = vec![reader(0, 1_875_000, true), reader(1, 1_200_034, false)];
+    for latency in folder.verdict.latency_ns.values_mut() {
+        let count = 2 * latency.ack_latency.count;
+        latency.visible_latency = Some(percentiles(410_000, 1_240_000, count));
+    }
+    for point in &mut folder.measurements.series {
+        point.visible_p50_ns = point.p50_ns.map(|ns| ns + 140_000);
+        point.visible_p99_ns = point.p99_ns.map(|ns| 2 * ns);
+    }
+    let seen = curve("steady", "visible_latency", 160_000.0, 1.0);
+    folder.measurements.curves.push(seen);
+    folder
 }
 
 /// `delivery/leader-kill`, with three records lost, one doubled and two limits missed.
@@ -196,6 +223,7 @@ fn claims(lost: u64, duplicated: u64) -> Vec<ClaimVerdict> {
             Outcome::Fail
         },
         reason: None,
+        limits: Vec::new(),
     };
     vec![
         claim("lost", lost, &["L1", "L2"]),
@@ -203,6 +231,52 @@ fn claims(lost: u64, duplicated: u64) -> Vec<ClaimVerdict> {
         claim("reordered-per-key", 0, &["O1", "O2"]),
         claim("corrupted", 0, &["I1", "I2", "I3", "I4"]),
     ]
+}
+
+/// A leader came back after 2.4 s, asked for within 2 or 5.
+pub(crate) fn recovered(verdict: Outcome) -> ClaimVerdict {
+    let limit = |key: &str, what: &str, limit_ns, observed_ns, checked: &[&str]| LimitVerdict {
+        key: key.to_owned(),
+        what: what.to_owned(),
+        limit_ns,
+        observed_ns: Some(observed_ns),
+        checked: checked.iter().map(|id| (*id).to_owned()).collect(),
+        verdict: if observed_ns <= limit_ns {
+            Outcome::Pass
+        } else {
+            Outcome::Fail
+        },
+    };
+    let within = if verdict == Outcome::Pass {
+        5_000_000_000
+    } else {
+        2_000_000_000
+    };
+    ClaimVerdict {
+        id: "recovered".to_owned(),
+        limit: 0,
+        observed: u64::from(verdict == Outcome::Fail),
+        sample: 1_875_000,
+        checked: ["V1", "V2", "V3", "V4"].map(str::to_owned).to_vec(),
+        verdict,
+        reason: None,
+        limits: vec![
+            limit(
+                "gap",
+                "longest stretch without an acknowledgement",
+                6_000_000_000,
+                3_120_000_000,
+                &["V1"],
+            ),
+            limit(
+                "within",
+                "from a heal to the last second without ack_latency p(99)<5ms",
+                within,
+                2_400_000_000,
+                &["V3"],
+            ),
+        ],
+    }
 }
 
 fn anomaly_counts(found: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -258,6 +332,7 @@ fn latencies(phases: &[Phase]) -> BTreeMap<String, PhaseLatency> {
             ack_latency: ack,
             service_time: percentiles(231_000, 540_000 * slow, count),
             schedule_lag: lag,
+            visible_latency: None,
         }
     };
     phases
@@ -308,6 +383,7 @@ fn measurements(phases: &[Phase], outage: Option<(i64, i64)>) -> Measurements {
                 .then_some(262_000 + ripple * 3_000 + cold / 4 + waiting / 2),
             p99_ns: Some(560_000 + ripple * 14_000 + cold + waiting),
             max_ns: Some(1_600_000 + ripple * ripple * 40_000 + cold * 6 + waiting),
+            ..Point::default()
         }
     });
     let resources = (1..=end).map(|second| ResourcePoint {

@@ -75,6 +75,7 @@ mod tests {
             ("pass", fixture::pass()),
             ("fail", fixture::fail()),
             ("open", fixture::inconclusive()),
+            ("watched", fixture::watched()),
         ];
         let dirs: Vec<PathBuf> = runs.iter().map(|(name, _)| dir.join(name)).collect();
         for (dir, (_, folder)) in dirs.iter().zip(&runs) {

@@ -18,7 +18,7 @@ use crate::number;
 use crate::text::Limits;
 
 pub(crate) use claims::{Row, rows};
-pub(crate) use facts::{Anomaly, Cause, Count, Fact, FaultRow, Quiet, SettingRow};
+pub(crate) use facts::{Anomaly, Cause, Count, Fact, FaultRow, Quiet, ReaderRow, SettingRow};
 pub(crate) use latency::{PhaseRow, Tile, delivery, headline_phase};
 pub(crate) use names::anomaly;
 pub(crate) use sentence::sentence;
@@ -57,6 +57,7 @@ pub(crate) struct Page {
     /// Ids that were looked for and not found.
     pub clean: Vec<String>,
     pub records: Vec<Count>,
+    pub readers: Vec<ReaderRow>,
     pub quiet: Vec<Quiet>,
     pub settings: Vec<SettingRow>,
     pub more_settings: usize,
@@ -128,6 +129,7 @@ impl Page {
             anomalies: facts::anomalies(verdict, limits),
             clean: facts::clean(verdict, limits),
             records: facts::records(&verdict.records),
+            readers: facts::readers(verdict, limits),
             quiet: facts::quiet(measurements, limits),
             settings,
             more_settings,

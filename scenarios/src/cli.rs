@@ -89,6 +89,13 @@ pub(crate) enum Command {
         #[arg(long)]
         workload: PathBuf,
     },
+    /// (internal) A concurrent reader of a run
+    #[command(hide = true)]
+    Reader {
+        /// The order as JSON
+        #[arg(long)]
+        order: PathBuf,
+    },
     /// (internal) Become another program that dies with the runner
     #[command(hide = true, disable_help_flag = true)]
     ExecChild {

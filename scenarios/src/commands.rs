@@ -13,3 +13,4 @@ pub(crate) mod schema; // for editors
 pub(crate) mod doctor; // this machine
 pub(crate) mod heal; // after SIGKILL
 pub(crate) mod worker; // the load generator process
+pub(crate) mod reader; // a concurrent reader's process

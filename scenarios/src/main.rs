@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Doctor { json } => commands::doctor::run(json),
         Command::Heal => commands::heal::run(),
         Command::Worker { workload } => commands::worker::run(&workload),
+        Command::Reader { order } => commands::reader::run(&order),
         Command::ExecChild { arguments } => return steadfast_chaos::process::shim(arguments.into_iter()),
     };
     exit.into()

@@ -9,11 +9,13 @@
 
 pub(crate) mod cluster; // which cluster, and why
 pub(crate) mod display; // progress
+pub(crate) mod filler; // who writes the source of a copy job
 pub(crate) mod environment; // environment.json
 pub(crate) mod files; // its small files
 pub(crate) mod folder; // where a run is written
 pub(crate) mod interrupt; // Ctrl-C
 pub(crate) mod load; // the measured stretch
+pub(crate) mod readers; // who reads while it is written
 pub(crate) mod judging; // seal, judge, draw
 pub(crate) mod steady; // steady state at the end of warm-up
 pub(crate) mod summary; // what is printed at the end
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_chaos::ChaosError;
+use steadfast_chaos::client::Client;
 use steadfast_chaos::clock;
 use steadfast_chaos::cluster::Cluster;
 use steadfast_chaos::journal::Journal;
@@ -30,6 +33,7 @@ use steadfast_chaos::nemesis::{self, Nemesis};
 use steadfast_chaos::process::{Child, ChildSpec, Output, Program, Spawner};
 use steadfast_verifier::timeline::Sample;
 use steadfast_verifier::verdict::Verdict;
+use steadfast_verifier::workload::Workload;
 
 use crate::cli::{Overrides, RunArgs};
 use crate::exit::Exit;
@@ -37,14 +41,18 @@ use crate::scenario::Scenario;
 
 use self::display::Display;
 use self::files::{failed, write, write_json};
+use self::filler::Filler;
 use self::interrupt::Interrupt;
 use self::load::{LoadEnd, Samples, Span, Watch};
+use self::readers::Readers;
 use self::steady::SteadyState;
 
 /// Between starting the worker and its first due record: it connects and gets a producer id meanwhile.
 const HEAD_START: Duration = Duration::from_secs(2);
 /// How long a stopped worker may take to write its last outcomes.
 const WORKER_GRACE: Duration = Duration::from_secs(10);
+/// An incarnation of a worker has two to the power of this record indexes to itself.
+const INCARNATION_BITS: u32 = 40;
 
 /// Why a run ended without a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -217,29 +225,33 @@ impl Runner {
         let start_ns = clock::now_ns() + HEAD_START.as_nanos() as u64;
         let workload = scenario.workload(cluster.bootstrap_servers(), start_ns, folder);
         let span = Span::of(scenario, start_ns);
-        write_json(folder, "workload-0.json", &workload)?;
         let mut samples = Samples::create(folder)?;
-        let mut worker = self.start_worker(folder)?;
+        let readers = Readers::start(scenario, &cluster.admin_servers(), folder, &self.spawner)?;
+        let mut filler = Filler::start(&self.spawner, folder, &workload)?;
+        let worker = Arc::new(self.start_worker(folder, workload)?);
         let mut steady = SteadyState::new(scenario, span, folder);
         let mut nemesis: Option<Nemesis> = None;
         let mut bypass: Option<String> = None;
-        let worker_pid = worker.pid;
         let end = load::follow(
-            &mut worker,
+            &worker,
             "worker-0",
             span,
             &mut Watch {
                 display,
                 samples: &mut samples,
                 interrupt: &self.interrupt,
-                processes: &|| cluster.processes(),
+                processes: &|| {
+                    let mut all = cluster.processes();
+                    all.extend(readers.processes());
+                    all
+                },
                 check: &mut |now, progress| {
                     if steady.holds(now, progress)? && nemesis.is_none() && !scenario.faults.is_empty() {
                         let log = folder.join("faults.jsonl");
                         let started = nemesis::start(
                             scenario.faults.clone(),
                             scenario.seed,
-                            cluster.clone(),
+                            (cluster.clone(), Some(Arc::clone(&worker))),
                             span.warmup_end_ns,
                             &log,
                         )
@@ -247,8 +259,9 @@ impl Runner {
                         nemesis = Some(started);
                     }
                     if bypass.is_none() {
-                        bypass = around_the_proxies(cluster, worker_pid);
+                        bypass = around_the_proxies(cluster, worker.pid());
                     }
+                    filler.as_mut().map_or(Ok(()), Filler::check)?;
                     cluster.check().map_err(RunError::from)
                 },
                 phase: &|now| phase_name(scenario, span, now),
@@ -265,7 +278,8 @@ impl Runner {
                 }
             }
         }
-        let note = self.after_load(end, &mut worker, display)?;
+        let note = self.after_load(end, &worker, display)?;
+        readers.stop(display)?;
         let end_ns = span.end_ns.unwrap_or_else(clock::now_ns);
         samples.write(&Sample::Plan {
             start_ns,
@@ -281,30 +295,31 @@ impl Runner {
         samples.whole()
     }
 
-    fn start_worker(&self, folder: &Path) -> Result<Child, RunError> {
-        let spec = ChildSpec {
-            name: "worker-0".into(),
-            program: Program::Myself,
-            args: vec![
-                "worker".into(),
-                "--workload".into(),
-                folder.join("workload-0.json").into(),
-            ],
-            env: Vec::new(),
-            cwd: None,
-            stdout: Output::Pipe,
-            stderr: folder.join("logs/worker-0.log"),
+    /// The worker, and how each further incarnation of it is started.
+    fn start_worker(&self, folder: &Path, workload: Workload) -> Result<Client, RunError> {
+        let (spawner, folder) = (self.spawner.clone(), folder.to_owned());
+        let start = move |incarnation: u32| {
+            let order = Workload {
+                incarnation,
+                first_index: u64::from(incarnation) << INCARNATION_BITS,
+                history: folder.join(format!("history/0-{incarnation}.bin")),
+                ..workload.clone()
+            };
+            let file = match incarnation {
+                0 => "workload-0.json".to_owned(),
+                again => format!("workload-0-{again}.json"),
+            };
+            spawn_worker(&spawner, &folder, ("worker-0", &file), &order).map_err(|e| e.to_string())
         };
-        self.spawner
-            .spawn(&spec)
-            .map_err(|e| failed("cannot start the load generator", &e))
+        Client::start(Box::new(start))
+            .map_err(|e| RunError::Tool(format!("cannot start the load generator: {e}")))
     }
 
     /// What the end of the load means; `Ok(Some(note))` when the run goes on to be judged although something went wrong.
     fn after_load(
         &self,
         end: LoadEnd,
-        worker: &mut Child,
+        worker: &Client,
         display: &mut Display,
     ) -> Result<Option<String>, RunError> {
         let ended = match end {
@@ -337,9 +352,30 @@ impl Runner {
 }
 
 /// Whether the worker gave up for want of something that the machine or the cluster should have had, as a full disk.
-fn lacked_something(worker: &mut Child) -> bool {
-    let ended = worker.wait(WORKER_GRACE);
-    matches!(ended, Ok(Some(status)) if status.code() == Some(Exit::Environment as i32))
+fn lacked_something(worker: &Client) -> bool {
+    worker.exit_code(WORKER_GRACE) == Some(Exit::Environment as i32)
+}
+
+/// A load generator with this order, which is written to `file` first.
+fn spawn_worker(
+    spawner: &Spawner,
+    folder: &Path,
+    (name, file): (&str, &str),
+    order: &Workload,
+) -> Result<Child, RunError> {
+    write_json(folder, file, order)?;
+    let spec = ChildSpec {
+        name: name.into(),
+        program: Program::Myself,
+        args: vec!["worker".into(), "--workload".into(), folder.join(file).into()],
+        env: Vec::new(),
+        cwd: None,
+        stdout: Output::Pipe,
+        stderr: folder.join(format!("logs/{name}.log")),
+    };
+    spawner
+        .spawn(&spec)
+        .map_err(|e| failed("cannot start the load generator", &e))
 }
 
 /// The phase that the display shows; the judge computes its own from what really happened.

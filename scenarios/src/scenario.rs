@@ -23,7 +23,10 @@ mod cluster; // [cluster]
 pub(crate) mod fault; // [[fault]]
 mod phases; // which phases a run has
 mod producer; // [producer]
+mod readers; // [readers]
+mod recovery; // `recovered` of [claims]
 mod properties; // Kafka's own names of broker and topic settings
+mod transaction; // [workload.transaction]
 mod thresholds; // [claims], [thresholds], [steady-state]
 mod workload; // [workload]
 
@@ -38,9 +41,9 @@ use std::time::Duration;
 use steadfast_chaos::cluster::ClusterSpec;
 use steadfast_chaos::fault::{PlannedFault, Reach};
 use steadfast_verifier::environment::Setting;
-use steadfast_verifier::expectations::{Claim, Expectations, Threshold};
+use steadfast_verifier::expectations::{Claim, Expectations, Recovery, Threshold};
 use steadfast_verifier::verdict::Broker;
-use steadfast_verifier::workload::{Executor, Keys, Workload};
+use steadfast_verifier::workload::{CopySource, Executor, Keys, Workload};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -53,6 +56,7 @@ use crate::scenario::source::Source;
 
 pub(crate) use crate::scenario::cluster::ClusterWish;
 use crate::scenario::origin::Value;
+pub(crate) use crate::scenario::readers::Readers;
 
 /// Most files of one command line.
 const MAX_FILES: usize = 1_000;
@@ -80,8 +84,12 @@ pub(crate) struct Scenario {
     pub topic: String,
     /// Faults in the order of their begin.
     pub faults: Vec<PlannedFault>,
+    /// Who reads while it is written.
+    pub readers: Option<Readers>,
     /// Claims on the log.
     pub claims: Vec<Claim>,
+    /// What `recovered` asks for.
+    pub recovery: Option<Recovery>,
     /// Limits on what is measured.
     pub thresholds: Vec<Threshold>,
     /// Probes of `[steady-state]`; empty without the table.
@@ -96,12 +104,22 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// The order to worker 0: `folder` is the run folder, `start_ns` the monotonic instant of the first due record.
     pub(crate) fn workload(&self, bootstrap_servers: Vec<String>, start_ns: u64, folder: &Path) -> Workload {
+        let copy = self.template.copy.as_ref();
         Workload {
             bootstrap_servers,
             start_ns,
             history: folder.join("history/0-0.bin"),
+            copy: copy.map(|copy| CopySource {
+                complete: folder.join("source/complete"),
+                ..copy.clone()
+            }),
             ..self.template.clone()
         }
+    }
+
+    /// Where a copy job reads from; none for what is none.
+    pub(crate) fn copy(&self) -> Option<&CopySource> {
+        self.template.copy.as_ref()
     }
 
     /// The cluster to start.
@@ -128,7 +146,8 @@ impl Scenario {
             claims: self.claims.clone(),
             thresholds: self.thresholds.clone(),
             steady_state: self.steady_state.clone(),
-            recovery: None,
+            recovery: self.recovery.clone(),
+            readers: self.readers.as_ref().map_or(0, |readers| readers.count),
             unlimited: self.duration().is_none(),
             keyed: self.template.keys != Keys::None,
         }
@@ -284,6 +303,9 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         );
         notes.push(problem.note("use `constant-arrival-rate`, whose length is known"));
     }
+    if let Some(load) = &load {
+        fault::check_client(&fault_tables, load, notes);
+    }
     // A phase is judged only where every fault could be read: one that is wrong would make its phases look unknown.
     let known = load
         .as_ref()
@@ -293,7 +315,11 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
             duration: load.duration.as_ref().map(|duration| *duration.get_ref()),
             faults: &faults,
         });
-    let claims = thresholds::read_claims(root.table("claims").as_ref(), load.as_ref(), notes);
+    let claims_table = root.table("claims");
+    let mut claims = thresholds::read_claims(claims_table.as_ref(), load.as_ref(), notes);
+    let recovered = recovery::read(claims_table.as_ref(), (load.as_ref(), known.as_ref()), notes);
+    claims.extend(recovered.as_ref().map(|(claim, _)| *claim));
+    let readers = readers::read(&root, claims_table.as_ref(), notes);
     let limits = thresholds::read_thresholds(&root, load.as_ref(), known.as_ref(), notes);
     let steady_state =
         thresholds::read_steady_state(root.table("steady-state").as_ref(), load.as_ref(), notes);
@@ -318,7 +344,9 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         cluster: cluster?,
         topic: template.topic.clone(),
         faults,
+        readers,
         claims,
+        recovery: recovered.map(|(_, recovery)| recovery),
         thresholds: limits,
         steady_state,
         producer,

@@ -1,4 +1,5 @@
-//! A real Kafka for the script: one node, kept by `steadfast cluster start`, restarted by orders on its standard input.
+//! Clusters of one node for the script: a real Kafka, kept by `steadfast cluster start` and restarted by orders on its
+//! standard input; and our own broker, a process that ends by signals.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -6,6 +7,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use libtest_mimic::Failed;
+
+use crate::broker::Broker;
 use crate::support::STEADFAST;
 
 use super::player::Restart;
@@ -24,6 +28,36 @@ const PROPERTIES: &[&str] = &[
     // Transactions that are too old are looked for every 10 s by default.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=200",
 ];
+
+/// Our own broker, with the same settings.
+pub(crate) struct Simulated {
+    broker: Broker,
+}
+
+impl Simulated {
+    pub(crate) fn start(folder: &Path) -> Result<Simulated, Failed> {
+        let properties: Vec<&str> = PROPERTIES.iter().flat_map(|property| ["-X", property]).collect();
+        let broker = Broker::start(&folder.join("data"), &properties)?;
+        Ok(Simulated { broker })
+    }
+
+    pub(crate) fn server(&self) -> String {
+        self.broker.server.clone()
+    }
+
+    pub(crate) fn restart(&mut self, how: Restart) -> Result<(), String> {
+        let done = match how {
+            Restart::Clean => self.broker.stop_and_start(),
+            Restart::Hard => self.broker.kill_and_start(Duration::ZERO),
+        };
+        done.map_err(|failed| failed.message().unwrap_or("it did not restart").to_owned())
+    }
+
+    /// It must end by itself.
+    pub(crate) fn stop(self) -> Result<(), Failed> {
+        self.broker.stop()
+    }
+}
 
 /// It ends with the value: the pipe to its standard input does.
 pub(crate) struct Kafka {

@@ -59,14 +59,14 @@ impl Names {
         if field == "clusterId" {
             return "<cluster-id>".into();
         }
-        // Messages quote what has a name.
         let mut text = text.to_owned();
-        let mut number = std::collections::BTreeMap::new();
-        for (class, value) in &self.known {
-            let number = number.entry(class).and_modify(|n| *n += 1).or_insert(1);
-            text = replace_word(&text, value, &format!("<{class}-{number}>"));
-        }
         if field.ends_with("essage") {
+            // Messages quote what has a name.
+            let mut number = std::collections::BTreeMap::new();
+            for (class, value) in &self.known {
+                let number = number.entry(class).and_modify(|n| *n += 1).or_insert(1);
+                text = replace_word(&text, value, &format!("<{class}-{number}>"));
+            }
             text = without_clocks(&text);
         }
         text.replace('\n', "\\n")

@@ -213,6 +213,8 @@ fn header(records: u64, keys: Option<u64>) -> Header {
         record_size: 100,
         keys: keys.map_or(Keys::None, |count| Keys::Uniform { count }),
         headers: Vec::new(),
+        transaction: None,
+        copy: None,
         producer: BTreeMap::new(),
         history: PathBuf::from("history/0-0.bin"),
     };
@@ -250,6 +252,7 @@ fn expectations(keyed: bool) -> Expectations {
         thresholds: Vec::new(),
         steady_state: Vec::new(),
         recovery: None,
+        readers: 0,
         unlimited: false,
         keyed,
     }

@@ -26,6 +26,9 @@ pub struct Expectations {
     /// What `recovered` asks for; none = it is not claimed.
     #[serde(default)]
     pub recovery: Option<Recovery>,
+    /// Readers that were to watch the run.
+    #[serde(default)]
+    pub readers: u32,
     /// True when latency is never judged (executor `unlimited`).
     pub unlimited: bool,
     /// True when records have keys (O7 applies).
@@ -104,6 +107,8 @@ pub enum Metric {
     ServiceTime,
     /// Hand-over minus intended send time, ns.
     ScheduleLag,
+    /// Arrival at a concurrent reader minus intended send time, ns; every reader counts.
+    VisibleLatency,
     /// Records acknowledged within the phase ÷ its length, per second.
     AchievedRate,
     /// Records not acknowledged ÷ records intended, ratio.

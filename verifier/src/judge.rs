@@ -46,6 +46,7 @@ mod series; // the run second by second
 mod sources; // files or memory: where evidence comes from
 mod tables; // a row a record
 mod transactions; // T3-T5: how each transaction ended, and what of it can be read
+mod waiting; // acknowledged records whose transaction has yet to end
 mod usage; // samples.jsonl: CPU, memory, disturbance
 
 // ---- pass 2: what the log holds -------------------------------------------------------------------------
@@ -70,6 +71,7 @@ mod case; // everything known, weighed
 mod claims; // anomalies against their limits
 mod figures; // what was measured, phase by phase
 mod harness; // H1-H5, and what each voids
+mod recovery; // how close `recovered` came to its limits
 mod steady; // probes at the end of warm-up, at the time and afterwards
 mod thresholds; // figures against their limits
 
@@ -240,6 +242,7 @@ pub fn judge(
     let phases = Phases::of(&plan, &faults);
     let mut load = Load::new(Cuts::of(&phases), plan.start_ns..plan.end_ns);
     let mut tables = Tables::default();
+    tables.keep_due = run_dir.join("reads").exists();
     let mut findings = Findings::default();
 
     let mut availability = Availability::new();
@@ -296,9 +299,14 @@ pub fn judge(
         liveness: liveness.as_ref(),
         hanging_ns: transaction_timeout_ns(workload).saturating_add(TRANSACTION_SLACK_NS),
         calm_ns: calm_ns(&faults),
+        load: Some(&mut load),
     };
     let stretches = availability.stretches();
-    let log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;
+    let mut log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;
+    if workload.copy.is_some() && positions.is_none() {
+        let unknown = "there is no positions.json: how far the copy job came is not known";
+        log.unfinished.push(unknown.to_owned());
+    }
 
     let table_bytes =
         tables.bytes() + log.key_bytes + log.standing_bytes + availability.bytes() + load.series.bytes();

@@ -46,6 +46,12 @@ pub struct Point {
     pub p99_ns: Option<u64>,
     /// Largest.
     pub max_ns: Option<u64>,
+    /// Visible latency of the records due in it, all readers together; none without readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visible_p50_ns: Option<u64>,
+    /// 99 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visible_p99_ns: Option<u64>,
 }
 
 /// CPU and memory between two samples.
@@ -68,7 +74,7 @@ pub struct ResourcePoint {
 pub struct Curve {
     /// Phase; `all` = everything after warm-up.
     pub phase: String,
-    /// `ack_latency`, `service_time` or `schedule_lag`.
+    /// `ack_latency`, `service_time`, `schedule_lag` or `visible_latency`.
     pub metric: String,
     /// (percentile 0..=100, ns), ascending; evenly spaced on a nines axis.
     pub points: Vec<(f64, u64)>,

@@ -8,6 +8,7 @@
 //! | a limit on latency, rate, unavailability or the broker's cost | half of the figure is a broker that is not Kafka |
 //! | `lost` where brokers are killed, paused or restarted | what survives is what the model replicates |
 //! | `recovered` where they are | how fast leaders move is the model's choice |
+//! | `recovered` with a `condition` | the figure is a latency |
 //!
 //! A found anomaly is never voided: these turn a pass into INCONCLUSIVE, and a limit either way.
 
@@ -21,6 +22,7 @@ pub fn why_no_limit(kind: &str, metric: Metric) -> Option<&'static str> {
     let of_the_broker = match metric {
         Metric::AckLatency
         | Metric::ServiceTime
+        | Metric::VisibleLatency
         | Metric::AchievedRate
         | Metric::Unavailability
         | Metric::BrokerCpu
@@ -37,12 +39,16 @@ pub fn why_no_limit(kind: &str, metric: Metric) -> Option<&'static str> {
 }
 
 /// Why this claim cannot pass on this kind of cluster; none when it can. `hurts_brokers`: some fault kills, pauses or
-/// restarts brokers.
-pub fn why_no_pass(kind: &str, claim: ClaimId, hurts_brokers: bool) -> Option<&'static str> {
-    if kind != SIMULATED || !hurts_brokers {
+/// restarts brokers. `timed`: `recovered` has a condition on latency.
+pub fn why_no_pass(kind: &str, claim: ClaimId, (hurts_brokers, timed): (bool, bool)) -> Option<&'static str> {
+    if kind != SIMULATED {
         return None;
     }
     match claim {
+        ClaimId::Recovered if timed && !hurts_brokers => {
+            Some("the broker is simulated: how soon latency is back is not Kafka's (--broker kafka)")
+        }
+        _ if !hurts_brokers => None,
         ClaimId::Lost => Some(
             "the broker is simulated: what survives a broker is not Kafka's replication (--broker kafka)",
         ),
@@ -71,12 +77,16 @@ mod tests {
     fn only_the_simulated_kind_is_doubted_and_only_where_the_broker_is_in_it() {
         assert!(why_no_limit("simulated", Metric::AckLatency).is_some());
         assert!(why_no_limit("simulated", Metric::ClientCpuPerRecord).is_none());
-        assert!(why_no_pass("simulated", ClaimId::Lost, true).is_some());
-        assert!(why_no_pass("simulated", ClaimId::Lost, false).is_none());
-        assert!(why_no_pass("simulated", ClaimId::Duplicated, true).is_none());
+        assert!(why_no_pass("simulated", ClaimId::Lost, (true, false)).is_some());
+        assert!(why_no_pass("simulated", ClaimId::Lost, (false, false)).is_none());
+        assert!(why_no_pass("simulated", ClaimId::Duplicated, (true, false)).is_none());
+        assert!(why_no_pass("simulated", ClaimId::Recovered, (true, false)).is_some());
+        assert!(why_no_pass("simulated", ClaimId::Recovered, (false, true)).is_some());
+        assert!(why_no_pass("simulated", ClaimId::Recovered, (false, false)).is_none());
         for kind in ["kafka", "external"] {
             assert!(why_no_limit(kind, Metric::AckLatency).is_none());
-            assert!(why_no_pass(kind, ClaimId::Lost, true).is_none());
+            assert!(why_no_pass(kind, ClaimId::Lost, (true, true)).is_none());
+            assert!(why_no_pass(kind, ClaimId::Recovered, (true, true)).is_none());
         }
     }
 }

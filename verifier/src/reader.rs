@@ -16,6 +16,9 @@ mod decompress; // codecs behind a cap
 mod partition; // from fetched bytes to log/
 mod cluster; // leaders, offsets, patience
 mod settle; // is this the end?
+mod records; // whole records, for a subject that copies them
+mod positions; // how far a copy job says that it is
+pub mod live; // a reader that follows the topic while the load runs
 
 use std::fs;
 use std::io;
@@ -34,6 +37,8 @@ use partition::{PartitionLog, Stuck};
 use settle::{Settled, settled};
 
 pub use decompress::MAX_DECOMPRESSED_BYTES;
+pub use positions::{NoPositions, read_positions};
+pub use records::{FetchedRecord, committed_records};
 
 /// How long the end offsets must stand still.
 pub const SETTLE: Duration = Duration::from_secs(1);
@@ -58,33 +63,54 @@ pub enum ReadError {
     Io(#[from] io::Error),
 }
 
-/// Reads all partitions of `topic` from the cluster behind `bootstrap` (`host:port`, listeners that no fault
-/// touches), to be called after the last outcome. Writes `log/` and `seal.json` into the run folder and gives the
-/// seal back. `deadline` bounds the whole; `progress` gets records read and records expected, about once per answer.
+/// Reads all partitions of `topics` from the cluster behind `bootstrap` (`host:port`, listeners that no fault
+/// touches), to be called after the last outcome. Writes `log/` and one `seal.json` into the run folder and gives the
+/// seal back. `deadline` bounds each topic; `progress` gets records read and records expected of the topic at hand,
+/// about once per answer.
 pub fn seal_and_read(
     bootstrap: &[String],
-    topic: &str,
+    topics: &[&str],
     run_dir: &Path,
     deadline: Duration,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Seal, ReadError> {
     let dir = run_dir.join("log");
     fs::create_dir_all(&dir)?;
+    let mut whole = Seal {
+        partitions: Vec::new(),
+        sealed: true,
+        reason: None,
+    };
+    for topic in topics {
+        let seal = read_topic(bootstrap, topic, &dir, deadline, progress)?;
+        whole.partitions.extend(seal.partitions);
+        whole.sealed &= seal.sealed;
+        whole.reason = whole.reason.or(seal.reason);
+    }
+    whole.write(run_dir)?;
+    Ok(whole)
+}
+
+fn read_topic(
+    bootstrap: &[String],
+    topic: &str,
+    dir: &Path,
+    deadline: Duration,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Seal, ReadError> {
     let mut reading = Reading {
         cluster: Cluster::new(bootstrap, topic, deadline),
         topic,
         ends: Vec::new(),
         logs: Vec::new(),
     };
-    let stopped = reading.run(&dir, progress);
+    let stopped = reading.run(dir, progress);
     let reason = match stopped {
         Ok(()) => None,
         Err(Stop::Io(error)) => return Err(error.into()),
         Err(Stop::NotSealed(reason)) => Some(reason),
     };
-    let seal = reading.finish(reason)?;
-    seal.write(run_dir)?;
-    Ok(seal)
+    Ok(reading.finish(reason)?)
 }
 
 /// The batches of one partition of a simulated cluster, from all its bytes, by the same eyes. An error is a sentence:
@@ -374,7 +400,7 @@ mod tests {
         let wait = Duration::from_millis(300);
         let seal = seal_and_read(
             &[bootstrap.to_owned()],
-            "orders",
+            &["orders"],
             dir.path(),
             wait,
             &mut |_, _| {},
@@ -409,7 +435,7 @@ mod tests {
         assert!(
             seal_and_read(
                 &["127.0.0.1:1".into()],
-                "orders",
+                &["orders"],
                 dir.path(),
                 wait,
                 &mut |_, _| {}

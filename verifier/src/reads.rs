@@ -6,11 +6,15 @@
 //!   0 header      JSON of Header
 //!   1 assigned    partition, ns, offset that is read from: its order begins anew here
 //!   2 poll        partition, ns, next offset, high watermark, last stable offset, count, records as in log/block.rs
+//!   3 ended       ns; the reader was asked to stop, and this is all that it saw
 //! ```
 //! A reader that is killed leaves a torn tail, which is cut: what it saw before counts. An observation can only
-//! accuse; that nothing was observed proves nothing.
+//! accuse; that nothing was observed proves nothing. So a reader that was ordered must have ended in order, and must have
+//! come to the end of the log, before what it did not see speaks for anybody.
 
 mod file;
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,13 +26,33 @@ pub use file::{Reader, Writer};
 pub const MAX_RECORDS_PER_POLL: usize = 65_536;
 
 /// What a reader asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
     /// Everything below the high watermark.
     ReadUncommitted,
     /// Nothing of a transaction that is open or aborted.
     ReadCommitted,
+}
+
+/// The order to one reader process: one JSON document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Name, unique in the run.
+    pub reader: String,
+    /// Topic to read, from its begin.
+    pub topic: String,
+    /// `isolation.level`.
+    pub isolation: Isolation,
+    /// `fetch.min.bytes`.
+    pub fetch_min_bytes: i32,
+    /// `fetch.max.wait.ms`.
+    pub fetch_max_wait_ms: i32,
+    /// Where to begin: `host:port` of listeners that no fault touches.
+    pub bootstrap_servers: Vec<String>,
+    /// The file to write.
+    pub file: PathBuf,
 }
 
 /// Whose observations these are.
@@ -57,6 +81,11 @@ pub enum Seen<'a> {
     },
     /// One answer for one partition, also one without records.
     Poll(Poll<'a>),
+    /// The reader was asked to stop, and did: nothing follows.
+    Ended {
+        /// When, CLOCK_MONOTONIC.
+        at_ns: u64,
+    },
 }
 
 /// What one answer held of one partition.
@@ -91,6 +120,16 @@ struct Stored {
     records: usize,
 }
 
+impl Isolation {
+    /// Kafka's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Isolation::ReadUncommitted => "read_uncommitted",
+            Isolation::ReadCommitted => "read_committed",
+        }
+    }
+}
+
 impl Recorded {
     /// No observations yet.
     pub fn new(header: Header) -> Recorded {
@@ -108,6 +147,12 @@ impl Recorded {
             at_ns,
             offset,
         };
+        self.seen.push(Stored { seen, records: 0 });
+    }
+
+    /// As [`Writer::finish`].
+    pub fn ended(&mut self, at_ns: u64) {
+        let seen = Seen::Ended { at_ns };
         self.seen.push(Stored { seen, records: 0 });
     }
 
@@ -151,7 +196,7 @@ impl<'a> Iterator for Replay<'a> {
         (self.seen, self.records) = (seen, records);
         Some(match stored.seen {
             Seen::Poll(poll) => Seen::Poll(Poll { records: own, ..poll }),
-            assigned @ Seen::Assigned { .. } => assigned,
+            bare @ (Seen::Assigned { .. } | Seen::Ended { .. }) => bare,
         })
     }
 }

@@ -128,6 +128,8 @@ pub enum Role {
     Broker,
     /// A proxy between them.
     Proxy,
+    /// A concurrent reader.
+    Reader,
 }
 
 /// Pure: the events of `faults.jsonl`, joined by name in order of first appearance.

@@ -26,6 +26,11 @@ impl<'a> Cursor<'a> {
         Cursor { bytes }
     }
 
+    /// What is not taken yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Bytes not taken yet.
     pub(crate) fn remaining(&self) -> usize {
         self.bytes.len()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reads::Isolation;
 use crate::timeline::Fault;
 
 /// The schema name that every verdict carries.
@@ -37,6 +38,9 @@ pub struct Verdict {
     pub inconclusive: Vec<Inconclusive>,
     /// Counts of records.
     pub records: Records,
+    /// What concurrent readers got; empty without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<ReaderVerdict>,
     /// Anomalies by id; every id that was checked is present, with 0 if none was found.
     pub anomalies: BTreeMap<String, u64>,
     /// The first few of each anomaly, for people.
@@ -104,6 +108,26 @@ pub struct ClaimVerdict {
     pub verdict: Outcome,
     /// Why, when it is not a plain pass or fail.
     pub reason: Option<String>,
+    /// Of `recovered`: each of its limits, and how close the run came to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitVerdict>,
+}
+
+/// One limit of `recovered`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LimitVerdict {
+    /// Its key in the scenario file: `gap`, `within`, `backlog`.
+    pub key: String,
+    /// What was measured, in words.
+    pub what: String,
+    /// Limit.
+    pub limit_ns: u64,
+    /// The longest seen; none when it could not be judged.
+    pub observed_ns: Option<u64>,
+    /// Anomaly ids that are found beyond it.
+    pub checked: Vec<String>,
+    /// Outcome.
+    pub verdict: Outcome,
 }
 
 /// One threshold.
@@ -155,6 +179,23 @@ pub struct Records {
     pub read: u64,
 }
 
+/// What one concurrent reader got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReaderVerdict {
+    /// Name.
+    pub reader: String,
+    /// `isolation.level`.
+    pub isolation: Isolation,
+    /// Answers with records.
+    pub answers: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Records that it should have got and that stand behind the place where it ended.
+    pub behind: u64,
+    /// It ended when it was asked to; else it died, and this is what it saw before.
+    pub ended: bool,
+}
+
 /// One anomaly, told to a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
@@ -175,6 +216,9 @@ pub struct PhaseLatency {
     pub service_time: Percentiles,
     /// Hand-over minus intended.
     pub schedule_lag: Percentiles,
+    /// Arrival at a reader minus intended, every reader counts; none without readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visible_latency: Option<Percentiles>,
 }
 
 /// Percentiles in nanoseconds.

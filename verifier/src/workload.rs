@@ -43,10 +43,40 @@ pub struct Workload {
     pub keys: Keys,
     /// Headers of each record.
     pub headers: Vec<HeaderSpec>,
+    /// How records are put into transactions; none = each stands by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<Transaction>,
+    /// Records are not made but copied from another topic; none = they are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopySource>,
     /// Producer properties under Kafka's own names, as strings.
     pub producer: BTreeMap<String, String>,
     /// The history file to write.
     pub history: PathBuf,
+}
+
+/// Number of the worker that writes the source of a copy job; its history does not lie beside the job's.
+pub const SOURCE_WORKER: u16 = u16::MAX;
+
+impl Workload {
+    /// The order to the worker that writes a copy job's source: same seed, same schedule, same records, no transactions.
+    /// Where its history goes is still to be said. None for what is no copy job.
+    pub fn of_source(&self) -> Option<Workload> {
+        let source = self.copy.as_ref()?;
+        let mut producer = self.producer.clone();
+        producer.retain(|name, _| !name.starts_with("transaction"));
+        Some(Workload {
+            worker: SOURCE_WORKER,
+            incarnation: 0,
+            first_index: 0,
+            topic: source.topic.clone(),
+            partitions: source.partitions,
+            transaction: None,
+            copy: None,
+            producer,
+            ..self.clone()
+        })
+    }
 }
 
 /// How a record finds its partition.
@@ -121,6 +151,42 @@ pub enum Keys {
         /// Number of distinct keys.
         count: u64,
     },
+}
+
+/// How records are put into transactions. One transaction at a time: what is due while the last one ends, waits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transaction {
+    /// When a transaction is full.
+    pub full: Full,
+    /// Share of transactions that are aborted on purpose, by the seed; 0 to 1.
+    pub abort_ratio: f64,
+}
+
+/// When a transaction takes no more records and is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Full {
+    /// After so many records.
+    Records(u64),
+    /// So long after its first record, ns.
+    AfterNs(u64),
+}
+
+/// The source of a consume-transform-produce job. Its records are those of a worker with the same seed and schedule, so
+/// that each tells by its index when it was due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopySource {
+    /// The topic that is read.
+    pub topic: String,
+    /// Its number of partitions.
+    pub partitions: u32,
+    /// The consumer group whose positions are committed with the copies.
+    pub group: String,
+    /// A file that is there as soon as nothing more is written to the source: what is there by then is still to be
+    /// copied, and then the job is done.
+    pub complete: PathBuf,
 }
 
 /// One header of each record; its value is pseudo-random bytes from the seed.

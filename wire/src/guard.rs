@@ -50,15 +50,29 @@ pub enum GuardError {
 
 /// Checks the body of a response (what follows the response header) before it is decoded.
 pub fn check_response(api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
-    check(SHAPES, api_key, version, body)
+    check(SHAPES, api_key, version, body, Behind::Nothing)
 }
 
-/// Checks the body of a request (what follows the request header) before it is decoded.
+/// Checks the body of a request (what follows the request header) before it is decoded. Bytes behind it are nobody's:
+/// Kafka's brokers take such a request.
 pub fn check_request(api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
-    check(REQUEST_SHAPES, api_key, version, body)
+    check(REQUEST_SHAPES, api_key, version, body, Behind::Anything)
 }
 
-fn check(shapes: &'static [Shape], api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
+/// What may stand behind the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Nothing,
+    Anything,
+}
+
+fn check(
+    shapes: &'static [Shape],
+    api_key: i16,
+    version: i16,
+    body: &[u8],
+    behind: Behind,
+) -> Result<(), GuardError> {
     let shape = shapes.iter().find(|shape| shape.api_key == api_key);
     let shape = shape
         .filter(|shape| (0..=shape.newest).contains(&version))
@@ -70,7 +84,10 @@ fn check(shapes: &'static [Shape], api_key: i16, version: i16, body: &[u8]) -> R
         structs: 0,
     };
     walk.fields(shape.fields)
-        .and_then(|()| walk.end())
+        .and_then(|()| match behind {
+            Behind::Nothing => walk.end(),
+            Behind::Anything => Ok(()),
+        })
         .map_err(|what| GuardError::Malformed {
             api_key,
             version,

@@ -111,6 +111,48 @@ pub(crate) const SHAPES: &[Shape] = &[
             Since(13, I16),
         ],
     },
+    // OffsetFetch
+    Shape {
+        api_key: 9,
+        newest: 10,
+        flexible: 6,
+        fields: &[
+            Since(3, I32),
+            Between(
+                0,
+                7,
+                Array(&Struct(&[
+                    Every(String),
+                    Every(Array(&Struct(&[
+                        Every(I32),
+                        Every(I64),
+                        Since(5, I32),
+                        Every(String),
+                        Every(I16),
+                    ]))),
+                ])),
+            ),
+            Between(2, 7, I16),
+            Since(
+                8,
+                Array(&Struct(&[
+                    Every(String),
+                    Every(Array(&Struct(&[
+                        Between(8, 9, String),
+                        Since(10, Uuid),
+                        Every(Array(&Struct(&[
+                            Every(I32),
+                            Every(I64),
+                            Every(I32),
+                            Every(String),
+                            Every(I16),
+                        ]))),
+                    ]))),
+                    Every(I16),
+                ])),
+            ),
+        ],
+    },
     // FindCoordinator
     Shape {
         api_key: 10,

@@ -1,6 +1,6 @@
 //! Marker bytes against kafka-protocol's own decoder, sequence arithmetic, and batches against its encoder.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::records::{
     Compression, Record as KafkaRecord, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions,
     TimestampType,
@@ -70,15 +70,19 @@ fn what_kafka_protocol_encodes_is_taken() {
     RecordBatchEncoder::encode(&mut bytes, &records, &options).expect("encodes");
     let header = only_batch(&bytes, 9).expect("one batch");
     let limits = Limits {
+        topic: "t",
+        partition: 0,
         max_bytes: 1_000,
-        newest_ms: 1_002,
+        segment_bytes: 1_000,
+        times_ms: (1_000, 1_002),
         keyed: false,
+        append_time: false,
     };
-    assert_eq!(validate(&header, &bytes, limits), Ok(()));
+    assert_eq!(validate(&header, &bytes, limits), Ok(1_002));
     let code = |limits| validate(&header, &bytes, limits).expect_err("refused").code;
     assert_eq!(
         code(Limits {
-            newest_ms: 1_001,
+            times_ms: (1_000, 1_001),
             ..limits
         }),
         code::INVALID_TIMESTAMP
@@ -92,10 +96,61 @@ fn what_kafka_protocol_encodes_is_taken() {
     );
     assert_eq!(
         code(Limits {
+            segment_bytes: 10,
+            ..limits
+        }),
+        code::RECORD_LIST_TOO_LARGE
+    );
+    assert_eq!(
+        code(Limits {
             max_bytes: 10,
             ..limits
         }),
         code::MESSAGE_TOO_LARGE
     );
     assert_eq!(header.last_sequence(), 2);
+}
+
+#[test]
+fn every_record_to_blame_is_named_and_the_words_stop_at_three() {
+    let batch = crate::testing::numbered((1, 0), 0, 4).bytes();
+    let header = Header::parse(&batch).expect("a header");
+    let limits = Limits {
+        topic: "t",
+        partition: 2,
+        max_bytes: 1_000,
+        segment_bytes: 1_000,
+        times_ms: (i64::MIN, i64::MAX),
+        keyed: true,
+        append_time: false,
+    };
+    let refused = validate(&header, &batch, limits).expect_err("no keys");
+    assert_eq!((refused.code, refused.records.len()), (code::INVALID_RECORD, 4));
+    assert_eq!(refused.why.matches("RecordError(").count(), 3, "{}", refused.why);
+    assert!(
+        refused.records[3].1.ends_with("topic partition t-2"),
+        "{refused:?}"
+    );
+    let late = Limits {
+        keyed: false,
+        times_ms: (i64::MIN, header.max_timestamp - 1),
+        ..limits
+    };
+    let refused = validate(&header, &batch, late).expect_err("too new");
+    assert_eq!(refused.code, code::INVALID_TIMESTAMP);
+}
+
+#[test]
+fn the_topic_decides_what_timestamps_mean() {
+    let batch = crate::testing::numbered((1, 0), 0, 2).bytes();
+    let sent = Header::parse(&batch).expect("a header");
+    let mut header = sent;
+    let same = stamped(&mut header, &batch, false, sent.max_timestamp);
+    assert_eq!((same, header), (batch.clone(), sent));
+    let appended = stamped(&mut header, &batch, true, 77);
+    let read = Header::parse(&appended).expect("a header");
+    assert!(read == header && read.append_time() && read.max_timestamp == 77 && sound(&read, &appended));
+    assert_eq!(appended[HEADER_BYTES..], batch[HEADER_BYTES..]);
+    let back = stamped(&mut header, &appended, false, sent.max_timestamp);
+    assert_eq!(back, batch);
 }

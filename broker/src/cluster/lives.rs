@@ -108,9 +108,10 @@ impl<S: Store> Model<S> {
             self.fence(id);
         }
         self.unfence(id);
+        let (wall_ms, after_ms) = (self.now.wall_ms, self.settings.producer_id_expiration_ms);
         for partition in 0..self.partitions.len() {
             if let Some(replica) = self.partitions[partition].replica_mut(id) {
-                replica.producers.restart();
+                replica.producers.restart(wall_ms, after_ms);
                 replica.view.leader = -1;
                 replica.fetching = false;
             }

@@ -95,6 +95,10 @@ impl Groups {
             .unwrap_or_default()
     }
 
+    fn knows(&self, group: &str) -> bool {
+        self.committed.contains_key(group) || self.pending.keys().any(|(_, of)| of == group)
+    }
+
     fn is_pending(&self, group: &str, place: &Place) -> bool {
         let mut of_group = self.pending.iter().filter(|((_, of), _)| of == group);
         of_group.any(|(_, places)| places.contains_key(place))
@@ -148,18 +152,15 @@ fn fact(group: &str, place: &Place, found: &Committed, pending_producer_id: i64)
 }
 
 impl<S: Store> Model<S> {
-    /// Whether this node may answer for a group, and a caller without membership may commit.
-    fn admits(&self, at: &At, group: &str, generation: i32, member: &str) -> Result<(), i16> {
-        if group.is_empty() {
-            return Err(code::INVALID_GROUP_ID);
-        }
-        self.coordinates(at.node, GROUP, group)?;
-        if generation >= 0 {
-            Err(code::ILLEGAL_GENERATION)
-        } else if !member.is_empty() {
+    /// Whether a caller may commit: no group has members here, so it must not say that it is one of a generation
+    /// (OffsetMetadataManager.validateOffsetCommit).
+    fn admits(&self, group: &str, generation: i32) -> Result<(), i16> {
+        if generation < 0 {
+            Ok(())
+        } else if self.groups.knows(group) {
             Err(code::UNKNOWN_MEMBER_ID)
         } else {
-            Ok(())
+            Err(code::ILLEGAL_GENERATION)
         }
     }
 
@@ -197,7 +198,8 @@ impl<S: Store> Model<S> {
     pub(crate) fn offset_commit(&mut self, at: &At, request: OffsetCommitRequest) -> OffsetCommitResponse {
         let group = request.group_id.0.to_string();
         let generation = request.generation_id_or_member_epoch;
-        let admitted = self.admits(at, &group, generation, &request.member_id);
+        let coordinates = self.coordinates(at.node, GROUP, &group);
+        let admitted = coordinates.and_then(|()| self.admits(&group, generation));
         let mut topics = Vec::new();
         for topic in request.topics {
             let mut partitions = Vec::new();
@@ -232,9 +234,13 @@ impl<S: Store> Model<S> {
         let id = request.transactional_id.0.to_string();
         let producer = (request.producer_id.0, request.producer_epoch);
         let supports = Supports::of_txn_offset_commit(at.version);
-        let admitted = self
-            .admits(at, &group, request.generation_id, &request.member_id)
-            .and_then(|()| self.ask_about_group(at.node, &id, producer, &group, supports));
+        let coordinates = match group.is_empty() {
+            true => Err(code::INVALID_GROUP_ID),
+            false => self.coordinates(at.node, GROUP, &group),
+        };
+        let admitted = coordinates
+            .and_then(|()| self.ask_about_group(at.node, &id, producer, &group, supports))
+            .and_then(|()| self.admits(&group, request.generation_id));
         let mut topics = Vec::new();
         for topic in request.topics {
             let mut partitions = Vec::new();

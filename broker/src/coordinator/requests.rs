@@ -371,9 +371,7 @@ impl<S: Store> Model<S> {
         let found = &self.partitions[partition];
         let (leader, leader_epoch) = (found.decided.leader, found.decided.epoch);
         let replica = found.replica(leader).filter(|replica| replica.leads())?;
-        let default = self.settings.min_insync_replicas.into();
-        let min_isr = self.topics.number(found.topic, "min.insync.replicas", default);
-        if replica.view.epoch != leader_epoch || (replica.view.isr.len() as i64) < min_isr {
+        if replica.view.epoch != leader_epoch || replica.view.isr.len() < self.min_isr(partition) {
             return None;
         }
         let marker = Marker {

@@ -190,10 +190,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Bumps the epoch so that the owner cannot write any more, and begins to abort. It is no epoch that anybody gets.
+    /// Bumps the epoch so that the owner cannot write any more, and begins to abort. An owner that names its old epoch gets
+    /// this one, as for a resent bump: after a time-out (KIP-588), and before a new owner comes again.
     pub(crate) fn fence(&mut self, now_ms: i64) {
+        self.last_epoch = self.epoch;
         self.epoch = self.epoch.saturating_add(1);
-        self.last_epoch = -1;
         self.state = State::PrepareAbort;
         self.updated_ms = now_ms;
     }

@@ -67,6 +67,7 @@ pub(super) struct Server {
     stop: OwnedFd,
     next: u64,
     held: usize,
+    held_most_bytes: usize,
     most_frame_bytes: usize,
     scratch: Vec<u8>,
 }
@@ -131,6 +132,7 @@ impl Server {
             stop,
             next: 0,
             held: 0,
+            held_most_bytes: HELD_MOST_BYTES,
             most_frame_bytes,
             scratch: vec![0; READ_BYTES],
         })
@@ -261,7 +263,7 @@ impl Server {
             socket.shrink(READ_BYTES);
             let read = socket.read(&mut self.scratch);
             self.held = self.held + socket.held() - before;
-            if read.is_err() || self.held > HELD_MOST_BYTES {
+            if read.is_err() || self.held > self.held_most_bytes {
                 self.lose(number);
                 return self.carry_out();
             }

@@ -73,3 +73,27 @@ fn an_open_transaction_keeps_its_producer() {
     let left: Vec<i64> = producers.iter().map(|(id, _)| id).collect();
     assert_eq!(left, [1]);
 }
+
+/// Five batches each; the records of the second producer are as old as may be, those of the third older.
+#[test]
+fn a_restart_finds_the_last_batch_of_those_whose_records_are_young() {
+    const NOW: i64 = 1_000_000;
+    const EXPIRATION: i64 = 1_000;
+    let ages = [0, EXPIRATION - 1, EXPIRATION];
+    let mut producers = Producers::default();
+    let mut offset = 0;
+    for (id, age) in (1..).zip(ages) {
+        for sequence in 0..5 {
+            let mut entry = entry(&numbered((id, 0), sequence, 1), offset, Kind::Plain);
+            entry.max_timestamp = NOW - age;
+            producers.note(&entry);
+            offset += 1;
+        }
+    }
+    let again =
+        |producers: &Producers, id: i64, sequence: i32| code(producers, &numbered((id, 0), sequence, 1));
+    assert_eq!([1, 2, 3].map(|id| again(&producers, id, 0)), [-100; 3]);
+    producers.restart(NOW, EXPIRATION);
+    assert_eq!([1, 2, 3].map(|id| again(&producers, id, 3)), [45, 45, 0]);
+    assert_eq!([1, 2, 3].map(|id| again(&producers, id, 4)), [-100, -100, 0]);
+}

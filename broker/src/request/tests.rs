@@ -31,8 +31,11 @@ fn nonsense_closes() {
     ] {
         assert_eq!(parse(bytes), Err(BadFrame::Nonsense), "{bytes:?}");
     }
-    let unknown = parse(&[0, 18, 0, 9, 0, 0, 0, 7, 0xff, 0xff]);
+    let unknown = parse(&[0, 18, 0, 9, 0, 0, 0, 7, 0xff, 0xff, 0]);
     assert_eq!(unknown, Err(BadFrame::ApiVersions { correlation_id: 7 }));
+    // The header of an unknown version is read as the newest's, with tagged fields.
+    let cut = parse(&[0, 18, 0, 9, 0, 0, 0, 7, 0xff, 0xff]);
+    assert_eq!(cut, Err(BadFrame::Nonsense));
 }
 
 #[test]

@@ -118,6 +118,36 @@ fn m7_newest_first_then_up_finds_the_exact_log() {
     }
 }
 
+/// M5 beyond its edge: what counts is the age of the records, so of old ones a start finds nothing, and a batch sent again is
+/// appended again.
+#[test]
+fn m5_a_restart_forgets_whoever_sends_old_records() {
+    for reborn in [false, true] {
+        let settings = Settings {
+            producer_id_expiration_ms: 10_000,
+            ..one_node()
+        };
+        let mut world = World::new(settings);
+        let (_, producer) = world.init(None, None);
+        let old_ms = world.now.wall_ms - 10_000;
+        let batch = |sequence: i32| Made {
+            timestamp: old_ms,
+            ..numbered(producer, sequence, 1)
+        };
+        assert_eq!(world.produce(1, &batch(0)), (0, 0));
+        assert_eq!(world.produce(1, &batch(1)), (0, 1));
+        assert_eq!(world.produce(1, &batch(0)), (0, 0), "known while the broker runs");
+        if reborn {
+            let facts = world.model.facts();
+            world = world.reborn(facts);
+        } else {
+            world.restart(1, Stop::Clean);
+        }
+        assert_eq!(world.produce(1, &batch(1)), (0, 2), "reborn: {reborn}");
+        assert_eq!(world.produce(1, &batch(0)), OUT_OF_ORDER);
+    }
+}
+
 #[test]
 fn m8_a_first_sequence_of_17_is_taken_and_0_never_again() {
     let mut world = World::new(one_node());

@@ -220,7 +220,7 @@ fn properties_are_told_and_changed() {
     };
     assert_eq!(
         value(&mut world, 2, TOPIC, "min.insync.replicas"),
-        ("2".into(), 5)
+        ("2".into(), 3)
     );
     assert_eq!(value(&mut world, 4, "1", "node.id").0, "1");
     world.order(Order::TopicConfig {
@@ -240,6 +240,7 @@ fn old_records_go_and_producers_are_forgotten() {
         log_retention_ms: 60_000,
         producer_id_expiration_ms: 120_000,
         retention_check_interval_ms: 1_000,
+        producer_id_check_interval_ms: 1_000,
         ..one_node()
     };
     let mut world = World::new(settings);

@@ -40,7 +40,6 @@ fn each_damage_has_its_code() {
         ("last offset delta", spoiled(26, &[5], true), 87),
         ("no sequence", spoiled(53, &[0xff; 4], true), 87),
         ("control", spoiled(22, &[0x20], true), 87),
-        ("timestamp type", spoiled(22, &[0x08], true), 32),
         ("too far ahead", future.bytes(), 32),
         ("a record that is too long", spoiled(61, &[0x7e], true), 87),
     ];

@@ -1,5 +1,7 @@
 //! CreateTopics, DeleteTopics, CreatePartitions.
 
+use std::collections::BTreeMap;
+
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -9,7 +11,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Wanted, uuid};
+use super::{Refusal, Wanted, uuid};
 use crate::code;
 use crate::configs;
 use crate::connection::At;
@@ -19,7 +21,26 @@ use crate::store::Store;
 impl<S: Store> Model<S> {
     pub(crate) fn create_topics(&mut self, at: &At, request: CreateTopicsRequest) -> CreateTopicsResponse {
         let mut results = Vec::new();
+        let mut names = BTreeMap::new();
+        for topic in &request.topics {
+            *names.entry(topic.name.clone()).or_insert(0) += 1;
+        }
         for topic in request.topics {
+            match names.insert(topic.name.clone(), 0) {
+                Some(1) => {}
+                Some(0) => continue,
+                _ => {
+                    let result = CreatableTopicResult::default()
+                        .with_name(topic.name)
+                        .with_configs(None);
+                    results.push(not_created(
+                        result,
+                        at.version,
+                        (code::INVALID_REQUEST, "Duplicate topic name.".into()),
+                    ));
+                    continue;
+                }
+            }
             let text = |value: Option<StrBytes>| value.map(|value| value.to_string()).unwrap_or_default();
             let wanted = Wanted {
                 name: topic.name.to_string(),
@@ -38,19 +59,11 @@ impl<S: Store> Model<S> {
             };
             let result = CreatableTopicResult::default()
                 .with_name(topic.name)
+                .with_error_message(None)
                 .with_configs(None);
             results.push(match self.create_topic(wanted, request.validate_only) {
                 Ok((made, assignments)) => self.created(result, at.version, made, &assignments),
-                Err((code, why)) => {
-                    let result = result
-                        .with_error_code(code)
-                        .with_error_message(Some(StrBytes::from_string(why)));
-                    if at.version >= 5 {
-                        result.with_num_partitions(-1).with_replication_factor(-1)
-                    } else {
-                        result
-                    }
-                }
+                Err(refusal) => not_created(result, at.version, refusal),
             });
         }
         CreateTopicsResponse::default().with_topics(results)
@@ -88,27 +101,36 @@ impl<S: Store> Model<S> {
 
     pub(crate) fn delete_topics(&mut self, at: &At, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let mut results = Vec::new();
-        let by_id = request.topics.into_iter().map(|topic| match topic.name {
-            Some(name) => (Some(name.to_string()), None),
-            None => (None, Some(topic.topic_id)),
+        let by_id = request.topics.into_iter().map(|topic| {
+            let name = topic.name.map(|name| name.to_string());
+            (name, Some(topic.topic_id).filter(|id| !id.is_nil()))
         });
         let by_name = request
             .topic_names
             .into_iter()
             .map(|name| (Some(name.to_string()), None));
         for (name, id) in by_id.chain(by_name) {
-            let found = match id {
-                Some(id) => self.topics.by_id(id.into_bytes()),
-                None => name.as_deref().and_then(|name| self.topics.by_name(name)),
+            let found = match (&name, id) {
+                (Some(_), Some(_)) => None,
+                (Some(name), None) => self.topics.by_name(name),
+                (None, id) => id.and_then(|id| self.topics.by_id(id.into_bytes())),
             };
             let found = found.map(|topic| (topic.name.clone(), topic.id));
-            let done = match (&found, id) {
-                (Some((name, _)), _) => self.delete_topic(&name.clone()),
-                (None, Some(_)) => Err((
+            let done = match (&found, &name, id) {
+                (Some((name, _)), ..) => self.delete_topic(name),
+                (None, Some(_), Some(_)) => Err((
+                    code::INVALID_REQUEST,
+                    "You may not specify both topic name and topic id.".into(),
+                )),
+                (None, Some(name), None) => self.delete_topic(name),
+                (None, None, Some(_)) => Err((
                     code::UNKNOWN_TOPIC_ID,
                     "This server does not host this topic ID.".into(),
                 )),
-                (None, None) => self.delete_topic(name.as_deref().unwrap_or("")),
+                (None, None, None) => Err((
+                    code::INVALID_REQUEST,
+                    "Neither topic name nor id were specified.".into(),
+                )),
             };
             let (found_name, found_id) = match found {
                 Some((name, id)) => (Some(name), Some(uuid(id))),
@@ -148,9 +170,20 @@ impl<S: Store> Model<S> {
                 Ok(()) => result,
                 Err((code, why)) => result
                     .with_error_code(code)
-                    .with_error_message(Some(StrBytes::from_string(why))),
+                    .with_error_message((!why.is_empty()).then(|| StrBytes::from_string(why))),
             });
         }
         CreatePartitionsResponse::default().with_results(results)
+    }
+}
+
+fn not_created(result: CreatableTopicResult, version: i16, (code, why): Refusal) -> CreatableTopicResult {
+    let result = result
+        .with_error_code(code)
+        .with_error_message(Some(StrBytes::from_string(why)));
+    if version >= 5 {
+        result.with_num_partitions(-1).with_replication_factor(-1)
+    } else {
+        result
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn run(seed: u64, buffer_memory: &str, stop_ns: Option<u64>) -> Run {
 
 /// One turn of the driver: acts, sleeps until something happens or `until_ns`, reads. Returns the time then.
 fn turn_until(sender: &mut Sender, broker: &mut Broker, now_ns: u64, until_ns: u64) -> u64 {
-    sender.advance(now_ns);
+    sender.advance(now_ns, (now_ns / MS) as i64);
     assert!(sender.fatal().is_none(), "{:?}", sender.fatal());
     while let Some(action) = sender.next_action() {
         broker.act(action, sender, now_ns);
@@ -176,6 +176,8 @@ fn workload(seed: u64, buffer_memory: &str) -> Workload {
         record_size: 100,
         keys: Keys::None,
         headers: vec![],
+        transaction: None,
+        copy: None,
         producer: producer.map(|(name, value)| (name.into(), value.into())).into(),
         history: "h".into(),
     }

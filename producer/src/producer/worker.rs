@@ -20,6 +20,8 @@ const TIMED_OUT: i16 = 7;
 const TOO_LARGE: i16 = 10;
 /// UNKNOWN_TOPIC_OR_PARTITION.
 const UNKNOWN_PARTITION: i16 = 3;
+/// What is too old for a broker to remember its producer by.
+const UNKNOWN_PRODUCER_ID: i16 = 59;
 /// INVALID_TXN_STATE: a record outside of a transaction.
 const NO_TRANSACTION: i16 = 48;
 /// TRANSACTION_ABORTABLE: a record that waited when its transaction was aborted.
@@ -328,6 +330,7 @@ fn append_some(
             }
             Err(AppendError::TooLarge { .. }) => Some(TOO_LARGE),
             Err(AppendError::NoSuchPartition { .. }) => Some(UNKNOWN_PARTITION),
+            Err(AppendError::TooOld { .. }) => Some(UNKNOWN_PRODUCER_ID),
             Err(AppendError::PartitionStopped { code } | AppendError::TransactionFailed { code }) => {
                 Some(code)
             }

@@ -18,6 +18,11 @@ impl Sender {
         if let Some(transactions) = &self.transactions {
             transactions.admits()?;
         }
+        if record.timestamp_ms < self.oldest_ms {
+            return Err(AppendError::TooOld {
+                timestamp_ms: record.timestamp_ms,
+            });
+        }
         let number = self.choose_partition(record, now_ns)?;
         let partition = &mut self.partitions[number as usize];
         if let Some(code) = partition.stopped() {

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::link::{Asked, InFlight, InRequest, LinkId};
-use super::partition::{MAX_UNACKED, Next};
+use super::partition::{Context, MAX_UNACKED, Next};
 use super::{Action, Frame, Sender};
 use crate::error::Fatal;
 use crate::produce_request::{self, Head, Part, TopicId};
@@ -59,14 +59,19 @@ impl Sender {
         let mut request = self.spare_requests.pop().unwrap_or_default();
         let mut bytes = REQUEST_OVERHEAD;
         let mut left_over = false;
+        let wall_ms = self.wall.ms(now_ns);
         for _ in 0..self.links[index].ready.len() {
             let Some(number) = self.links[index].ready.pop_front() else {
                 break;
             };
-            let size = match self.partitions[number as usize].next(now_ns) {
+            let size = match self.partitions[number as usize].next(now_ns, wall_ms) {
                 Next::Nothing => None,
                 Next::NotBefore(at_ns) => {
                     self.timers.push(Reverse((at_ns, number)));
+                    None
+                }
+                Next::TooOld => {
+                    self.give_up_forgotten(number, now_ns, wall_ms);
                     None
                 }
                 _ if !self.transaction_lets_go(number) => None,
@@ -88,7 +93,7 @@ impl Sender {
             }
             bytes += size;
             self.partitions[number as usize].queued = false;
-            if let Some(batch) = self.take_batch(number, now_ns) {
+            if let Some(batch) = self.take_batch(number, now_ns, wall_ms) {
                 let base_sequence = batch.base_sequence();
                 request.push(InRequest {
                     partition: number,
@@ -124,10 +129,25 @@ impl Sender {
             .map_or(0, |topic| produce_request::overhead_bound(&topic.name))
     }
 
-    /// The batch to send for a partition: an old one as it is, or a fresh one, which gets its numbers now (A2).
-    fn take_batch(&mut self, number: u32, now_ns: u64) -> Option<Arc<SealedBatch>> {
+    /// What a broker may have forgotten, or would, is not sent: its caller hears so.
+    fn give_up_forgotten(&mut self, number: u32, now_ns: u64, wall_ms: i64) {
         let partition = &mut self.partitions[number as usize];
-        match partition.next(now_ns) {
+        // Not in the queue any more: what follows puts it there again.
+        partition.queued = false;
+        let attempts = partition.attempts();
+        let mut cx = Context {
+            outcomes: &mut self.outcomes,
+            memory: &mut self.memory,
+            now_ns,
+        };
+        partition.give_up_forgotten(wall_ms, &mut cx);
+        self.after_event(number, attempts, now_ns);
+    }
+
+    /// The batch to send for a partition: an old one as it is, or a fresh one, which gets its numbers now (A2).
+    fn take_batch(&mut self, number: u32, now_ns: u64, wall_ms: i64) -> Option<Arc<SealedBatch>> {
+        let partition = &mut self.partitions[number as usize];
+        match partition.next(now_ns, wall_ms) {
             Next::Again(i) => {
                 let batch = partition.again(i);
                 self.metrics.record_retry_total += u64::from(batch.records());
@@ -140,10 +160,16 @@ impl Sender {
                 let sealed = Arc::new(fresh.builder.seal(&seal, &mut self.compressor));
                 self.metrics
                     .sealed(&sealed, now_ns.saturating_sub(fresh.created_ns));
-                partition.sent(Arc::clone(&sealed), fresh.tokens, fresh.created_ns, fresh.charged);
+                partition.sent(
+                    Arc::clone(&sealed),
+                    fresh.tokens,
+                    fresh.created_ns,
+                    fresh.charged,
+                    wall_ms,
+                );
                 Some(sealed)
             }
-            Next::Nothing | Next::NotBefore(_) => None,
+            Next::Nothing | Next::NotBefore(_) | Next::TooOld => None,
         }
     }
 

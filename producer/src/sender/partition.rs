@@ -17,6 +17,7 @@
 //! proven by a later one (A11) or stays UNKNOWN for its caller; then the partition goes on in a new epoch (A14).
 
 mod endings;
+mod forgotten;
 mod numbering;
 mod transaction;
 mod verdicts;
@@ -28,6 +29,7 @@ use crate::accumulator::{Gathering, Memory};
 use crate::record::TopicHandle;
 use crate::record_batch::{Seal, SealedBatch};
 use crate::rules::{Rule, Rules};
+use crate::sender::forgetting::dated;
 use crate::sender::identity::Identity;
 use crate::sender::outcomes::Outcomes;
 
@@ -56,6 +58,8 @@ struct Sent {
     tokens: Vec<u64>,
     created_ns: u64,
     charged: usize,
+    /// What the broker's knowledge of it counts from.
+    dated_ms: i64,
     fate: Fate,
     on_wire: bool,
     /// The caller has its outcome already (UNKNOWN at the deadline); we go on resolving.
@@ -104,6 +108,8 @@ pub(crate) enum Next {
     Fresh,
     /// This one of the unacked again, unchanged.
     Again(usize),
+    /// Nothing: what would be sent is too old, and to be given up.
+    TooOld,
 }
 
 /// A broker's word on one batch, sorted by what it means (contract section 4).
@@ -160,6 +166,8 @@ pub(crate) struct Partition {
     /// A5: no acknowledgement since the epoch began or since the last error.
     alone: bool,
     last_ack_ns: Option<u64>,
+    /// Date of the batch last acked in this epoch.
+    acked_dated_ms: i64,
     gap: Option<Gap>,
     /// A batch behind a gap was UNKNOWN before it was refused: a late copy may still arrive, so the numbers may
     /// not be given again under this epoch (A14).
@@ -194,6 +202,7 @@ impl Partition {
             mode: Mode::Flowing,
             alone: true,
             last_ack_ns: None,
+            acked_dated_ms: i64::MAX,
             gap: None,
             needs_epoch: false,
             needs_fence: None,
@@ -208,7 +217,7 @@ impl Partition {
     // ---- What to send ----
 
     /// What may be sent to the leader now.
-    pub(crate) fn next(&self, now_ns: u64) -> Next {
+    pub(crate) fn next(&self, now_ns: u64, wall_ms: i64) -> Next {
         let elsewhere = self.on_wire > 0 && self.wire_node != self.leader;
         let draining_old_leader = elsewhere && self.rules.on(Rule::OldLeaderFirst); // A6
         if self.leader == NO_NODE || draining_old_leader {
@@ -216,7 +225,7 @@ impl Partition {
         }
         let again = match self.mode {
             Mode::Stopped(_) => None,
-            Mode::Flowing => return self.next_fresh(now_ns),
+            Mode::Flowing => return self.next_fresh(now_ns, wall_ms),
             Mode::OneByOne if !self.rules.on(Rule::OneByOne) => {
                 self.unacked.iter().position(|sent| !sent.on_wire)
             }
@@ -231,14 +240,16 @@ impl Partition {
         match again {
             None => Next::Nothing,
             Some(_) if self.retry_at_ns > now_ns => Next::NotBefore(self.retry_at_ns),
+            Some(index) if self.is_in_vain(index, wall_ms) => Next::TooOld,
             Some(index) => Next::Again(index),
         }
     }
 
-    fn next_fresh(&self, now_ns: u64) -> Next {
+    fn next_fresh(&self, now_ns: u64, wall_ms: i64) -> Next {
         let forgotten = self
             .last_ack_ns
             .is_none_or(|ack| now_ns.saturating_sub(ack) > EXPIRATION_NS);
+        let forgotten = forgotten || self.last_is_forgotten(wall_ms);
         let alone = (self.alone || forgotten) && self.rules.on(Rule::FirstAlone);
         let full = self.unacked.len() >= MAX_UNACKED && self.rules.on(Rule::Window);
         if !self.has_fresh() || full || (alone && !self.unacked.is_empty()) {
@@ -246,6 +257,8 @@ impl Partition {
         }
         if self.retry_at_ns > now_ns {
             Next::NotBefore(self.retry_at_ns)
+        } else if self.fresh_is_old(wall_ms) {
+            Next::TooOld
         } else {
             Next::Fresh
         }
@@ -282,14 +295,17 @@ impl Partition {
         tokens: Vec<u64>,
         created_ns: u64,
         charged: usize,
+        wall_ms: i64,
     ) {
         debug_assert_eq!(batch.base_sequence(), self.next_sequence);
         self.next_sequence = batch.next_sequence();
+        let dated_ms = dated(batch.max_timestamp_ms(), wall_ms);
         self.unacked.push_back(Sent {
             batch,
             tokens,
             created_ns,
             charged,
+            dated_ms,
             fate: Fate::NotWritten,
             on_wire: true,
             reported: false,

@@ -9,6 +9,8 @@ mod fault;
 mod fencing;
 mod hostile;
 mod log;
+mod matrix;
+mod old_records;
 mod properties;
 mod refused;
 mod rules;
@@ -56,6 +58,12 @@ fn script(properties: &[(&str, String)], nodes: i32, partitions: usize, seed: u6
 
 /// Appends records with ids from `first` on (id = token = first bytes of the value); returns the next id.
 fn append(script: &mut Script, partition: i32, first: u64, records: usize) -> u64 {
+    let now_ms = script.wall_ms();
+    append_dated(script, partition, first, records, now_ms)
+}
+
+/// The same with this timestamp.
+fn append_dated(script: &mut Script, partition: i32, first: u64, records: usize, timestamp_ms: i64) -> u64 {
     let mut id = first;
     for _ in 0..records {
         let value = id.to_be_bytes();
@@ -65,7 +73,7 @@ fn append(script: &mut Script, partition: i32, first: u64, records: usize) -> u6
             key: None,
             value: Some(&value),
             headers: &[],
-            timestamp_ms: 1_700_000_000_000,
+            timestamp_ms,
         };
         match script.sender.append(&record, id, script.now_ns) {
             Ok(()) => {

@@ -1,6 +1,6 @@
 //! Each claim and threshold as a row: its limit, what was observed, and how far apart the two are.
 
-use steadfast_verifier::verdict::{ClaimVerdict, Outcome, ThresholdVerdict, Verdict};
+use steadfast_verifier::verdict::{ClaimVerdict, LimitVerdict, Outcome, ThresholdVerdict, Verdict};
 
 use super::{Badge, badge, names};
 use crate::number;
@@ -24,7 +24,13 @@ pub(crate) struct Row {
 
 /// All rows, delivery claims first.
 pub(crate) fn rows(verdict: &Verdict, limits: Limits) -> Vec<Row> {
-    let claims = verdict.claims.iter().map(|claim| of_claim(claim, limits));
+    let claims = verdict.claims.iter().flat_map(|claim| {
+        let own = claim
+            .limits
+            .iter()
+            .map(move |limit| of_limit(claim, limit, limits));
+        std::iter::once(of_claim(claim, limits)).chain(own)
+    });
     claims
         .chain(
             verdict
@@ -51,16 +57,46 @@ fn of_claim(claim: &ClaimVerdict, limits: Limits) -> Row {
         badge: badge(claim.verdict),
         name: limits.short(&names::claim(&claim.id)),
         scope: limits.short(&claim.checked.join(" ")),
-        limit: number::count(claim.limit),
-        observed: format!(
-            "{} of {}",
-            number::count(claim.observed),
-            number::count(claim.sample)
-        ),
-        margin: claim_margin(claim),
+        // What is asked stands in the rows below; here no more than whether all of it holds.
+        limit: if claim.limits.is_empty() {
+            number::count(claim.limit)
+        } else {
+            "all below".to_owned()
+        },
+        observed: if claim.limits.is_empty() {
+            format!(
+                "{} of {}",
+                number::count(claim.observed),
+                number::count(claim.sample)
+            )
+        } else {
+            format!("{} broken", number::count(claim.observed))
+        },
+        margin: if claim.limits.is_empty() {
+            claim_margin(claim)
+        } else {
+            String::new()
+        },
         meter: None,
         reason: claim.reason.as_ref().map(|reason| limits.long(reason)),
         outcome: claim.verdict,
+    }
+}
+
+/// One limit of `recovered`.
+fn of_limit(claim: &ClaimVerdict, limit: &LimitVerdict, limits: Limits) -> Row {
+    let figure = limit.observed_ns.map(|ns| ns as f64);
+    let allowed = limit.limit_ns as f64;
+    Row {
+        badge: badge(limit.verdict),
+        name: limits.short(&format!("{} {}", names::claim(&claim.id), limit.key)),
+        scope: limits.short(&limit.what),
+        limit: format!("≤ {}", number::with_unit(allowed, "ns")),
+        observed: figure.map_or("–".to_owned(), |ns| number::beside_limit(ns, allowed, "ns")),
+        margin: figure.map_or("not judged".to_owned(), |ns| apart(ns, allowed, true)),
+        meter: figure.and_then(|ns| used(ns, allowed)),
+        reason: None,
+        outcome: limit.verdict,
     }
 }
 
@@ -132,6 +168,11 @@ fn margin(threshold: &ThresholdVerdict) -> String {
     let Some(smaller_is_better) = smaller_is_better.filter(|_| limit > 0.0) else {
         return String::new();
     };
+    apart(observed, limit, smaller_is_better)
+}
+
+/// How far a figure is from its limit, in words.
+fn apart(observed: f64, limit: f64, smaller_is_better: bool) -> String {
     let apart = (observed / limit - 1.0).abs() * 100.0;
     let share = number::plain(apart, if apart < 10.0 { 2 } else { 3 });
     match (observed < limit, observed > limit, smaller_is_better) {
@@ -150,7 +191,12 @@ fn meter(threshold: &ThresholdVerdict) -> Option<u8> {
     let observed = threshold
         .observed
         .filter(|value| value.is_finite() && *value >= 0.0)?;
-    (threshold.limit > 0.0).then(|| (observed / threshold.limit * 100.0).clamp(0.0, 100.0).round() as u8)
+    used(observed, threshold.limit)
+}
+
+/// Per cent of the limit.
+fn used(observed: f64, limit: f64) -> Option<u8> {
+    (limit > 0.0).then(|| (observed / limit * 100.0).clamp(0.0, 100.0).round() as u8)
 }
 
 #[cfg(test)]
@@ -172,6 +218,25 @@ mod tests {
         assert_eq!(
             (rate.limit.as_str(), rate.margin.as_str()),
             ("≥ 25,000/s", "on the limit")
+        );
+    }
+
+    #[test]
+    fn each_limit_of_recovered_has_a_row_of_its_own() {
+        let mut verdict = fixture::pass().verdict;
+        verdict.claims = vec![fixture::recovered(Outcome::Fail)];
+        verdict.thresholds.clear();
+        let told: Vec<_> = rows(&verdict, Limits::USUAL)
+            .into_iter()
+            .map(|row| [row.name, row.limit, row.observed, row.margin].join(" | "))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "recovered | all below | 1 broken | ",
+                "recovered gap | ≤ 6 s | 3.12 s | 48 % below",
+                "recovered within | ≤ 2 s | 2.4 s | 20 % over",
+            ]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use steadfast_verifier::environment::Environment;
 use steadfast_verifier::measurements::{Disturbance, Measurements};
-use steadfast_verifier::verdict::{Records, Verdict};
+use steadfast_verifier::verdict::{ReaderVerdict, Records, Verdict};
 
 use super::names;
 use crate::folder::Folder;
@@ -127,6 +127,38 @@ pub(super) fn records(records: &Records) -> Vec<Count> {
             "found in the sealed log by the verifier's own reader",
         ),
     ]
+}
+
+/// One concurrent reader.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ReaderRow {
+    pub name: String,
+    pub isolation: &'static str,
+    pub answers: String,
+    pub records: String,
+    pub behind: String,
+    /// `stopped as asked`, or what went wrong.
+    pub ended: &'static str,
+    /// It saw everything.
+    pub whole: bool,
+}
+
+pub(super) fn readers(verdict: &Verdict, limits: Limits) -> Vec<ReaderRow> {
+    let (kept, _) = limits.rows(&verdict.readers);
+    let row = |reader: &ReaderVerdict| ReaderRow {
+        name: limits.short(&reader.reader),
+        isolation: reader.isolation.word(),
+        answers: number::count(reader.answers),
+        records: number::count(reader.records),
+        behind: number::count(reader.behind),
+        ended: match (reader.ended, reader.behind) {
+            (false, _) => "died",
+            (true, 0) => "at the end of the log",
+            (true, _) => "lagged behind",
+        },
+        whole: reader.ended && reader.behind == 0,
+    };
+    kept.iter().map(row).collect()
 }
 
 pub(super) fn anomalies(verdict: &Verdict, limits: Limits) -> Vec<Anomaly> {
@@ -341,6 +373,19 @@ mod tests {
         assert_eq!(found[1].meaning, "acknowledged, and not in the log");
         assert!(!found[1].examples.is_empty());
         assert!(clean(&fixture::fail().verdict, Limits::USUAL).contains(&"O1".to_owned()));
+    }
+
+    #[test]
+    fn a_reader_that_did_not_see_everything_is_marked() {
+        let told = readers(&fixture::watched().verdict, Limits::USUAL);
+        let told: Vec<_> = told
+            .iter()
+            .map(|row| (row.ended, row.behind.as_str(), row.whole))
+            .collect();
+        assert_eq!(
+            told,
+            [("at the end of the log", "0", true), ("died", "674,966", false)]
+        );
     }
 
     #[test]

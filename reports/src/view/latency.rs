@@ -89,15 +89,16 @@ pub(super) fn tiles(folder: &Folder, phase: &str) -> Vec<Tile> {
 
 /// The sum of what the delivery claims found; `?` where nothing was found and that proves nothing.
 pub(crate) fn delivery(verdict: &Verdict) -> Tile {
-    let found: u64 = verdict.claims.iter().map(|claim| claim.observed).sum();
-    let worst = verdict.claims.iter().map(|claim| claim.verdict).max();
+    let delivery = || verdict.claims.iter().filter(|claim| claim.limits.is_empty());
+    let found: u64 = delivery().map(|claim| claim.observed).sum();
+    let worst = delivery().map(|claim| claim.verdict).max();
     let (value, class) = match worst {
         None => ("–".to_owned(), ""),
         Some(Outcome::Inconclusive) if found == 0 => ("?".to_owned(), "unknown"),
         Some(Outcome::Pass) => (number::count(found), "pass"),
         Some(_) => (number::count(found), "fail"),
     };
-    let sample = verdict.claims.iter().map(|claim| claim.sample).max().unwrap_or(0);
+    let sample = delivery().map(|claim| claim.sample).max().unwrap_or(0);
     let note = match worst {
         None => "nothing claimed".to_owned(),
         Some(Outcome::Inconclusive) if found == 0 => "not shown".to_owned(),
@@ -136,7 +137,7 @@ fn rate_within(folder: &Folder, phase: &str) -> Option<f64> {
     (!acked.is_empty()).then(|| acked.iter().sum::<u64>() as f64 / seconds)
 }
 
-/// Phases in the order they began, the three metrics of each.
+/// Phases in the order they began, the metrics of each.
 pub(super) fn phases(folder: &Folder, limits: Limits) -> (Vec<PhaseRow>, usize) {
     let began = |name: &str| {
         folder
@@ -160,6 +161,9 @@ pub(super) fn phases(folder: &Folder, limits: Limits) -> (Vec<PhaseRow>, usize) 
         rows.push(row(name, "ack latency", &latency.ack_latency, true, limits));
         rows.push(row(name, "service time", &latency.service_time, false, limits));
         rows.push(row(name, "schedule lag", &latency.schedule_lag, false, limits));
+        if let Some(visible) = &latency.visible_latency {
+            rows.push(row(name, "visible latency", visible, false, limits));
+        }
     }
     (rows, more)
 }
@@ -190,6 +194,17 @@ mod tests {
         assert_eq!(facts[0], ("anomalies", "0"));
         assert_eq!(facts[2], ("p99", "598 µs"));
         assert_eq!(facts[4], ("rate", "25,000/s"));
+    }
+
+    #[test]
+    fn what_readers_saw_stands_beside_what_was_acknowledged() {
+        let (rows, _) = phases(&fixture::watched(), Limits::USUAL);
+        let steady: Vec<_> = rows.iter().filter(|row| row.phase == "steady").collect();
+        let visible = steady.iter().find(|row| row.metric == "visible latency").unwrap();
+        assert_eq!(
+            (visible.values[2].as_str(), visible.count.as_str()),
+            ("1.24 ms", "3,000,000")
+        );
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(super) fn figures(folder: &Folder, phase: &str, limits: Limits) -> Vec<Figur
     let lines: Vec<(String, &'static str, &Curve)> = [
         ("intended time", "a", curve_of(phase, "ack_latency")),
         ("service time", "b", curve_of(phase, "service_time")),
+        ("visible to readers", "c", curve_of(phase, "visible_latency")),
     ]
     .into_iter()
     .filter_map(|(name, class, curve)| curve.map(|curve| (name.to_owned(), class, curve)))
@@ -42,7 +43,12 @@ pub(super) fn figures(folder: &Folder, phase: &str, limits: Limits) -> Vec<Figur
         let heading = format!("Latency by percentile, phase {shown}");
         let note = "“Intended time” counts from the moment a record was due, so a stalled sender cannot hide \
                     its queue; “service time” counts from the hand-over to the client. Dashed: limits.";
-        figures.push(figure("percentiles", heading, note, &lines, marks, limits));
+        let readers = " “Visible to readers” counts from the intended time to the arrival at a reader.";
+        let seen = lines
+            .iter()
+            .any(|(_, _, curve)| curve.metric == "visible_latency");
+        let note = format!("{note}{}", if seen { readers } else { "" });
+        figures.push(figure("percentiles", heading, &note, &lines, marks, limits));
     }
     let across = across_phases(folder, limits);
     if across.len() > 1 {
@@ -72,14 +78,19 @@ fn across_phases(folder: &Folder, limits: Limits) -> Vec<(String, &'static str, 
         .collect()
 }
 
-/// Limits on ack latency and service time that count for this phase.
+/// Limits on ack latency, service time and visible latency that count for this phase.
 fn limit_marks(thresholds: &[ThresholdVerdict], phase: &str, limits: Limits) -> Vec<Limit> {
     let here = thresholds
         .iter()
-        .filter(|t| t.metric == "ack_latency" || t.metric == "service_time");
+        .filter(|t| ["ack_latency", "service_time", "visible_latency"].contains(&t.metric.as_str()));
     let here = here.filter(|t| (t.phase == phase || t.phase == ALL) && t.expression.contains('<'));
     let marks = here.filter_map(|t| {
-        let name = limits.short(&t.expression);
+        let of = if t.metric == "visible_latency" {
+            "visible "
+        } else {
+            ""
+        };
+        let name = limits.short(&format!("{of}{}", t.expression));
         Some(Limit {
             name,
             level: t.limit,

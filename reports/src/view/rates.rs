@@ -49,6 +49,8 @@ pub(super) fn rates(measurements: &Measurements, most: usize) -> Vec<Point> {
             p50_ns: group.iter().filter_map(|point| point.p50_ns).max(),
             p99_ns: group.iter().filter_map(|point| point.p99_ns).max(),
             max_ns: group.iter().filter_map(|point| point.max_ns).max(),
+            visible_p50_ns: group.iter().filter_map(|point| point.visible_p50_ns).max(),
+            visible_p99_ns: group.iter().filter_map(|point| point.visible_p99_ns).max(),
         }
     };
     rates

@@ -9,6 +9,9 @@ use crate::text::{Limits, plural};
 /// How many broken things the sentence names before it says "and n more".
 const NAMED: usize = 2;
 
+/// The claim that speaks of time and not of records.
+const RECOVERED: &str = "recovered";
+
 /// The sentence. Its strings are not yet made visible: callers pass it through [`Limits`].
 pub(crate) fn sentence(verdict: &Verdict) -> String {
     match verdict.verdict {
@@ -22,13 +25,17 @@ fn pass(verdict: &Verdict) -> String {
     let clean: Vec<String> = verdict
         .claims
         .iter()
-        .filter(|claim| claim.observed == 0)
+        .filter(|claim| claim.observed == 0 && claim.id != RECOVERED)
         .map(|claim| names::claim(&claim.id))
         .collect();
     let acked = plural(verdict.records.acked, "record");
     let records = match clean.as_slice() {
         [] => format!("{acked} acknowledged and every delivery claim held"),
         clean => format!("Of {acked} acknowledged none was {}", list(clean, "or")),
+    };
+    let records = match verdict.claims.iter().any(|claim| claim.id == RECOVERED) {
+        true => format!("{records}, each fault was recovered from in time"),
+        false => records,
     };
     match verdict.thresholds.len() {
         0 => format!("{records}."),
@@ -65,6 +72,11 @@ fn fail(verdict: &Verdict) -> String {
 }
 
 fn broken_claim(claim: &ClaimVerdict) -> String {
+    if claim.id == RECOVERED {
+        let broken = claim.limits.iter().filter(|limit| limit.verdict == Outcome::Fail);
+        let keys: Vec<String> = broken.map(|limit| limit.key.clone()).collect();
+        return format!("not recovered as asked ({})", list(&keys, "and"));
+    }
     let allowed = if claim.limit == 0 {
         String::new()
     } else {
@@ -138,6 +150,21 @@ mod tests {
         let open = sentence(&fixture::inconclusive().verdict);
         assert!(open.starts_with("Neither shown nor refuted: "), "{open}");
         assert!(open.ends_with("and one more cause."), "{open}");
+    }
+
+    #[test]
+    fn recovery_is_told_as_time_and_not_as_records() {
+        let mut verdict = fixture::pass().verdict;
+        verdict.claims.push(fixture::recovered(Outcome::Pass));
+        let pass = sentence(&verdict);
+        assert!(
+            pass.contains("reordered per key or corrupted, each fault was recovered from in time,"),
+            "{pass}"
+        );
+        verdict.verdict = Outcome::Fail;
+        verdict.claims.pop();
+        verdict.claims.push(fixture::recovered(Outcome::Fail));
+        assert_eq!(sentence(&verdict), "not recovered as asked (within).");
     }
 
     #[test]

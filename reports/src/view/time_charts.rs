@@ -20,10 +20,12 @@ pub(super) fn load(folder: &Folder, limits: Limits) -> Vec<Figure> {
         return Vec::new();
     }
     let time = Time::of(&folder.measurements, points.iter().map(|point| point.t_ns));
-    vec![
-        latency(&points, &time),
-        throughput(folder, &points, &time, limits),
-    ]
+    let mut figures = vec![latency(&points, &time)];
+    if points.iter().any(|point| point.visible_p99_ns.is_some()) {
+        figures.push(visible(&points, &time));
+    }
+    figures.push(throughput(folder, &points, &time, limits));
+    figures
 }
 
 /// CPU and memory over time.
@@ -57,38 +59,76 @@ pub(super) fn resources(measurements: &Measurements, limits: Limits) -> Vec<Figu
     ]
 }
 
+/// A figure of each point: its name, the class of its line, and where it stands.
+type Curve = (&'static str, &'static str, fn(&Point) -> Option<u64>);
+
 fn latency(points: &[Point], time: &Time) -> Figure {
+    let curves: [Curve; 3] = [
+        ("max", "c", |point| point.max_ns),
+        ("p99", "a", |point| point.p99_ns),
+        ("p50", "b", |point| point.p50_ns),
+    ];
+    let words = (
+        "latency-time",
+        "Latency over time",
+        "Each second's records by the time they were due, acknowledgement minus intended time.",
+    );
+    latencies(words, &curves, points, time)
+}
+
+fn visible(points: &[Point], time: &Time) -> Figure {
+    let curves: [Curve; 2] = [
+        ("p99", "a", |point| point.visible_p99_ns),
+        ("p50", "b", |point| point.visible_p50_ns),
+    ];
+    let words = (
+        "visible-time",
+        "Visible latency over time",
+        "Each second's records by the time they were due, arrival at a reader minus intended time; every reader counts.",
+    );
+    latencies(words, &curves, points, time)
+}
+
+fn latencies(
+    (id, heading, note): (&str, &str, &str),
+    curves: &[Curve],
+    points: &[Point],
+    time: &Time,
+) -> Figure {
     let values = points
         .iter()
-        .flat_map(|p| [p.p50_ns, p.p99_ns, p.max_ns])
+        .flat_map(|point| curves.iter().map(move |(_, _, of)| of(point)))
         .flatten()
         .filter(|ns| *ns > 0);
     let (low, high) = values.fold((f64::INFINITY, 0f64), |(low, high), ns| {
         (low.min(ns as f64), high.max(ns as f64))
     });
     let scale = Scale::around(low, high);
-    let line = |name: &str, class, of: fn(&Point) -> Option<u64>| {
+    let line = |(name, class, of): &Curve| {
         let middle = |point: &Point| time.seconds(point.t_ns) + 0.5;
         let points = points
             .iter()
             .map(|point| (middle(point), of(point).map(|ns| ns as f64)))
             .collect();
         Line {
-            name: name.to_owned(),
+            name: (*name).to_owned(),
             class,
             points,
         }
     };
     let told = |ns: Option<u64>| ns.map_or("–".to_owned(), |ns| number::nanoseconds(ns as f64));
-    let worst = points.iter().max_by_key(|point| point.p99_ns);
-    let description = worst.map_or(String::new(), |point| {
-        let at = number::plain(time.seconds(point.t_ns), 6);
-        format!("The highest p99 of a second is {} at {at} s.", told(point.p99_ns))
+    let p99 = curves
+        .iter()
+        .find(|(name, ..)| *name == "p99")
+        .map(|(_, _, of)| of);
+    let worst = p99.and_then(|of| points.iter().map(|point| (of(point), point.t_ns)).max());
+    let description = worst.map_or(String::new(), |(ns, t_ns)| {
+        let at = number::plain(time.seconds(t_ns), 6);
+        format!("The highest p99 of a second is {} at {at} s.", told(ns))
     });
-    let heading = "Latency over time".to_owned();
     let chart = Chart {
-        id: "latency-time".to_owned(),
-        title: heading.clone(),
+        id: id.to_owned(),
+        title: heading.to_owned(),
         description,
         width: 960.0,
         right: 118.0,
@@ -104,26 +144,17 @@ fn latency(points: &[Point], time: &Time) -> Figure {
                 .collect(),
         },
         bands: time.bands.clone(),
-        lines: vec![
-            line("max", "c", |point| point.max_ns),
-            line("p99", "a", |point| point.p99_ns),
-            line("p50", "b", |point| point.p50_ns),
-        ],
+        lines: curves.iter().map(line).collect(),
         limits: Vec::new(),
-        tips: tips(points, time, |p| {
-            format!(
-                "p50 {}\np99 {}\nmax {}",
-                told(p.p50_ns),
-                told(p.p99_ns),
-                told(p.max_ns)
-            )
+        tips: tips(points, time, |point| {
+            let each = curves.iter().rev();
+            let each = each.map(|(name, _, of)| format!("{name} {}", told(of(point))));
+            each.collect::<Vec<_>>().join("\n")
         }),
     };
-    let note =
-        "Each second's records by the time they were due, acknowledgement minus intended time.".to_owned();
     Figure {
-        heading,
-        note,
+        heading: heading.to_owned(),
+        note: note.to_owned(),
         svg: chart.svg(),
     }
 }
@@ -304,6 +335,15 @@ mod tests {
         }
         assert!(figures[0].svg.contains("The highest p99 of a second is"));
         assert_eq!(resources(&fixture::fail().measurements, Limits::USUAL).len(), 2);
+    }
+
+    #[test]
+    fn what_readers_saw_has_a_chart_of_its_own() {
+        assert_eq!(load(&fixture::pass(), Limits::USUAL).len(), 2);
+        let figures = load(&fixture::watched(), Limits::USUAL);
+        assert_eq!(figures.len(), 3);
+        assert_eq!(figures[1].heading, "Visible latency over time");
+        assert!(figures[1].svg.contains("The highest p99 of a second is"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub(crate) fn run(json: bool) -> Exit {
         jars,
         toxiproxy(),
         chromium(),
+        kcat(),
         cores(),
         memory(),
         disk(),
@@ -202,6 +203,21 @@ fn toxiproxy() -> Check {
         needed_for: "network faults (delivery/client-partition)",
         mend: "`apt-get install golang` (it is then built once), or put toxiproxy-server 2.12 into PATH"
             .to_owned(),
+    }
+}
+
+fn kcat() -> Check {
+    let program = ["kcat", "kafkacat"].into_iter().find_map(find);
+    Check {
+        name: "kcat",
+        state: if program.is_some() {
+            State::Ok
+        } else {
+            State::Absent
+        },
+        found: show(program.as_deref(), "none in PATH"),
+        needed_for: "the tests that a foreign client uses the simulated broker; no run needs it",
+        mend: "apt-get install kcat".to_owned(),
     }
 }
 

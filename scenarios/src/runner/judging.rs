@@ -6,6 +6,7 @@ use std::time::Duration;
 use steadfast_chaos::cluster::Cluster;
 use steadfast_verifier::environment::Environment;
 use steadfast_verifier::expectations::Expectations;
+use steadfast_verifier::seal::POSITIONS_FILE_NAME;
 use steadfast_verifier::verdict;
 use steadfast_verifier::{judge, reader};
 
@@ -27,9 +28,28 @@ pub(crate) fn seal(
     display.phase("reading the log");
     let servers = cluster.admin_servers();
     let mut progress = |read: u64, of: u64| display.note(&format!("{read} of {of} records"));
-    reader::seal_and_read(&servers, &scenario.topic, folder, SEAL_DEADLINE, &mut progress)
+    let copy = scenario.copy();
+    let topics: Vec<&str> = std::iter::once(scenario.topic.as_str())
+        .chain(copy.map(|copy| copy.topic.as_str()))
+        .collect();
+    reader::seal_and_read(&servers, &topics, folder, SEAL_DEADLINE, &mut progress)
         .map_err(|e| failed("cannot read the log back", &e))?;
-    Ok(())
+    let Some(copy) = copy else { return Ok(()) };
+    // Without them the judge says that nothing is shown; the rest of the evidence stands.
+    match reader::read_positions(
+        &servers,
+        &copy.group,
+        (&copy.topic, copy.partitions),
+        SEAL_DEADLINE,
+    ) {
+        Ok(positions) => positions
+            .write(folder)
+            .map_err(|e| cannot_write(&folder.join(POSITIONS_FILE_NAME), &e)),
+        Err(error) => {
+            display.keep(&error.to_string());
+            Ok(())
+        }
+    }
 }
 
 /// Judges a run folder and draws its report; `verify` does the same with a folder of yesterday.

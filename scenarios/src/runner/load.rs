@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use steadfast_chaos::process::Child;
+use steadfast_chaos::client::Client;
 use steadfast_chaos::{clock, sample};
 use steadfast_verifier::timeline::{Role, Sample};
 use steadfast_verifier::workload::Progress;
@@ -22,6 +22,8 @@ use crate::scenario::Scenario;
 
 /// A worker says something every second; silent for this long, it hangs.
 const SILENCE: Duration = Duration::from_secs(30);
+/// While it was killed and is to be started again.
+const DOWN_LOOK: Duration = Duration::from_millis(200);
 /// A progress line longer than this is nonsense.
 const LINE_CAP: usize = 64 * 1024;
 
@@ -83,14 +85,13 @@ pub(crate) struct Watch<'a> {
     pub(crate) phase: &'a dyn Fn(u64) -> String,
 }
 
-/// Follows `worker` to its end.
-pub(crate) fn follow(worker: &mut Child, name: &str, span: Span, watch: &mut Watch<'_>) -> LoadEnd {
+/// Follows `worker` to its end, from one incarnation to the next.
+pub(crate) fn follow(worker: &Client, name: &str, span: Span, watch: &mut Watch<'_>) -> LoadEnd {
     let (events, inbox) = channel();
-    let Some(stdout) = worker.take_stdout() else {
+    if !listen(worker, &events) {
         return LoadEnd::WorkerFailed("its output is not connected".into());
-    };
-    let reader = events.clone();
-    std::thread::spawn(move || read_lines(stdout, &reader));
+    }
+    let lines = events.clone();
     let (asked, stop_asked) = channel();
     watch.interrupt.wake(asked);
     std::thread::spawn(move || {
@@ -100,13 +101,16 @@ pub(crate) fn follow(worker: &mut Child, name: &str, span: Span, watch: &mut Wat
     });
 
     let mut last: Option<Progress> = None;
+    // It was killed on purpose: nothing is heard of it until it runs again.
+    let mut away = false;
     loop {
-        match inbox.recv_timeout(SILENCE) {
+        away = away && !listen(worker, &lines);
+        match inbox.recv_timeout(if away { DOWN_LOOK } else { SILENCE }) {
             Ok(Event::Progress(progress)) => {
                 let now = clock::now_ns();
                 watch
                     .samples
-                    .take(now, name, worker.pid, &progress, &(watch.processes)());
+                    .take(now, name, worker.pid(), &progress, &(watch.processes)());
                 watch.display.phase(&(watch.phase)(now));
                 let left = span.end_ns.map_or(Duration::ZERO, |end| {
                     Duration::from_nanos(end.saturating_sub(now))
@@ -125,6 +129,7 @@ pub(crate) fn follow(worker: &mut Child, name: &str, span: Span, watch: &mut Wat
                 return LoadEnd::WorkerFailed(format!("it printed nonsense: {line}"));
             }
             Ok(Event::Interrupted) => return LoadEnd::Interrupted,
+            Ok(Event::End) if worker.is_down() || listen(worker, &lines) => away = worker.is_down(),
             Ok(Event::End) => {
                 return match last {
                     Some(progress) if progress.done => LoadEnd::Done,
@@ -135,6 +140,9 @@ pub(crate) fn follow(worker: &mut Child, name: &str, span: Span, watch: &mut Wat
                     ),
                 };
             }
+            Err(RecvTimeoutError::Timeout) if away && worker.is_down() => {}
+            // It came back between two looks.
+            Err(RecvTimeoutError::Timeout) if away && listen(worker, &lines) => away = false,
             Err(RecvTimeoutError::Timeout) => {
                 return LoadEnd::WorkerFailed(format!("no word from it for {} s", SILENCE.as_secs()));
             }
@@ -143,6 +151,16 @@ pub(crate) fn follow(worker: &mut Child, name: &str, span: Span, watch: &mut Wat
             }
         }
     }
+}
+
+/// Reads what the present incarnation says, if nobody does yet.
+fn listen(worker: &Client, events: &Sender<Event>) -> bool {
+    let Some(stdout) = worker.take_stdout() else {
+        return false;
+    };
+    let events = events.clone();
+    std::thread::spawn(move || read_lines(stdout, &events));
+    true
 }
 
 fn read_lines(stdout: impl std::io::Read, events: &Sender<Event>) {

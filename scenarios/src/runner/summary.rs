@@ -38,16 +38,36 @@ pub(crate) fn one(verdict: &Verdict, folder: &Path) -> String {
             .as_ref()
             .map(|r| format!("  ({r})"))
             .unwrap_or_default();
+        let measured = if claim.limits.is_empty() {
+            format!(
+                "{} of {} read, limit {}",
+                grouped(claim.observed),
+                grouped(records.read),
+                claim.limit
+            )
+        } else {
+            "each limit below".to_owned()
+        };
         let _ = writeln!(
             text,
-            "  {:<11} {:<18} {} of {} read, limit {}  [{}]{reason}",
+            "  {:<11} {:<18} {measured}  [{}]{reason}",
             self::word(claim.verdict),
             claim.id,
-            grouped(claim.observed),
-            grouped(records.read),
-            claim.limit,
             claim.checked.join(" "),
         );
+        for limit in &claim.limits {
+            let observed = limit
+                .observed_ns
+                .map_or("not judged".to_owned(), |ns| figure(ns as f64, "ns"));
+            let _ = writeln!(
+                text,
+                "  {:<11}   {:<16} {observed}, limit {}  ({})",
+                self::word(limit.verdict),
+                limit.key,
+                figure(limit.limit_ns as f64, "ns"),
+                limit.what,
+            );
+        }
     }
     for threshold in &verdict.thresholds {
         let observed = threshold
@@ -78,6 +98,20 @@ pub(crate) fn one(verdict: &Verdict, folder: &Path) -> String {
             figure(ack.max as f64, "ns"),
         );
     }
+    let seen = verdict
+        .latency_ns
+        .get("steady")
+        .and_then(|phase| phase.visible_latency);
+    if let Some(seen) = seen.filter(|seen| seen.count > 0) {
+        let _ = writeln!(
+            text,
+            "  visible     to readers, from intended time, steady: p50 {} · p99 {} · p99.9 {} · max {}",
+            figure(seen.p50 as f64, "ns"),
+            figure(seen.p99 as f64, "ns"),
+            figure(seen.p99_9 as f64, "ns"),
+            figure(seen.max as f64, "ns"),
+        );
+    }
     let _ = writeln!(
         text,
         "  cpu         client {:.1} % of a core ({:.1} µs a record), broker {:.1} % ({:.1} µs a record)",
@@ -86,6 +120,19 @@ pub(crate) fn one(verdict: &Verdict, folder: &Path) -> String {
         verdict.resources.broker_cpu_percent_of_core,
         verdict.resources.broker_cpu_us_per_record,
     );
+    if let Some(first) = verdict.readers.first() {
+        let behind: u64 = verdict.readers.iter().map(|reader| reader.behind).sum();
+        let records: u64 = verdict.readers.iter().map(|reader| reader.records).sum();
+        let died = verdict.readers.iter().filter(|reader| !reader.ended).count();
+        let _ = writeln!(
+            text,
+            "  readers     {} at {}: {} records, {} behind at the end, {died} died",
+            verdict.readers.len(),
+            first.isolation.word(),
+            grouped(records),
+            grouped(behind),
+        );
+    }
     for cause in &verdict.inconclusive {
         let phase = cause
             .phase

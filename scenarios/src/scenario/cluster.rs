@@ -145,10 +145,11 @@ fn read_topic(
             .parse::<u64>()
             .is_ok_and(|least| least > *factor.get_ref())
     {
+        // Measured: it is no error to Kafka, and more copies than there are is asked of nobody (KIP-966).
         let label = format!(
-            "no write could ever be acknowledged: `{}` has {} copies",
-            name.get_ref(),
-            factor.get_ref()
+            "Kafka would silently take it as {}: `{}` has no more copies",
+            factor.get_ref(),
+            name.get_ref()
         );
         let problem = Problem::at(
             property.span.clone(),

@@ -10,6 +10,7 @@ use crate::scenario::diagnostics::Problem;
 use crate::scenario::notes::Notes;
 use crate::scenario::reader::Table;
 use crate::scenario::units::show_duration;
+use crate::scenario::workload::Load;
 
 mod action; // what is done
 mod target; // to whom

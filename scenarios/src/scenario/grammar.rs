@@ -75,6 +75,8 @@ pub(crate) enum Properties {
     Topic,
     /// Of a topic or of brokers, as the target says.
     Live,
+    /// A reader's: of Kafka's consumer.
+    Consumer,
 }
 
 /// Executors by name.
@@ -106,6 +108,10 @@ pub(crate) const MAX_PARTITIONS: i64 = 10_000;
 pub(crate) const MAX_KEYS: i64 = 10_000_000;
 /// Most records of `unlimited`.
 pub(crate) const MAX_RECORDS: i64 = 1_000_000_000_000;
+/// Most records of a transaction: the load generator keeps the index of each until it ends.
+pub(crate) const MAX_TRANSACTION_RECORDS: i64 = 1_000_000;
+/// Most readers: a file and a connection to each broker for each.
+pub(crate) const MAX_READERS: i64 = 16;
 /// Smallest value: the stamp that lets the log be judged alone.
 pub(crate) const MIN_RECORD_SIZE: u64 = 16;
 
@@ -159,6 +165,12 @@ pub(crate) static ROOT: Section = Section {
             "What must hold in the last 5 s of warm-up; else exit 4",
         ),
         key("fault", Shape::Tables(&FAULT), "", "What goes wrong, and when"),
+        key(
+            "readers",
+            Shape::Table(&READERS),
+            "",
+            "Consumers that read the topic while it is written",
+        ),
         key(
             "claims",
             Shape::Table(&CLAIMS),
@@ -255,9 +267,15 @@ pub(crate) static WORKLOAD: Section = Section {
     keys: &[
         key(
             "through",
-            Shape::Word(&["direct"]),
+            Shape::Word(&["direct", "copy"]),
             "direct",
-            "The way into the producer",
+            "The way into the producer; copy = exactly-once copies of what is written to `source` meanwhile",
+        ),
+        key(
+            "source",
+            Shape::Text,
+            "",
+            "Topic that a copy job reads (through = \"copy\")",
         ),
         required("executor", Shape::Word(EXECUTORS), "When records are due"),
         key(
@@ -316,9 +334,42 @@ pub(crate) static WORKLOAD: Section = Section {
             "How a record finds its partition; default by-key with keys, sticky without",
         ),
         key("headers", Shape::Tables(&HEADER), "", "Headers of each record"),
+        key(
+            "transaction",
+            Shape::Table(&TRANSACTION),
+            "",
+            "Puts records into transactions; needs transactional.id under [producer]",
+        ),
     ],
     properties: None,
-    planned: &["transaction", "source"],
+    planned: &[],
+};
+
+/// `[workload.transaction]`
+pub(crate) static TRANSACTION: Section = Section {
+    title: "[workload.transaction]",
+    keys: &[
+        key(
+            "records",
+            Shape::Integer(1, MAX_TRANSACTION_RECORDS),
+            "",
+            "A transaction is full after so many records",
+        ),
+        key(
+            "every",
+            Shape::Duration,
+            "",
+            "A transaction is full so long after its first record",
+        ),
+        key(
+            "abort-ratio",
+            Shape::Number,
+            "0",
+            "Share of transactions that are aborted on purpose, by the seed",
+        ),
+    ],
+    properties: None,
+    planned: &[],
 };
 
 /// One stage of a ramp.
@@ -391,7 +442,7 @@ pub(crate) static FAULT: Section = Section {
         required(
             "target",
             Shape::Target,
-            "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker; of a network fault link(client, ...); of elect, reassign, grow and set topic(TOPIC)",
+            "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...); of elect, reassign, grow and set topic(TOPIC)",
         ),
         key(
             "toxic",
@@ -505,6 +556,19 @@ pub(crate) static ATTRIBUTES: Section = Section {
     planned: &[],
 };
 
+/// `[readers]`
+pub(crate) static READERS: Section = Section {
+    title: "[readers]",
+    keys: &[key(
+        "count",
+        Shape::Integer(1, MAX_READERS),
+        "1",
+        "How many, each a process of its own",
+    )],
+    properties: Some(Properties::Consumer),
+    planned: &["group"],
+};
+
 /// `[claims]`
 pub(crate) static CLAIMS: Section = Section {
     title: "[claims]",
@@ -534,23 +598,69 @@ pub(crate) static CLAIMS: Section = Section {
             "A later record before an acknowledged one (O3)",
         ),
         key(
+            "reordered-for-readers",
+            Shape::Integer(0, i64::MAX),
+            "",
+            "Got again or jumped over by a reader (O5); needs [readers]",
+        ),
+        key(
+            "torn",
+            Shape::Integer(0, i64::MAX),
+            "",
+            "Transactions seen in part, after an abort, or not at all after a commit (T1-T8)",
+        ),
+        key(
             "corrupted",
             Shape::Integer(0, i64::MAX),
             "0",
             "Altered, never sent, or at another place (I1-I4)",
         ),
+        key(
+            "recovered",
+            Shape::Table(&RECOVERED),
+            "",
+            "How soon the run is itself again after each fault (V1-V4 V6)",
+        ),
     ],
     properties: None,
-    planned: &[
-        "reordered-for-readers",
-        "reordered-by-source",
-        "torn",
-        "recovered",
+    planned: &["reordered-by-source"],
+};
+
+/// `recovered = { ... }`
+pub(crate) static RECOVERED: Section = Section {
+    title: "recovered",
+    keys: &[
+        key(
+            "gap",
+            Shape::Duration,
+            "",
+            "Longest stretch without an acknowledgement while records are due, faults included (V1)",
+        ),
+        key(
+            "within",
+            Shape::Duration,
+            "",
+            "How long after a heal all sent before has an outcome, or the condition holds (V3); longest stand while no fault stands (V2 V4)",
+        ),
+        key(
+            "condition",
+            Shape::Text,
+            "",
+            "What each second must meet from `within` after a heal on: p(50), p(99) or max of ack_latency, such as `ack_latency p(99)<5ms`",
+        ),
+        key(
+            "backlog",
+            Shape::Duration,
+            "",
+            "How long after a heal all that was due before it is sent (V6)",
+        ),
     ],
+    properties: None,
+    planned: &[],
 };
 
 /// Words of the design that stand for something later work builds.
-pub(crate) const PLANNED_WORDS: &[&str] = &["ipc", "http", "file", "audit", "copy", "docker"];
+pub(crate) const PLANNED_WORDS: &[&str] = &["ipc", "http", "file", "audit", "docker"];
 
 #[cfg(test)]
 mod tests {
@@ -564,6 +674,7 @@ mod tests {
             &TOPIC,
             &PRODUCER,
             &WORKLOAD,
+            &TRANSACTION,
             &STAGE,
             &KEYS,
             &HEADER,
@@ -571,6 +682,8 @@ mod tests {
             &TOXIC,
             &ATTRIBUTES,
             &CLAIMS,
+            &RECOVERED,
+            &READERS,
         ] {
             for (i, key) in section.keys.iter().enumerate() {
                 assert!(!key.doc.is_empty(), "{}.{}", section.title, key.name);

@@ -53,8 +53,12 @@ pub(crate) fn values(document: &DeTable<'_>, source: &Source, producer: Option<&
         ("", &grammar::ROOT),
         ("cluster.", &grammar::CLUSTER),
         ("workload.", &grammar::WORKLOAD),
+        ("readers.", &grammar::READERS),
         ("claims.", &grammar::CLAIMS),
     ] {
+        if prefix == "readers." && !document.contains_key("readers") {
+            continue; // no readers: their number has no default
+        }
         defaults(prefix, section, document, &mut values);
     }
     if let Some(producer) = producer {

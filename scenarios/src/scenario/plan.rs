@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use steadfast_chaos::fault::{Action, Reach, Target};
-use steadfast_verifier::expectations::{ClaimId, Metric, Threshold};
+use steadfast_verifier::expectations::{ClaimId, Metric, Recovery, Threshold};
 use steadfast_verifier::provable;
-use steadfast_verifier::workload::{Executor, Keys};
+use steadfast_verifier::workload::{Executor, Full, Keys};
 
 use crate::scenario::Scenario;
 use crate::scenario::cluster::min_insync;
@@ -20,6 +20,10 @@ use crate::scenario::workload::{expected_records, peak_rate};
 
 /// What judging keeps for each record: the verifier's own bound.
 const JUDGE_BYTES: f64 = 48.0;
+/// More of it where readers are held against the log: where each record stands, and when it was due.
+const JUDGE_READ_BYTES: f64 = 40.0;
+/// What a reader writes of a record.
+const READ_BYTES: f64 = 16.0;
 /// Worker without its buffer, verifier without its tables.
 const PROCESS_BYTES: u64 = 32 << 20;
 /// Bytes of a record in the broker's log beside key, value and headers; a batch header shared by about four records.
@@ -111,6 +115,12 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
     } else {
         LOG_OVERHEAD
     };
+    let readers = scenario.readers.as_ref().map_or(0, |readers| readers.count);
+    let judge_bytes = match readers {
+        0 => JUDGE_BYTES,
+        _ => JUDGE_BYTES + JUDGE_READ_BYTES,
+    };
+    let folder_bytes = FOLDER_BYTES + READ_BYTES * f64::from(readers);
     let in_log = f64::from(workload.record_size) + f64::from(headers) + key + overhead;
     Plan {
         scenario: scenario.name.clone(),
@@ -121,8 +131,11 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         timeline: timeline(scenario),
         warmup_records: warm.round() as u64,
         records: load.round() as u64,
-        memory_bytes: scenario.producer.buffer_memory.max((all * JUDGE_BYTES) as u64) + PROCESS_BYTES,
-        disk_bytes: (all * (in_log * f64::from(copies) + FOLDER_BYTES)) as u64,
+        memory_bytes: scenario.producer.buffer_memory.max((all * judge_bytes) as u64)
+            + PROCESS_BYTES * u64::from(1 + readers),
+        // A copy job has its records twice, once in the source.
+        disk_bytes: (all * (in_log * f64::from(copies) + folder_bytes)) as u64
+            * if scenario.copy().is_some() { 2 } else { 1 },
         claims: claims(scenario, kind),
         notes: remarks(scenario, kind),
         values: scenario.values.clone(),
@@ -154,6 +167,14 @@ fn cluster_lines(scenario: &Scenario) -> Vec<String> {
             topic.partitions,
             topic.replication_factor,
             min_insync(topic, &cluster.properties),
+        ));
+    }
+    if let Some(readers) = &scenario.readers {
+        let s = if readers.count == 1 { "" } else { "s" };
+        lines.push(format!(
+            "{} reader{s} at {}, from before the first record to after the last",
+            readers.count,
+            readers.isolation.word()
         ));
     }
     lines
@@ -234,6 +255,29 @@ fn ending(scenario: &Scenario) -> Step {
 }
 
 fn offered(scenario: &Scenario) -> String {
+    let load = match scenario.copy() {
+        None => offered_load(scenario),
+        Some(copy) => format!(
+            "{} into {}, copied from there",
+            offered_load(scenario),
+            copy.topic
+        ),
+    };
+    let Some(transaction) = scenario.template.transaction else {
+        return load;
+    };
+    let full = match transaction.full {
+        Full::Records(records) => format!("of {} records", show_count(records)),
+        Full::AfterNs(after) => format!("of {}", show_duration(Duration::from_nanos(after))),
+    };
+    let aborted = match transaction.abort_ratio {
+        0.0 => String::new(),
+        ratio => format!(", {} % aborted on purpose", ratio * 100.0),
+    };
+    format!("{load}, in transactions {full}{aborted}")
+}
+
+fn offered_load(scenario: &Scenario) -> String {
     match &scenario.template.executor {
         Executor::ConstantArrivalRate { rate } => show_rate(*rate),
         Executor::Poisson { rate } => format!("{} on average, exponential gaps", show_rate(*rate)),
@@ -261,14 +305,25 @@ fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
             ClaimId::Corrupted => ("corrupted", "I1 I2 I3 I4: CRC of each record"),
             ClaimId::Recovered => ("recovered", "V1 to V4 and V6: acknowledgements after each heal"),
         };
+        let timed = scenario
+            .recovery
+            .as_ref()
+            .is_some_and(|recovery| recovery.condition.is_some());
         let hurts = scenario
             .faults
             .iter()
-            .any(|fault| provable::hurts_brokers(fault.action.word()));
+            .any(|fault| fault.target != Target::Client && provable::hurts_brokers(fault.action.word()));
+        let by = match readers_show(claim.id).filter(|_| scenario.readers.is_some()) {
+            Some(ids) => format!("{by}, {ids} by readers"),
+            None => by.to_owned(),
+        };
         Provable {
-            claim: format!("{name} = {}", claim.limit),
-            by: by.to_owned(),
-            inconclusive: provable::why_no_pass(kind, claim.id, hurts).map(str::to_owned),
+            claim: match (claim.id, &scenario.recovery) {
+                (ClaimId::Recovered, Some(recovery)) => show_recovery(recovery),
+                _ => format!("{name} = {}", claim.limit),
+            },
+            by,
+            inconclusive: provable::why_no_pass(kind, claim.id, (hurts, timed)).map(str::to_owned),
         }
     });
     let limits = scenario.thresholds.iter().map(|threshold| {
@@ -289,11 +344,43 @@ fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
     claims.chain(limits).collect()
 }
 
+/// What readers show of a claim beside the log.
+fn readers_show(claim: ClaimId) -> Option<&'static str> {
+    match claim {
+        ClaimId::Lost => Some("L6"),
+        ClaimId::ReorderedPerKey => Some("O4"),
+        ClaimId::Corrupted => Some("I1"),
+        ClaimId::Torn => Some("T1 T2"),
+        ClaimId::Recovered => Some("V4"),
+        ClaimId::Duplicated | ClaimId::ReorderedInTime | ClaimId::ReorderedForReaders => None,
+    }
+}
+
+/// `recovered: gap 6 s, within 5 s (ack_latency p(99)<5ms), backlog 10 s`.
+fn show_recovery(recovery: &Recovery) -> String {
+    let span = |key: &str, ns: Option<u64>| {
+        ns.map(|ns| format!("{key} {}", show_duration(Duration::from_nanos(ns))))
+    };
+    let condition = recovery.condition.as_ref();
+    let condition = condition.map_or_else(String::new, |condition| {
+        format!(" ({})", show_threshold(condition).replacen(':', "", 1))
+    });
+    let within = span("within", recovery.within_ns).map(|within| within + &condition);
+    let parts = [
+        span("gap", recovery.gap_ns),
+        within,
+        span("backlog", recovery.backlog_ns),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("recovered: {}", parts.join(", "))
+}
+
 fn measured_by(metric: Metric) -> &'static str {
     match metric {
         Metric::AckLatency => "acknowledged minus due",
         Metric::ServiceTime => "acknowledged minus handed over",
         Metric::ScheduleLag => "handed over minus due",
+        Metric::VisibleLatency => "arrived at a reader minus due, every reader counts",
         Metric::AchievedRate => "acknowledged within the phase ÷ its length",
         Metric::RecordError => "not acknowledged ÷ due",
         Metric::Unavailability => "longest stretch without an acknowledgement",
@@ -342,7 +429,7 @@ fn remarks(scenario: &Scenario, kind: &str) -> Vec<String> {
     let kills = scenario
         .faults
         .iter()
-        .any(|fault| fault.action.reach() == Reach::Process);
+        .any(|fault| fault.target != Target::Client && fault.action.reach() == Reach::Process);
     if kills && scenario.cluster.nodes == 2 && scenario.cluster.controllers == 0 {
         notes.push(
             "two combined nodes have no quorum while one is down: nothing can fail over; use 3 nodes"
@@ -361,7 +448,11 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
         .get("broker.session.timeout.ms")
         .and_then(|text| text.parse().ok());
     let fail_over = Duration::from_millis(session.unwrap_or(9000)) + ELECTION;
-    let outage = scenario.faults.iter().filter_map(|fault| match fault.action {
+    let of_brokers = scenario
+        .faults
+        .iter()
+        .filter(|fault| fault.target != Target::Client);
+    let outage = of_brokers.filter_map(|fault| match fault.action {
         // One copy alone: nobody takes over before it is back. A toxic may let nothing through, or half.
         Action::Partition | Action::Down | Action::Toxic(_) => fault.hold,
         Action::Elect | Action::Reassign | Action::Grow { .. } | Action::Set { .. } => None,

@@ -12,15 +12,13 @@ use crate::scenario::diagnostics::Problem;
 use crate::scenario::notes::Notes;
 use crate::scenario::properties::Property;
 use crate::scenario::reader::Table;
+use crate::scenario::transaction;
 use crate::scenario::workload::Load;
 
 /// What a record may need beside its value and headers: batch header, lengths, key.
 const RECORD_OVERHEAD: u64 = 256;
 /// Settings that the runner gives to the producer.
 const OWNED: &[&str] = &["bootstrap.servers", "metadata.broker.list"];
-
-/// The producer takes it, the load generator does not know what to do with it.
-const TRANSACTIONAL_ID: &str = "transactional.id";
 
 /// The producer's settings, checked.
 #[derive(Debug, Clone)]
@@ -60,16 +58,7 @@ pub(crate) fn read(table: Option<&Table<'_>>, load: Option<&Load>, notes: &Notes
             );
         }
     }
-    if let Some(property) = written.get(TRANSACTIONAL_ID)
-        && !property.value.is_empty()
-    {
-        let title = format!("`{TRANSACTIONAL_ID} = {}` cannot be used", property.value);
-        let reason = "the load generator has no transactions yet; producing is idempotent without it";
-        notes.push(Problem::at(property.span.clone(), &title, reason).note("remove it"));
-    }
-    let given = written
-        .iter()
-        .filter(|(name, _)| !OWNED.contains(&name.as_str()) && *name != TRANSACTIONAL_ID);
+    let given = written.iter().filter(|(name, _)| !OWNED.contains(&name.as_str()));
     let mut properties: BTreeMap<String, String> = given
         .map(|(name, property)| (name.clone(), property.value.clone()))
         .collect();
@@ -85,6 +74,7 @@ pub(crate) fn read(table: Option<&Table<'_>>, load: Option<&Load>, notes: &Notes
     };
     if let Some(load) = load {
         record_fits(load, &config, &written, notes);
+        transaction::suits(load, &config, &written, table, notes);
     }
     let difference = |d: steadfast_producer::config::Difference| Setting {
         scope: "producer".to_owned(),

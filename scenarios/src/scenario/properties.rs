@@ -22,7 +22,7 @@ pub(crate) fn known(scope: Properties) -> impl Iterator<Item = (&'static str, &'
         Properties::Broker => (BROKER, ""),
         Properties::Topic => (TOPIC, ""),
         Properties::Live => (BROKER, TOPIC),
-        Properties::Producer => ("", ""),
+        Properties::Producer | Properties::Consumer => ("", ""),
     };
     text.lines()
         .chain(more.lines())

@@ -11,6 +11,7 @@ use steadfast_producer::config::PROPERTIES;
 
 use crate::scenario::grammar::{Key, Properties, ROOT, Section, Shape};
 use crate::scenario::properties;
+use crate::scenario::readers::SETTINGS;
 use crate::scenario::thresholds::METRICS;
 
 /// The schema, as committed in `scenarios/scenario.schema.json`.
@@ -95,14 +96,17 @@ fn shape(shape: &Shape) -> Value {
 /// `linger.ms` → `{ linger: { ms: ... } }`.
 fn nested(scope: Properties) -> Map<String, Value> {
     let mut tree = Tree::default();
-    if scope == Properties::Producer {
-        PROPERTIES
-            .iter()
-            .for_each(|property| tree.add(property.name, json!({ "description": property.doc })));
-    } else {
+    let described = |(name, doc): (&str, &str)| (name.to_owned(), json!({ "description": doc }));
+    let own: Vec<(String, Value)> = match scope {
+        Properties::Producer => PROPERTIES.iter().map(|p| described((p.name, p.doc))).collect(),
+        Properties::Consumer => SETTINGS.iter().copied().map(described).collect(),
+        Properties::Broker | Properties::Topic => Vec::new(),
+    };
+    if own.is_empty() {
         // Names alone: a value may be pasted as a number or as text, and the parser checks it.
         properties::known(scope).for_each(|(name, _)| tree.add(name, json!({})));
     }
+    own.into_iter().for_each(|(name, value)| tree.add(&name, value));
     tree.schema()
 }
 

@@ -50,17 +50,21 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
         "delivery/below-min-isr",
         "delivery/client-partition",
         "delivery/controller-kill",
+        "delivery/copy-job",
+        "delivery/copy-job-leader-kill",
         "delivery/leader-kill",
         "delivery/leader-ping-pong",
         "delivery/reset-connections",
         "delivery/rolling-restart",
         "delivery/slow-link",
+        "delivery/transactions",
         "latency/steady-1k-idle-cost",
         "latency/steady-1k-idle-cost-linger5",
         "latency/steady-25k",
         "load/burst-10x",
         "load/max",
         "ordering/per-key",
+        "ordering/readers",
         "quickstart",
     ] {
         assert!(names.contains(&name), "{name} is missing: {names:?}");
@@ -114,6 +118,8 @@ fn the_text_as_run_is_the_same_scenario_again() {
         assert_eq!(again.faults, run.faults);
         assert_eq!(again.thresholds, run.thresholds);
         assert_eq!(again.claims, run.claims);
+        assert_eq!(again.recovery, run.recovery);
+        assert_eq!(again.readers, run.readers);
     }
 }
 
@@ -320,18 +326,22 @@ fn the_file_of_init_runs_and_names_every_key() {
         &grammar::TOPIC,
         &grammar::PRODUCER,
         &grammar::WORKLOAD,
+        &grammar::TRANSACTION,
     ];
-    for section in
-        sections
-            .into_iter()
-            .chain([&grammar::STAGE, &grammar::KEYS, &grammar::FAULT, &grammar::CLAIMS])
-    {
+    for section in sections.into_iter().chain([
+        &grammar::STAGE,
+        &grammar::KEYS,
+        &grammar::FAULT,
+        &grammar::CLAIMS,
+        &grammar::RECOVERED,
+        &grammar::READERS,
+    ]) {
         for key in section.keys {
             assert!(template.contains(key.name), "{} of {}", key.name, section.title);
         }
     }
     // What stands behind a # is right as well, but for what belongs to other executors.
-    let others = ["# start-rate", "# stages", "# records"];
+    let others = ["# start-rate", "# stages", "# records", "# source"];
     let lines = template
         .lines()
         .filter(|line| !others.iter().any(|other| line.starts_with(other)));
@@ -344,7 +354,7 @@ fn the_file_of_init_runs_and_names_every_key() {
             scenario.claims.len(),
             scenario.steady_state.len()
         ),
-        (1, 5, 2)
+        (1, 8, 2)
     );
 }
 

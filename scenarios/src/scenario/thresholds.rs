@@ -15,6 +15,7 @@ use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::notes::Notes;
 use crate::scenario::phases::{Phases, problem_of};
 use crate::scenario::reader::Table;
+use crate::scenario::readers::without_readers;
 use crate::scenario::units;
 use crate::scenario::words::{list, texts};
 use crate::scenario::workload::{Load, peak_rate};
@@ -24,6 +25,7 @@ pub(crate) const METRICS: &[(&str, Metric, &[&str], Unit)] = &[
     ("ack_latency", Metric::AckLatency, LATENCY, Unit::Duration),
     ("service_time", Metric::ServiceTime, LATENCY, Unit::Duration),
     ("schedule_lag", Metric::ScheduleLag, LATENCY, Unit::Duration),
+    ("visible_latency", Metric::VisibleLatency, LATENCY, Unit::Duration),
     ("achieved_rate", Metric::AchievedRate, &["rate"], Unit::Rate),
     ("record_error", Metric::RecordError, &["rate"], Unit::Ratio),
     ("unavailability", Metric::Unavailability, &["max"], Unit::Duration),
@@ -79,6 +81,8 @@ pub(crate) fn read_claims(table: Option<&Table<'_>>, load: Option<&Load>, notes:
         ("duplicated", ClaimId::Duplicated),
         ("reordered-per-key", ClaimId::ReorderedPerKey),
         ("reordered-in-time", ClaimId::ReorderedInTime),
+        ("torn", ClaimId::Torn),
+        ("reordered-for-readers", ClaimId::ReorderedForReaders),
         ("corrupted", ClaimId::Corrupted),
     ];
     let mut claims = Vec::new();
@@ -88,6 +92,17 @@ pub(crate) fn read_claims(table: Option<&Table<'_>>, load: Option<&Load>, notes:
             None => matches!(id, ClaimId::Lost | ClaimId::Duplicated | ClaimId::Corrupted).then_some(0),
         };
         claims.extend(limit.map(|limit| Claim { id: *id, limit }));
+    }
+    if let (Some(table), Some(load)) = (table, load)
+        && table.has("torn")
+        && !load.transaction_written
+    {
+        let problem = Problem::at(
+            table.place("torn"),
+            "`torn` without transactions",
+            "nothing could be torn",
+        );
+        notes.push(problem.note("add [workload.transaction], such as `records = 100`"));
     }
     if let (Some(table), Some(load)) = (table, load)
         && table.has("reordered-per-key")
@@ -124,6 +139,9 @@ pub(crate) fn read_thresholds(
         if let Some(load) = load {
             refuse_latency_of_unlimited(metric, &load.workload, &key.span(), notes);
         }
+        if metric == Metric::VisibleLatency && !root.has("readers") {
+            notes.push(without_readers(key.span()));
+        }
         for text in expressions {
             if let Some(threshold) = read_expression(metric, phase.clone(), &text, text.get_ref(), 0, notes) {
                 reachable(&threshold, load, &text.span(), notes);
@@ -150,33 +168,46 @@ pub(crate) fn read_steady_state(
             "probes look at the last 5 s of warm-up",
         ));
     }
-    let mut probes = Vec::new();
-    for text in table.texts("probes") {
-        let Some((word, rest)) = text.get_ref().split_once(char::is_whitespace) else {
-            notes.push(Problem::at(
-                text.span(),
-                "a probe names a metric and an expression",
-                "expected such as `ack_latency p(99)<5ms`",
-            ));
-            continue;
-        };
-        let place = inner(&text, 0..word.len(), notes);
-        let Some(metric) = metric(word, &place, notes) else {
-            continue;
-        };
-        if let Some(load) = load {
-            refuse_latency_of_unlimited(metric, &load.workload, &place, notes);
-        }
-        probes.extend(read_expression(
-            metric,
-            Some("warmup".to_owned()),
-            &text,
-            rest,
-            word.len() + 1,
-            notes,
+    let probe = |text| read_probe(&text, Some("warmup"), load, notes);
+    table.texts("probes").into_iter().filter_map(probe).collect()
+}
+
+/// Reads `ack_latency p(99)<5ms`.
+pub(crate) fn read_probe(
+    text: &Spanned<String>,
+    phase: Option<&str>,
+    load: Option<&Load>,
+    notes: &Notes<'_>,
+) -> Option<Threshold> {
+    let Some((word, rest)) = text.get_ref().split_once(char::is_whitespace) else {
+        notes.push(Problem::at(
+            text.span(),
+            "a probe names a metric and an expression",
+            "expected such as `ack_latency p(99)<5ms`",
         ));
+        return None;
+    };
+    let place = inner(text, 0..word.len(), notes);
+    let metric = metric(word, &place, notes)?;
+    if metric == Metric::VisibleLatency {
+        notes.push(Problem::at(
+            place,
+            "`visible_latency` while the load runs",
+            "what readers saw is known when the run is over; limit it in [thresholds]",
+        ));
+        return None;
     }
-    probes
+    if let Some(load) = load {
+        refuse_latency_of_unlimited(metric, &load.workload, &place, notes);
+    }
+    read_expression(
+        metric,
+        phase.map(str::to_owned),
+        text,
+        rest,
+        word.len() + 1,
+        notes,
+    )
 }
 
 /// `metric` or `metric{phase:name}`.
@@ -209,21 +240,12 @@ fn metric(name: &str, place: &Range<usize>, notes: &Notes<'_>) -> Option<Metric>
         return Some(*metric);
     }
     let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
-    let problem = match name {
-        "visible_latency" => Problem::at(
-            place.clone(),
-            "`visible_latency` is not built in this version",
-            "refused rather than ignored",
-        ),
-        _ => {
-            let near = nearest(name, names.iter().copied());
-            let label = near.map_or_else(
-                || "not a metric".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            Problem::at(place.clone(), &format!("unknown metric `{name}`"), &label)
-        }
-    };
+    let near = nearest(name, names.iter().copied());
+    let label = near.map_or_else(
+        || "not a metric".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    let problem = Problem::at(place.clone(), &format!("unknown metric `{name}`"), &label);
     notes.push(problem.note(&format!("the metrics are {}", names.join(", "))));
     None
 }
@@ -349,7 +371,7 @@ fn sample(statistics: &[&str], unit: Unit) -> String {
 fn refuse_latency_of_unlimited(metric: Metric, workload: &Workload, place: &Range<usize>, notes: &Notes<'_>) {
     let latency = matches!(
         metric,
-        Metric::AckLatency | Metric::ServiceTime | Metric::ScheduleLag
+        Metric::AckLatency | Metric::ServiceTime | Metric::ScheduleLag | Metric::VisibleLatency
     );
     if latency && matches!(workload.executor, Executor::Unlimited { .. }) {
         let problem = Problem::at(place.clone(), "latency of an `unlimited` load", "never judged");

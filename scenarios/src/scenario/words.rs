@@ -127,6 +127,8 @@ pub(crate) fn home_of(name: &str) -> Option<&'static str> {
         &grammar::PRODUCER,
         &grammar::WORKLOAD,
         &grammar::CLAIMS,
+        &grammar::RECOVERED,
+        &grammar::READERS,
         &grammar::FAULT,
     ];
     sections

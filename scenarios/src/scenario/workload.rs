@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use steadfast_verifier::workload::{Executor, HeaderSpec, Keys, PartitionChoice, Stage, Workload};
+use steadfast_chaos::cluster::TopicSpec;
+use steadfast_verifier::workload::{
+    CopySource, Executor, HeaderSpec, Keys, PartitionChoice, Stage, Transaction, Workload,
+};
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
@@ -12,6 +15,7 @@ use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::grammar::MIN_RECORD_SIZE;
 use crate::scenario::notes::Notes;
 use crate::scenario::reader::Table;
+use crate::scenario::transaction;
 use crate::scenario::units::{MAX_DURATION, show_duration};
 use crate::scenario::words::list;
 
@@ -35,6 +39,10 @@ pub(crate) struct Load {
     pub record_size: Spanned<u64>,
     /// Where the choice of partition (or of keys) stands, for claims that contradict it.
     pub partition: Spanned<PartitionChoice>,
+    /// How records are put into transactions, and where that stands.
+    pub transaction: Option<Spanned<Transaction>>,
+    /// `[workload.transaction]` is written, right or wrong.
+    pub transaction_written: bool,
 }
 
 /// Reads `[workload]`.
@@ -44,12 +52,33 @@ pub(crate) fn read(
     cluster: Option<&ClusterWish>,
     notes: &Notes<'_>,
 ) -> Option<Load> {
-    table.word("through");
+    let copies = table
+        .word("through")
+        .is_some_and(|word| *word.get_ref() == "copy");
     let topic = read_topic(table, cluster, notes);
+    let source = read_source(table, copies, (topic.as_ref(), cluster), notes);
     let record_size = table.size("record-size").filter(|size| size_fits(size, notes));
     let keys = read_keys(table, notes);
     let partition = read_partition(table, &keys, notes);
     let headers = read_headers(table, notes);
+    let transaction = transaction::read(table, notes);
+    if copies && !table.has("transaction") {
+        let problem = Problem::at(
+            table.place("through"),
+            "a copy job without transactions",
+            "copies and positions would come apart",
+        );
+        notes.push(problem.note("add [workload.transaction], such as `every = \"50ms\"`"));
+    }
+    if let Some(transaction) = transaction.as_ref().filter(|_| copies)
+        && transaction.get_ref().abort_ratio >= 1.0
+    {
+        notes.push(Problem::at(
+            transaction.span(),
+            "a copy job that aborts every transaction",
+            "it would copy the same records for ever; expected `abort-ratio` below 1",
+        ));
+    }
     let timing = read_timing(table, notes);
     let (topic, partitions) = topic?;
     let (executor, warmup, duration) = timing?;
@@ -71,6 +100,8 @@ pub(crate) fn read(
         record_size: u32::try_from(*record_size.get_ref()).ok()?,
         keys: keys?,
         headers,
+        transaction: transaction.as_ref().map(|transaction| *transaction.get_ref()),
+        copy: source?,
         producer: BTreeMap::new(),
         history: PathBuf::new(),
     };
@@ -91,6 +122,8 @@ pub(crate) fn read(
         duration,
         record_size,
         partition,
+        transaction,
+        transaction_written: table.has("transaction"),
     })
 }
 
@@ -151,6 +184,37 @@ fn size_fits(size: &Spanned<u64>, notes: &Notes<'_>) -> bool {
     false
 }
 
+/// Where a copy job reads from; none inside where the load is none.
+fn read_source(
+    table: &Table<'_>,
+    copies: bool,
+    (topic, cluster): (Option<&(String, u32)>, Option<&ClusterWish>),
+    notes: &Notes<'_>,
+) -> Option<Option<CopySource>> {
+    if !copies {
+        table.out_of_place("source", "`through = \"copy\"` reads one");
+        return Some(None);
+    }
+    require(table, "source", "the topic that the job reads");
+    let source = table.text("source")?;
+    let found = find_topic(&source, &cluster?.topics, notes)?;
+    let (topic, _) = topic?;
+    if *topic == found.0 {
+        notes.push(Problem::at(
+            source.span(),
+            "a copy job that reads what it writes",
+            "expected another topic than `topic`",
+        ));
+        return None;
+    }
+    Some(Some(CopySource {
+        topic: found.0,
+        partitions: found.1,
+        group: format!("steadfast-copy-to-{topic}"),
+        complete: PathBuf::new(),
+    }))
+}
+
 fn read_topic(table: &Table<'_>, cluster: Option<&ClusterWish>, notes: &Notes<'_>) -> Option<(String, u32)> {
     let named = table.text("topic");
     let topics = &cluster?.topics;
@@ -167,31 +231,34 @@ fn read_topic(table: &Table<'_>, cluster: Option<&ClusterWish>, notes: &Notes<'_
             None
         }
         (None, _) => None,
-        (Some(name), topics) => {
-            if let Some(topic) = topics.iter().find(|topic| topic.name == *name.get_ref()) {
-                return Some((topic.name.clone(), topic.partitions));
-            }
-            let label = if names.is_empty() {
-                "[cluster] creates none".to_owned()
-            } else {
-                format!("expected {}", list(&names))
-            };
-            let problem = Problem::at(
-                name.span(),
-                &format!("there is no topic `{}`", name.get_ref()),
-                &label,
-            );
-            notes.push(match nearest(name.get_ref(), names.iter().copied()) {
-                Some(near) => problem.fix(
-                    "a topic with a similar name exists",
-                    name.span(),
-                    &format!("\"{near}\""),
-                ),
-                None => problem,
-            });
-            None
-        }
+        (Some(name), topics) => find_topic(&name, topics, notes),
     }
+}
+
+fn find_topic(name: &Spanned<String>, topics: &[TopicSpec], notes: &Notes<'_>) -> Option<(String, u32)> {
+    if let Some(topic) = topics.iter().find(|topic| topic.name == *name.get_ref()) {
+        return Some((topic.name.clone(), topic.partitions));
+    }
+    let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+    let label = if names.is_empty() {
+        "[cluster] creates none".to_owned()
+    } else {
+        format!("expected {}", list(&names))
+    };
+    let problem = Problem::at(
+        name.span(),
+        &format!("there is no topic `{}`", name.get_ref()),
+        &label,
+    );
+    notes.push(match nearest(name.get_ref(), names.iter().copied()) {
+        Some(near) => problem.fix(
+            "a topic with a similar name exists",
+            name.span(),
+            &format!("\"{near}\""),
+        ),
+        None => problem,
+    });
+    None
 }
 
 fn read_keys(table: &Table<'_>, _notes: &Notes<'_>) -> Option<Keys> {

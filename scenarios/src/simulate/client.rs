@@ -257,7 +257,7 @@ impl Client {
         self.fill(now_ns);
         self.hand_over(now_ns, wall_ms);
         if let Some(sender) = &mut self.sender {
-            sender.advance(now_ns);
+            sender.advance(now_ns, wall_ms);
         }
         self.act(now_ns, network, schedule);
         self.book(now_ns);

@@ -15,6 +15,7 @@ pub(super) const CASES: &[Case] = &[
         needs: NEEDS_TV2,
         play: new_owner_tv2,
     },
+    case("old-owner-begins-anew-first", old_owner_first),
     case("m13-two-contenders-expect-the-same", contenders),
     case("fenced-at-the-coordinator", at_the_coordinator),
     case("init-producer-id-refused", refused),
@@ -120,6 +121,30 @@ fn new_owner_tv2(player: &mut Player<'_, '_>) -> Result<(), String> {
         Batch::of(old, 1, &["b"]),
     )?;
     player.log("the log", &topic, 0, false)
+}
+
+/// Between the abort for a new owner and its next word, the old owner asks to go on.
+fn old_owner_first(player: &mut Player<'_, '_>) -> Result<(), String> {
+    let topic = player.topic("anew-first", 1, &[])?;
+    let id = "anew-first";
+    let old = player.init("the old owner", Some(id))?;
+    player.add(TV1, id, old, &topic, &[0])?;
+    player.send_in("left open", TV1, (id, &topic, 0), Batch::of(old, 0, &["a"]))?;
+    let anyone = requests::init(Some(id), (-1, -1));
+    player.ask("the new owner at once", 4, &anyone)?;
+    player.closed(&topic, 0)?;
+    for round in ["", " again"] {
+        let what = format!("the old owner begins anew{round}");
+        player.settled(
+            &what,
+            4,
+            &requests::init(Some(id), old),
+            ("errorCode", COMING_OR_CLOSING),
+        )?;
+    }
+    player.settled("the new owner", 4, &anyone, ("errorCode", COMING_OR_CLOSING))?;
+    player.ask("the old owner once more", 4, &requests::init(Some(id), old))?;
+    Ok(())
 }
 
 fn contenders(player: &mut Player<'_, '_>) -> Result<(), String> {

@@ -90,7 +90,7 @@ pub struct TransactionEnded {
     pub producer_id: i64,
     /// Producer epoch that the records bore, -1 = not known.
     pub producer_epoch: i16,
-    /// Kafka's error code, 0 = none.
+    /// Kafka's error code, 0 = none: aborted with 0 means that the workload asked for it.
     pub error_code: i16,
     /// When the client was asked to end it, CLOCK_MONOTONIC: no marker can stand in the log before that.
     pub asked_ns: u64,

@@ -45,6 +45,8 @@ pub(super) fn header() -> Header {
         record_size: 100,
         keys: Keys::None,
         headers: Vec::new(),
+        transaction: None,
+        copy: None,
         producer: Default::default(),
         history: PathBuf::from("history/3-1.bin"),
     };

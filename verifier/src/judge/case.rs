@@ -9,10 +9,11 @@ use super::figures::{Figures, summary};
 use super::findings::{Anomaly, Findings};
 use super::harness::{self, Causes};
 use super::latency;
-use super::liveness::Liveness;
+use super::liveness::{Liveness, Observed};
 use super::load::Load;
 use super::logs::LogAccount;
 use super::phases::{Phases, Plan};
+use super::recovery;
 use super::steady;
 use super::thresholds;
 use super::usage::Usage;
@@ -23,6 +24,9 @@ use crate::measurements::{self, JudgeCost, Measurements};
 use crate::provable;
 use crate::timeline::Fault;
 use crate::verdict::{ClaimVerdict, EnvironmentBrief, Inconclusive, Outcome, Records, SCHEMA, Verdict};
+
+/// Target of a fault that hurts no broker.
+const CLIENT: &str = "client";
 
 /// Everything known, ready to be weighed.
 pub(super) struct Case<'a> {
@@ -46,7 +50,7 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// Weighs it.
     pub(super) fn close(mut self) -> Result<Judgement, JudgeError> {
-        let condition_judged = self.find_unmet();
+        let recovered = self.find_unmet();
         let figures = Figures::of(&self);
         let disturbance = harness::disturbance(
             &self.usage,
@@ -61,6 +65,7 @@ impl Case<'_> {
         causes.note_clock(&self.account, &self.usage);
         causes.note_histories(&self.account, &self.log);
         causes.note_runner(&self.usage);
+        causes.note_readers(self.expectations.readers, &self.log.readers_told);
 
         let measurements = self.measurements(&figures, disturbance);
         let hlog: Vec<_> = figures
@@ -73,7 +78,7 @@ impl Case<'_> {
         let latency_log =
             latency::interval_log(&hlog, self.plan.start_ns, wall_ms).map_err(JudgeError::Encoding)?;
         let steady_state = steady::weigh(self.expectations, &figures.probe);
-        let verdict = self.verdict(&figures, &causes, condition_judged);
+        let verdict = self.verdict(&figures, &causes, recovered);
         Ok(Judgement {
             verdict,
             measurements,
@@ -82,26 +87,41 @@ impl Case<'_> {
         })
     }
 
-    /// V3 by a condition; false when it cannot be judged.
-    fn find_unmet(&mut self) -> bool {
+    /// V3 by a condition; when it was met for good, or why that cannot be said.
+    fn find_unmet(&mut self) -> Result<u64, &'static str> {
         let Some(liveness) = &self.liveness else {
-            return true;
+            return Ok(0);
         };
+        if let Some(why) = liveness.unjudged() {
+            return Err(why);
+        }
         let asked = self.expectations.recovery.as_ref();
         let asked = asked.and_then(|recovery| recovery.condition.as_ref().zip(recovery.within_ns));
-        let Some(asked) = asked else { return true };
+        let Some(asked) = asked else {
+            return Ok(self.log.liveness.recovered_ns);
+        };
         let zero_ns = self.plan.start_ns;
         let points = self.load.series.points(zero_ns);
         liveness.find_unmet(asked, (&points, zero_ns), &mut self.findings)
     }
 
-    fn verdict(&self, figures: &Figures<'_>, causes: &Causes, condition_judged: bool) -> Verdict {
-        let looked = self.looked(condition_judged);
+    fn verdict(
+        &self,
+        figures: &Figures<'_>,
+        causes: &Causes,
+        recovered: Result<u64, &'static str>,
+    ) -> Verdict {
+        let looked = self.looked(recovered.err());
+        let observed = Observed {
+            recovered_ns: recovered.unwrap_or(0),
+            ..self.log.liveness
+        };
         let claims: Vec<_> = self
             .expectations
             .claims
             .iter()
             .map(|&claim| self.claim(claim, causes, &looked))
+            .map(|claim| self.with_limits(claim, observed))
             .collect();
         let mut voided: Vec<Inconclusive> = Vec::new();
         let mut thresholds = Vec::new();
@@ -122,6 +142,7 @@ impl Case<'_> {
             .iter()
             .chain(&causes.absence)
             .chain(&causes.clock)
+            .chain(&causes.readers)
             .cloned()
             .collect();
         inconclusive.extend(voided.into_iter().filter(|cause| cause.id == "H1"));
@@ -156,6 +177,7 @@ impl Case<'_> {
             thresholds,
             inconclusive,
             records: self.records(),
+            readers: self.log.readers_told.clone(),
             anomalies: claims::checked(&looked)
                 .map(|anomaly| (anomaly.id().to_owned(), self.findings.count(anomaly)))
                 .collect(),
@@ -186,12 +208,24 @@ impl Case<'_> {
         verdict
     }
 
+    /// `recovered` tells how close it came to each of its limits.
+    fn with_limits(&self, claim: ClaimVerdict, observed: Observed) -> ClaimVerdict {
+        let asked = self.expectations.recovery.as_ref();
+        let asked = asked.filter(|_| claim.id == claims::name(ClaimId::Recovered));
+        let limits = asked.map_or_else(Vec::new, |asked| {
+            recovery::limits(asked, &claim, observed, &self.findings)
+        });
+        ClaimVerdict { limits, ..claim }
+    }
+
     fn why_no_pass(&self, claim: ClaimId) -> Option<&'static str> {
         let hurts = self
             .faults
             .iter()
-            .any(|fault| provable::hurts_brokers(&fault.action));
-        provable::why_no_pass(&self.expectations.broker.kind, claim, hurts)
+            .any(|fault| fault.target != CLIENT && provable::hurts_brokers(&fault.action));
+        let asked = self.expectations.recovery.as_ref();
+        let timed = asked.is_some_and(|recovery| recovery.condition.is_some());
+        provable::why_no_pass(&self.expectations.broker.kind, claim, (hurts, timed))
     }
 
     /// What was asked of this kind of cluster and can never be shown on it: the first reason.
@@ -213,7 +247,7 @@ impl Case<'_> {
     }
 
     /// What this run had evidence for. O7 speaks only of runs whose keys choose the partition.
-    fn looked(&self, condition_judged: bool) -> Looked<'_> {
+    fn looked(&self, unjudged: Option<&'static str>) -> Looked<'_> {
         Looked {
             split_keys: self.expectations.keyed && self.log.keys_choose_partition,
             transactions: self.log.transactional,
@@ -221,7 +255,7 @@ impl Case<'_> {
             committed_readers: self.log.committed_readers,
             copied: self.log.copied,
             recovery: self.expectations.recovery.as_ref(),
-            condition_judged,
+            unjudged,
         }
     }
 
@@ -254,6 +288,7 @@ impl Case<'_> {
                 latency::curve(&phase.name, "ack_latency", &load.ack_latency),
                 latency::curve(&phase.name, "service_time", &load.service_time),
                 latency::curve(&phase.name, "schedule_lag", &load.schedule_lag),
+                latency::curve(&phase.name, "visible_latency", &load.visible_latency),
             ]
         });
         Measurements {

@@ -26,13 +26,14 @@ pub(super) struct Source<'a> {
     pub(super) committed: &'a BTreeMap<i32, i64>,
 }
 
-/// Holds the source against the copies that can be read.
+/// Holds the source against the copies that can be read. Gives the partitions whose end the job has not reached, as
+/// sentences: what it never came to, it had no chance to get wrong.
 pub(super) fn find(
     source: &Source<'_>,
     tables: &mut Tables,
     sealed: bool,
     findings: &mut Findings,
-) -> Result<(), JudgeError> {
+) -> Result<Vec<String>, JudgeError> {
     let mut copies = std::mem::take(&mut tables.origins);
     copies.retain(|copy| tables.get(copy.id).is_some_and(super::tables::Row::seen));
     copies.sort_unstable();
@@ -60,30 +61,34 @@ pub(super) fn find(
             });
         }
     }
+    let mut unfinished = Vec::new();
     if sealed {
         for partition in source.logs.partitions() {
             let begin = copies.partition_point(|copy| copy.partition < partition);
             let end = copies.partition_point(|copy| copy.partition <= partition);
-            uncopied(
-                source,
-                partition,
-                committed(partition),
-                &copies[begin..end],
-                findings,
-            )?;
+            let position = committed(partition);
+            let left = uncopied(source, partition, position, &copies[begin..end], findings)?;
+            if left > 0 {
+                unfinished.push(format!(
+                    "the copy job did not come to the end of its source: {left} records of {name}-{partition} from \
+                     offset {position} on are not copied"
+                ));
+            }
         }
     }
-    Ok(())
+    Ok(unfinished)
 }
 
-/// Source records below the committed position without a copy that can be read.
+/// Source records below the committed position without a copy that can be read; gives the number of those at or
+/// behind it.
 fn uncopied(
     source: &Source<'_>,
     partition: i32,
     position: i64,
     copies: &[Origin],
     findings: &mut Findings,
-) -> Result<(), JudgeError> {
+) -> Result<u64, JudgeError> {
+    let mut left = 0;
     let mut markers = Markers::default();
     let mut batches = source.logs.open(&source.topic, partition)?;
     while let Some(batch) = batches.next()? {
@@ -95,9 +100,12 @@ fn uncopied(
         if batch.control || markers.visibility(batch) != Visibility::Committed {
             continue;
         }
-        for record in batch.records.iter().filter(|record| record.offset < position) {
+        for record in &batch.records {
             while copies.next_if(|copy| copy.offset < record.offset).is_some() {}
-            if copies.peek().is_none_or(|copy| copy.offset > record.offset) {
+            let copied = copies.peek().is_some_and(|copy| copy.offset == record.offset);
+            if record.offset >= position {
+                left += u64::from(!copied);
+            } else if copies.peek().is_none_or(|copy| copy.offset > record.offset) {
                 findings.add(Anomaly::T6, record.id, || {
                     format!(
                         "{}-{partition} offset {} is below the committed position {position}, and has no copy",
@@ -107,5 +115,5 @@ fn uncopied(
             }
         }
     }
-    Ok(())
+    Ok(left)
 }

@@ -18,12 +18,13 @@ use super::copies;
 use super::findings::{Anomaly, Findings};
 use super::histories::{self, Books, Source};
 use super::liveness::{Debts, Liveness};
+use super::load::Load;
 use super::logs::{self, Desk, LogAccount};
 use super::phases::Plan;
 use super::readers::{Watch, hanging};
 use super::sources::{self, Logs, Observations, Topic};
 use super::standing::Standings;
-use super::tables::Tables;
+use super::tables::{Stretch, Tables};
 use crate::history::Recorded;
 use crate::log::LogBatch;
 use crate::reads;
@@ -148,11 +149,13 @@ pub fn examine(evidence: &Evidence<'_>) -> Result<Found, JudgeError> {
         liveness: evidence.liveness,
         hanging_ns: evidence.hanging_ns,
         calm_ns: evidence.calm_ns,
+        load: None,
     };
     let incomplete = |worker: u16| account.incomplete.contains_key(&worker);
     let stretches = availability.stretches();
     let log = exhibits.weigh(&incomplete, (&stretches, &debts), &mut tables, &mut findings)?;
     let mut doubts = log.unsealed.clone();
+    doubts.extend(log.unfinished.iter().cloned());
     doubts.extend(account.incomplete.values().flatten().cloned());
     if log.unaccounted > 0 {
         doubts.push(format!(
@@ -168,6 +171,16 @@ pub fn examine(evidence: &Evidence<'_>) -> Result<Found, JudgeError> {
     })
 }
 
+/// Every record that was due is to be seen by each reader, but those that stand in the log hidden for good: nobody may see
+/// what was aborted.
+fn to_be_seen(tables: &Tables, readers: u64, load: &mut Load) {
+    for (row, due_ns) in tables.stretches.iter().flat_map(Stretch::due) {
+        if row.seen() || !row.hidden() {
+            load.to_be_seen(due_ns, readers);
+        }
+    }
+}
+
 /// Everything but the histories, from files or from memory.
 pub(super) struct Exhibits<'a> {
     pub(super) topic: Topic<'a>,
@@ -178,6 +191,8 @@ pub(super) struct Exhibits<'a> {
     pub(super) liveness: Option<&'a Liveness>,
     pub(super) hanging_ns: u64,
     pub(super) calm_ns: u64,
+    /// Where readers' latency is measured; none in a simulated world.
+    pub(super) load: Option<&'a mut Load>,
 }
 
 impl Exhibits<'_> {
@@ -205,29 +220,36 @@ impl Exhibits<'_> {
         account.readers = !self.observations.is_empty();
         account.standing_bytes = standings.bytes();
         let stuck = self.find_hanging(findings);
+        let readers = self.observations.len() as u64;
+        let read_to = self.read_to();
+        let mut load = self.load;
+        if let Some(load) = load.as_mut().filter(|_| readers > 0) {
+            to_be_seen(tables, readers, load);
+        }
         let mut watch = Watch {
             topic: self.topic.name,
             tables,
             standings: &standings,
-            read_to: self.read_to(),
+            read_to,
             hanging_ns: self.hanging_ns,
             calm_ns: self.calm_ns,
             liveness: self.liveness,
+            load,
             stuck,
         };
         for observations in self.observations {
             account.committed_readers |= observations.header().isolation == reads::Isolation::ReadCommitted;
-            watch.follow(observations, findings)?;
+            account.readers_told.push(watch.follow(observations, findings)?);
         }
         if let Some(liveness) = self.liveness {
-            liveness.find(stretches, debts, tables, findings);
+            account.liveness = liveness.find(stretches, debts, tables, findings);
         }
         if let Some(source) = &self.copy {
             account.copied = true;
             let of_source = logs::unsealed(&source.topic, self.seal);
             let sealed = account.unsealed.is_empty() && of_source.is_empty();
             account.unsealed.extend(of_source);
-            copies::find(source, tables, sealed, findings)?;
+            account.unfinished = copies::find(source, tables, sealed, findings)?;
         }
         Ok(account)
     }

@@ -90,5 +90,6 @@ pub(super) fn summary(load: &PhaseLoad) -> PhaseLatency {
         ack_latency: latency::percentiles(&load.ack_latency),
         service_time: latency::percentiles(&load.service_time),
         schedule_lag: latency::percentiles(&load.schedule_lag),
+        visible_latency: (load.to_be_seen > 0).then(|| latency::percentiles(&load.visible_latency)),
     }
 }

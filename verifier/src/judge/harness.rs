@@ -8,18 +8,19 @@
 //! | H3 | the log is not sealed | claims of absence |
 //! | H4 | stamps that one monotonic clock cannot give | latency; absence of reordering in time |
 //! | H5 | a history lacks something | claims of absence |
+//! | H5 | a reader that was ordered left nothing, died, or did not come to the end | what rests on what readers did not see |
 //!
 //! A found anomaly is never voided.
 
 use super::account::Account;
 use super::logs::LogAccount;
-use super::phases::{Phase, Phases};
+use super::phases::{self, Phase, Phases};
 use super::thresholds::{self, Rests};
 use super::usage::Usage;
 use crate::expectations::Metric;
 use crate::measurements::Disturbance;
 use crate::timeline::Fault;
-use crate::verdict::{Inconclusive, Outcome, ThresholdVerdict};
+use crate::verdict::{Inconclusive, Outcome, ReaderVerdict, ThresholdVerdict};
 
 /// H1 (b): the share of a phase above which a failed latency threshold says nothing.
 const DISTURBANCE_MAX: f64 = 0.05;
@@ -37,6 +38,8 @@ pub(super) struct Causes {
     pub(super) absence: Vec<Inconclusive>,
     /// H4: it voids latency.
     pub(super) clock: Vec<Inconclusive>,
+    /// H5 of readers: it voids claims of absence that they are asked for, and visible latency.
+    pub(super) readers: Vec<Inconclusive>,
 }
 
 impl Causes {
@@ -96,11 +99,27 @@ impl Causes {
         }
     }
 
+    /// H1 (a) as a cause of its own.
+    pub(super) fn not_sent(&self) -> Option<Inconclusive> {
+        let (_, reason) = self.not_sent.first()?;
+        Some(cause("H1", reason.clone()))
+    }
+
+    /// H1 (b) in a phase that comes after the begin of a fault, as a sentence.
+    pub(super) fn disturbed_after_faults(&self) -> Option<String> {
+        let after = |phase: &str| phase == phases::AFTER || phase.starts_with("heal:");
+        let (phase, reason) = self.disturbed.iter().find(|(phase, _)| after(phase))?;
+        Some(format!("H1 in {phase}: {reason}"))
+    }
+
     /// H3: why the log is not complete.
     pub(super) fn note_seal(&mut self, log: &LogAccount, unseen: u64) {
         for reason in &log.unsealed {
             self.absence
                 .push(cause("H3", format!("the log is not sealed: {reason}")));
+        }
+        for reason in &log.unfinished {
+            self.absence.push(cause("H3", reason.clone()));
         }
         if unseen > 0 {
             self.absence.push(cause(
@@ -149,6 +168,27 @@ impl Causes {
         }
     }
 
+    /// H5 of readers: one that did not see everything proves nothing by what it did not see.
+    pub(super) fn note_readers(&mut self, ordered: u32, readers: &[ReaderVerdict]) {
+        if (readers.len() as u64) < u64::from(ordered) {
+            let what = format!("{ordered} readers were ordered and {} left a file", readers.len());
+            self.readers.push(cause("H5", what));
+        }
+        for reader in readers.iter().filter(|_| ordered > 0) {
+            let name = &reader.reader;
+            if !reader.ended {
+                let what = format!("{name} died: what it saw ends before the run did");
+                self.readers.push(cause("H5", what));
+            } else if reader.behind > 0 {
+                let what = format!(
+                    "{name} lagged: {} records behind when it was stopped",
+                    reader.behind
+                );
+                self.readers.push(cause("H5", what));
+            }
+        }
+    }
+
     /// What the runner noted when it gave up or was cut off.
     pub(super) fn note_runner(&mut self, usage: &Usage) {
         self.run
@@ -171,9 +211,18 @@ impl Causes {
                     reason: reason.clone(),
                 })
         };
+        let unread = || {
+            self.readers
+                .first()
+                .filter(|_| metric == Metric::VisibleLatency)
+                .cloned()
+        };
         let clock = || self.clock.first().filter(|_| rests == Rests::Latency).cloned();
         let disturbed = || of_phase(&self.disturbed).filter(|_| threshold.verdict == Outcome::Fail);
-        let cause = clock().or_else(|| of_phase(&self.not_sent)).or_else(disturbed)?;
+        let cause = unread()
+            .or_else(clock)
+            .or_else(|| of_phase(&self.not_sent))
+            .or_else(disturbed)?;
         threshold.verdict = Outcome::Inconclusive;
         threshold.reason = Some(format!("{}: {}", cause.id, cause.reason));
         Some(cause)

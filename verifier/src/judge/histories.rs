@@ -6,6 +6,9 @@
 //! history/1-0.bin ─┘  withheld ────▶ due, but never sent
 //!                     txn ended ───▶ transactions.rs        copied ─▶ origins, for copies.rs
 //! ```
+//! A record of a transaction counts as acknowledged when the end of its transaction is answered as it was asked for: then
+//! its latency ends, and not with its batch, which readers do not see yet (`waiting.rs`).
+//!
 //! What the files cannot tell is written down as doubts, for H1 (a), H4 and H5; what they tell twice in different
 //! words is an error.
 
@@ -22,6 +25,7 @@ use super::phases::Plan;
 use super::sources::{Histories, History};
 use super::tables::{Origin, State, Stretch, Tables};
 use super::transactions::TRANSACTIONS_MAX;
+use super::waiting::{Waiting, WaitingRecord};
 use crate::history::{Completed, Copied, Entry, Outcome, TransactionEnded, Withheld};
 use crate::stamp::RecordId;
 
@@ -67,6 +71,8 @@ struct File<'a> {
     withheld: u64,
     /// Its stretches stand in the tables from here.
     first_stretch: usize,
+    /// Acknowledged records of transactions whose end was not read yet.
+    waiting: Waiting,
 }
 
 /// Reads every history once.
@@ -83,7 +89,7 @@ pub(super) fn read(
             account.note_header(&history.path, header)?;
         }
         let is_last = last.get(&worker) == Some(&incarnation);
-        account.read_history(&mut history, is_last, &source.plan, books)?;
+        account.read_history(&mut history, is_last, &source, books)?;
         if history.entries.torn() && is_last {
             account.doubt(
                 worker,
@@ -136,9 +142,10 @@ impl Account {
         &mut self,
         history: &mut History<'_>,
         is_last: bool,
-        plan: &Plan,
+        source: &Source<'_>,
         books: &mut Books<'_>,
     ) -> Result<(), JudgeError> {
+        let plan = &source.plan;
         let header = history.header.as_ref();
         let mut file = File {
             path: &history.path,
@@ -151,6 +158,7 @@ impl Account {
             sent: 0,
             withheld: 0,
             first_stretch: books.tables.stretches.len(),
+            waiting: Waiting::default(),
         };
         let mut ended = false;
         while let Some(entry) = history.entries.next()? {
@@ -165,13 +173,13 @@ impl Account {
                 }
                 Entry::Completed(completed) => {
                     file.latest_ns = file.latest_ns.max(completed.ack_ns);
-                    self.completed(&file, books, &completed)?;
+                    self.completed(&mut file, books, &completed)?;
                 }
                 Entry::Withheld(withheld) => {
                     self.follow(&mut file, withheld.first_index, withheld.count)?;
                     self.withheld(&mut file, &withheld);
                 }
-                Entry::TransactionEnded(transaction) => file.transaction_ended(books.tables, &transaction)?,
+                Entry::TransactionEnded(transaction) => file.transaction_ended(books, &transaction)?,
                 Entry::Copied(copied) => file.copied(books.tables, &copied),
                 Entry::End => ended = true,
             }
@@ -181,6 +189,7 @@ impl Account {
         } else {
             file.latest_ns
         };
+        file.waiting.give_up(source.looked_ns, until_ns, books);
         for stretch in &mut books.tables.stretches[file.first_stretch..] {
             (stretch.orderly, stretch.until_ns) = (ended, until_ns);
         }
@@ -222,13 +231,8 @@ impl Account {
                 .tables
                 .hand_over(current, first_index, intended_ns, handover_ns);
         if !goes_on {
-            books.tables.stretches.push(Stretch {
-                worker: file.worker,
-                first_index,
-                orderly: false,
-                until_ns: u64::MAX,
-                rows: Vec::new(),
-            });
+            let stretch = Stretch::begin(file.worker, first_index);
+            books.tables.stretches.push(stretch);
             let new = books.tables.stretches.len() - 1;
             books.tables.hand_over(new, first_index, intended_ns, handover_ns);
         }
@@ -254,7 +258,7 @@ impl Account {
 
     fn completed(
         &mut self,
-        file: &File<'_>,
+        file: &mut File<'_>,
         books: &mut Books<'_>,
         completed: &Completed<'_>,
     ) -> Result<(), JudgeError> {
@@ -284,7 +288,17 @@ impl Account {
                         row.offset = completed.base_offset.saturating_add(i as i64);
                     }
                     self.clock.acked_early += u64::from(completed.ack_ns < handover_ns);
-                    if let Some(load) = &mut books.load {
+                    if transaction != 0 {
+                        let ack_ns = completed.ack_ns;
+                        file.waiting.push(
+                            completed.transaction,
+                            WaitingRecord {
+                                intended_ns,
+                                handover_ns,
+                                ack_ns,
+                            },
+                        );
+                    } else if let Some(load) = &mut books.load {
                         load.acked(intended_ns, handover_ns, completed.ack_ns);
                     }
                 }
@@ -292,13 +306,14 @@ impl Account {
         }
         if acked {
             self.acked += records;
-            if let Some(load) = &mut books.load {
-                load.batch_acked(records, completed.ack_ns);
-            }
-            books.availability.acked(completed.ack_ns, due_ns);
             if transaction != 0 {
                 let transactions = &mut books.tables.transactions;
                 transactions.used(completed.producer_id, completed.producer_epoch, completed.ack_ns);
+            } else {
+                if let Some(load) = &mut books.load {
+                    load.batch_acked(records, completed.ack_ns);
+                }
+                books.availability.acked(completed.ack_ns, due_ns);
             }
         } else if records > 0 {
             self.not_written += if completed.outcome == Outcome::NotWritten {
@@ -353,9 +368,15 @@ impl File<'_> {
         })
     }
 
-    fn transaction_ended(&self, tables: &mut Tables, ended: &TransactionEnded) -> Result<(), JudgeError> {
-        let transaction = self.transaction(tables, ended.number)?;
-        if tables.transactions.end(transaction, ended) {
+    fn transaction_ended(
+        &mut self,
+        books: &mut Books<'_>,
+        ended: &TransactionEnded,
+    ) -> Result<(), JudgeError> {
+        let transaction = self.transaction(books.tables, ended.number)?;
+        if books.tables.transactions.end(transaction, ended) {
+            self.latest_ns = self.latest_ns.max(ended.ended_ns);
+            self.waiting.settle(ended, books);
             return Ok(());
         }
         Err(JudgeError::Contradiction {

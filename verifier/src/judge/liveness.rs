@@ -12,6 +12,8 @@
 //! V4 is V2 for one partition: a record whose acknowledgement took longer than *progress* of a healthy span, or never
 //! came. It counts once a span and partition; records without an outcome have none and count as one more. Only time
 //! within healthy spans counts for V2 and V4: what a fault stops is the fault's.
+//!
+//! A limit that held says how close it came ([`Observed`]): a recovery time is what people run such a scenario for.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,6 +24,10 @@ use super::tables::{State, Stretch, Tables};
 use crate::expectations::{Comparison, Metric, Recovery, Statistic, Threshold};
 use crate::measurements::Point;
 use crate::timeline::Fault;
+
+/// Why V3 cannot be judged.
+const NO_FIGURE: &str = "its condition is none on p(50), p(99) or max of ack_latency";
+const TOO_SHORT: &str = "the load ended, or another fault began, before `within` had passed after a heal";
 
 /// What is asked of liveness; what is none is not checked. CLOCK_MONOTONIC ns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,38 +78,46 @@ impl Liveness {
         }
     }
 
-    /// V3 with a condition: every second that begins later than `within_ns` after a heal must meet it. False when the
-    /// seconds cannot tell: they know p(50), p(99) and max of `ack_latency`.
+    /// V3 with a condition: every second that begins later than `within_ns` after a heal must meet it. Gives when the last
+    /// second that did not began, after the heal that took longest; or why the seconds cannot tell: they know p(50), p(99)
+    /// and max of `ack_latency`.
     pub(super) fn find_unmet(
         &self,
         (condition, within_ns): (&Threshold, u64),
         (points, zero_ns): (&[Point], u64),
         findings: &mut Findings,
-    ) -> bool {
+    ) -> Result<u64, &'static str> {
         let figure: fn(&Point) -> Option<u64> = match condition.statistic {
             Statistic::Max => |point| point.max_ns,
             Statistic::Percentile(50.0) => |point| point.p50_ns,
             Statistic::Percentile(99.0) => |point| point.p99_ns,
-            _ => return false,
+            _ => return Err(NO_FIGURE),
         };
         if condition.metric != Metric::AckLatency {
-            return false;
+            return Err(NO_FIGURE);
         }
+        let at = |point: &Point| zero_ns.saturating_add_signed(point.t_ns);
+        let mut longest_ns = 0;
         for heal in self.heals() {
             let from = heal.start.saturating_add(within_ns);
-            let within = |point: &&Point| {
-                let at_ns = zero_ns.saturating_add_signed(point.t_ns);
-                at_ns >= from && at_ns < heal.end
+            let of_heal = || {
+                points
+                    .iter()
+                    .filter(|point| (heal.start..heal.end).contains(&at(point)))
             };
+            if !of_heal().any(|point| at(point) >= from) {
+                return Err(TOO_SHORT);
+            }
             let unmet = |point: &&Point| match figure(point) {
                 Some(ns) => !holds(condition, ns as f64),
                 None => point.intended > 0,
             };
-            if let Some(point) = points.iter().filter(within).find(unmet) {
+            if let Some(point) = of_heal().rfind(unmet) {
+                longest_ns = longest_ns.max(at(point) - heal.start);
+            }
+            if let Some(point) = of_heal().filter(|point| at(point) >= from).find(unmet) {
                 findings.add(Anomaly::V3, None, || {
-                    let after_ns = zero_ns
-                        .saturating_add_signed(point.t_ns)
-                        .saturating_sub(heal.start);
+                    let after_ns = at(point).saturating_sub(heal.start);
                     format!(
                         "{} did not hold {after_ns} ns after the heal at {}",
                         condition.expression, heal.start
@@ -111,7 +125,19 @@ impl Liveness {
                 });
             }
         }
-        true
+        Ok(longest_ns)
+    }
+
+    /// Why recovery cannot be judged, whatever was seen: nothing was healed, or the load ended too soon afterwards.
+    pub(super) fn unjudged(&self) -> Option<&'static str> {
+        if self.heals().next().is_none() {
+            return Some("no fault was healed while the load ran");
+        }
+        let too_short = |span: &Range<u64>| {
+            self.recovery_ns
+                .is_some_and(|within_ns| span.end - span.start < within_ns)
+        };
+        self.heals().any(too_short).then_some(TOO_SHORT)
     }
 
     /// The longest part of a stretch within one healthy span, if that is longer than progress may take.
@@ -134,7 +160,7 @@ impl Liveness {
         let debt = |span: &Range<u64>| (span.start, span.start.saturating_add(backlog_ns));
         Debts {
             heals: self.heals().map(debt).filter(|&(_, by)| by < u64::MAX).collect(),
-            late: BTreeMap::new(),
+            ..Debts::default()
         }
     }
 
@@ -145,9 +171,14 @@ impl Liveness {
         debts: &Debts,
         tables: &Tables,
         findings: &mut Findings,
-    ) {
+    ) -> Observed {
+        let mut observed = Observed {
+            backlog_ns: debts.longest_ns,
+            ..Observed::default()
+        };
         for stretch in stretches {
             let silent_ns = overlap(stretch, &self.run);
+            observed.gap_ns = observed.gap_ns.max(silent_ns);
             if longer_than(self.gap_ns, silent_ns) {
                 findings.add(Anomaly::V1, None, || {
                     format!("no acknowledgement for {silent_ns} ns from {} on", stretch.start)
@@ -155,6 +186,7 @@ impl Liveness {
             }
             for span in &self.healthy {
                 let silent_ns = overlap(stretch, span);
+                observed.stood_ns = observed.stood_ns.max(silent_ns);
                 if longer_than(self.progress_ns, silent_ns) {
                     findings.add(Anomaly::V2, None, || {
                         format!(
@@ -170,11 +202,12 @@ impl Liveness {
                 format!("{records} records due before {heal_ns} were handed over too late after it")
             });
         }
-        self.find_slow(tables, findings);
+        self.find_slow(tables, &mut observed, findings);
+        observed
     }
 
     /// V3 and V4: over all records, per healthy span.
-    fn find_slow(&self, tables: &Tables, findings: &mut Findings) {
+    fn find_slow(&self, tables: &Tables, observed: &mut Observed, findings: &mut Findings) {
         if self.progress_ns.is_none() && self.recovery_ns.is_none() {
             return;
         }
@@ -190,6 +223,10 @@ impl Liveness {
                     State::NotWritten | State::Unknown => continue,
                 };
                 let waited_ns = overlap(&(row.handover_ns..until_ns), span);
+                observed.stood_ns = observed.stood_ns.max(waited_ns);
+                if row.handover_ns < span.start && span.start > self.run.start {
+                    observed.recovered_ns = observed.recovered_ns.max(waited_ns);
+                }
                 if longer_than(self.progress_ns, waited_ns) {
                     let longest = waits.entry(row.partition).or_default();
                     *longest = waited_ns.max(*longest);
@@ -220,6 +257,19 @@ impl Liveness {
     }
 }
 
+/// How close liveness came to its limits, whether these held or not.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Observed {
+    /// The longest stretch without an acknowledgement while records were due.
+    pub(super) gap_ns: u64,
+    /// The longest that all, or one record, stood within a healthy span.
+    pub(super) stood_ns: u64,
+    /// The longest that what was sent before a heal had no outcome after it, or that the condition was not met.
+    pub(super) recovered_ns: u64,
+    /// The longest that what was due before a heal was not handed over after it.
+    pub(super) backlog_ns: u64,
+}
+
 /// V6 while histories are read: only then is it known when a record was due and when it was handed over.
 #[derive(Debug, Default)]
 pub(super) struct Debts {
@@ -227,14 +277,19 @@ pub(super) struct Debts {
     heals: Vec<(u64, u64)>,
     /// By heal, records that were late.
     late: BTreeMap<u64, u64>,
+    /// The longest debt after a heal.
+    longest_ns: u64,
 }
 
 impl Debts {
     /// A record was due and handed over.
     pub(super) fn handed_over(&mut self, intended_ns: u64, handover_ns: u64) {
         for &(heal_ns, by_ns) in &self.heals {
-            if intended_ns < heal_ns && handover_ns > by_ns {
-                *self.late.entry(heal_ns).or_default() += 1;
+            if intended_ns < heal_ns {
+                self.longest_ns = self.longest_ns.max(handover_ns.saturating_sub(heal_ns));
+                if handover_ns > by_ns {
+                    *self.late.entry(heal_ns).or_default() += 1;
+                }
             }
         }
     }

@@ -26,6 +26,9 @@ struct Segment {
     ack_latency: Histogram<u64>,
     service_time: Histogram<u64>,
     schedule_lag: Histogram<u64>,
+    /// Times that a record due in it was to be seen: by each reader once.
+    to_be_seen: u64,
+    visible_latency: Histogram<u64>,
 }
 
 /// What was measured of the load.
@@ -55,6 +58,9 @@ pub(super) struct PhaseLoad {
     pub(super) ack_latency: Histogram<u64>,
     pub(super) service_time: Histogram<u64>,
     pub(super) schedule_lag: Histogram<u64>,
+    /// Times that records due in the phase were to be seen by readers.
+    pub(super) to_be_seen: u64,
+    pub(super) visible_latency: Histogram<u64>,
 }
 
 impl Load {
@@ -66,6 +72,8 @@ impl Load {
             ack_latency: histogram(),
             service_time: histogram(),
             schedule_lag: histogram(),
+            to_be_seen: 0,
+            visible_latency: histogram(),
         };
         Load {
             segments: (0..cuts.segments()).map(|_| segment()).collect(),
@@ -87,18 +95,38 @@ impl Load {
 
     /// A record was acknowledged.
     pub(super) fn acked(&mut self, intended_ns: u64, handover_ns: u64, ack_ns: u64) {
+        self.answered(intended_ns, handover_ns, ack_ns, ack_ns);
+    }
+
+    /// A record whose batch was acknowledged at `ack_ns` and that counts from `answered_ns` on: with transactions, when
+    /// the end of its own was answered. Service time is that of the batch.
+    pub(super) fn answered(&mut self, intended_ns: u64, handover_ns: u64, ack_ns: u64, answered_ns: u64) {
         self.near = self.cuts.segment(intended_ns, self.near);
-        let latency = ack_ns.saturating_sub(intended_ns);
+        let latency = answered_ns.saturating_sub(intended_ns);
         let segment = &mut self.segments[self.near];
         segment.due_and_acked += 1;
         record(&mut segment.ack_latency, latency);
         record(&mut segment.service_time, ack_ns.saturating_sub(handover_ns));
         self.series.latency(intended_ns, latency);
-        let acked_in = self.cuts.segment(ack_ns, self.near);
+        let acked_in = self.cuts.segment(answered_ns, self.near);
         if acked_in != self.near {
             let sent_in = self.cuts.segment(handover_ns, self.near);
             (sent_in..acked_in).for_each(|cut| self.in_flight[cut] += 1);
         }
+    }
+
+    /// A record is to be seen by so many readers.
+    pub(super) fn to_be_seen(&mut self, intended_ns: u64, readers: u64) {
+        self.near = self.cuts.segment(intended_ns, self.near);
+        self.segments[self.near].to_be_seen += readers;
+    }
+
+    /// A reader saw a record for the first time.
+    pub(super) fn visible(&mut self, intended_ns: u64, seen_ns: u64) {
+        self.near = self.cuts.segment(intended_ns, self.near);
+        let latency = seen_ns.saturating_sub(intended_ns);
+        record(&mut self.segments[self.near].visible_latency, latency);
+        self.series.visible(intended_ns, latency);
     }
 
     /// A batch of so many records was acknowledged.
@@ -144,6 +172,8 @@ impl Load {
             ack_latency: histogram(),
             service_time: histogram(),
             schedule_lag: histogram(),
+            to_be_seen: 0,
+            visible_latency: histogram(),
         };
         for segment in self.cuts.segments_of(phase).map(|i| &self.segments[i]) {
             sum.due += segment.due;
@@ -152,6 +182,8 @@ impl Load {
             add(&mut sum.ack_latency, &segment.ack_latency);
             add(&mut sum.service_time, &segment.service_time);
             add(&mut sum.schedule_lag, &segment.schedule_lag);
+            sum.to_be_seen += segment.to_be_seen;
+            add(&mut sum.visible_latency, &segment.visible_latency);
         }
         sum
     }

@@ -15,6 +15,7 @@ use super::JudgeError;
 use super::duplication::{Sighting, sight};
 use super::findings::{Anomaly, Findings};
 use super::integrity::{Identity, Integrity};
+use super::liveness::Observed;
 use super::loss::{self, Frontier};
 use super::order::Order;
 use super::sources::{Logs, Topic};
@@ -25,6 +26,7 @@ use crate::history::TransactionOutcome;
 use crate::log::{LogBatch, LogRecord};
 use crate::seal::Seal;
 use crate::stamp::RecordId;
+use crate::verdict::ReaderVerdict;
 
 /// A record of the log and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +73,14 @@ pub(super) struct LogAccount {
     /// Readers were held against the log; some of them read committed.
     pub(super) readers: bool,
     pub(super) committed_readers: bool,
+    /// What each of them got.
+    pub(super) readers_told: Vec<ReaderVerdict>,
     /// A copy job was held against its source.
     pub(super) copied: bool,
+    /// How far a copy job is from its end (H3).
+    pub(super) unfinished: Vec<String>,
+    /// How close liveness came to its limits.
+    pub(super) liveness: Observed,
     /// Bytes of what readers were held against.
     pub(super) standing_bytes: usize,
     /// Why the log is not complete (H3); empty when it is sealed.

@@ -21,6 +21,8 @@ const PROBE_NS: u64 = 5_000_000_000;
 pub(super) const ALL: &str = "all";
 /// Name of the phase before the claims count.
 pub(super) const WARMUP: &str = "warmup";
+/// Name of the phase in which nothing is broken or healing any more.
+pub(super) const AFTER: &str = "after";
 /// Name of the phase between warm-up and first fault.
 pub(super) const STEADY: &str = "steady";
 
@@ -89,7 +91,7 @@ impl Phases {
             }
         }
         for rest in subtract(steady_end..end, &mut disturbed) {
-            push(&mut named, "after", rest);
+            push(&mut named, AFTER, rest);
         }
         named.sort_by_key(|phase| phase.spans[0].start);
         let probe = plan.warmup_end_ns.saturating_sub(PROBE_NS).max(plan.start_ns)..plan.warmup_end_ns;

@@ -1,8 +1,10 @@
-//! What concurrent readers saw, held against the sealed log: L6, O4, O5, T1, T2, T8, V4. Pure.
+//! What concurrent readers saw, held against the sealed log: L6, I1, O4, O5, T1, T2, T8, V4; and when they saw it. Pure.
 //!
 //! ```text
 //! poll ─▶ each record ─▶ offset: again, or over one that it should get?      O5
 //!    │                 ─▶ is that record still there in the sealed log?      L6
+//!    │                 ─▶ with the same content?                             I1
+//!    │                 ─▶ how long after it was due?                         visible_latency
 //!    │                 ─▶ read_committed: its transaction aborted? open?     T1, T2
 //!    │                 ─▶ a later one of its key came in an earlier answer?  O4
 //!    └─▶ last stable offset stands still below the end: T8 · position does: V4
@@ -24,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::JudgeError;
 use super::findings::{Anomaly, Findings};
 use super::liveness::Liveness;
+use super::load::Load;
 use super::sources::Observations;
 use super::standing::Standings;
 use super::tables::Tables;
@@ -31,6 +34,7 @@ use super::visibility::Visibility;
 use crate::log::LogRecord;
 use crate::reads::{Isolation, Poll, Seen};
 use crate::stamp::RecordId;
+use crate::verdict::ReaderVerdict;
 
 /// What readers are held against.
 pub(super) struct Watch<'a> {
@@ -44,6 +48,8 @@ pub(super) struct Watch<'a> {
     /// From here on nothing was broken.
     pub(super) calm_ns: u64,
     pub(super) liveness: Option<&'a Liveness>,
+    /// Where visible latency is measured; none in a simulated world.
+    pub(super) load: Option<&'a mut Load>,
     /// Partition and offset of every last stable offset that was found stuck, so that each counts once.
     pub(super) stuck: BTreeSet<(i32, i64)>,
 }
@@ -71,7 +77,7 @@ impl Watch<'_> {
         &mut self,
         mut observations: Observations<'_>,
         findings: &mut Findings,
-    ) -> Result<(), JudgeError> {
+    ) -> Result<ReaderVerdict, JudgeError> {
         let header = observations.header().clone();
         let reader = Reader {
             name: &header.reader,
@@ -79,6 +85,14 @@ impl Watch<'_> {
         };
         let mut partitions: BTreeMap<i32, Progress> = BTreeMap::new();
         let mut answer = 0;
+        let mut told = ReaderVerdict {
+            reader: header.reader.clone(),
+            isolation: header.isolation,
+            answers: 0,
+            records: 0,
+            behind: 0,
+            ended: false,
+        };
         while let Some(seen) = observations.next()? {
             match seen {
                 Seen::Assigned {
@@ -92,6 +106,8 @@ impl Watch<'_> {
                 }
                 Seen::Poll(poll) => {
                     answer += 1;
+                    told.answers += u64::from(!poll.records.is_empty());
+                    told.records += poll.records.len() as u64;
                     let progress = partitions.entry(poll.partition).or_default();
                     for record in poll.records {
                         self.record(reader, progress, (&poll, record, answer), findings);
@@ -101,13 +117,20 @@ impl Watch<'_> {
                     self.stable(&poll, progress, findings);
                     self.moving(reader, &poll, progress, findings);
                 }
+                Seen::Ended { .. } => told.ended = true,
             }
         }
-        Ok(())
+        for partition in self.standings.partitions() {
+            let position = partitions.get(&partition).and_then(|progress| progress.position);
+            told.behind += self
+                .standings
+                .behind(partition, position.unwrap_or(0), header.isolation);
+        }
+        Ok(told)
     }
 
     fn record(
-        &self,
+        &mut self,
         reader: Reader<'_>,
         progress: &mut Progress,
         (poll, record, answer): (&Poll<'_>, &LogRecord, u64),
@@ -150,14 +173,36 @@ impl Watch<'_> {
             });
             return;
         };
+        if !there.same_content(record) {
+            findings.add(Anomaly::I1, record.id, || {
+                format!(
+                    "{} got it at {} with another content than stands there",
+                    reader.name,
+                    place()
+                )
+            });
+        }
+        let visibility = there.visibility;
         if reader.isolation == Isolation::ReadCommitted {
-            self.committed(reader, (poll, record, there.visibility), findings);
+            self.committed(reader, (poll, record, visibility), findings);
         }
         if let Some(id) = record
             .id
-            .filter(|_| !again && there.visibility == Visibility::Committed)
+            .filter(|_| !again && visibility == Visibility::Committed)
         {
+            self.seen(id, (poll.partition, record.offset), poll.at_ns);
             self.late(reader, progress, (id, poll.partition, record, answer), findings);
+        }
+    }
+
+    /// The record's first copy was seen by a reader. A copy is D1 or D2 already, and comes late by nature.
+    fn seen(&mut self, id: RecordId, place: (i32, i64), at_ns: u64) {
+        let Some(load) = &mut self.load else { return };
+        let Some(row) = self.tables.get(id) else { return };
+        if (row.partition, row.offset) == place
+            && let Some(due_ns) = self.tables.due_ns(id)
+        {
+            load.visible(due_ns, at_ns);
         }
     }
 

@@ -26,6 +26,8 @@ struct Interval {
     acked: u64,
     max_ns: u64,
     latency: Option<Histogram<u32>>,
+    /// Until readers saw it; every reader counts.
+    visible: Option<Histogram<u32>>,
 }
 
 impl Series {
@@ -57,9 +59,18 @@ impl Series {
         let _ = point.latency.get_or_insert_with(histogram).record(latency_ns);
     }
 
+    /// A reader saw the record due at `intended_ns` after `latency_ns`.
+    pub(super) fn visible(&mut self, intended_ns: u64, latency_ns: u64) {
+        let visible = &mut self.point(intended_ns).visible;
+        let _ = visible.get_or_insert_with(histogram).record(latency_ns);
+    }
+
     /// Bytes it holds, about.
     pub(super) fn bytes(&self) -> usize {
-        let histograms = self.points.iter().filter_map(|point| point.latency.as_ref());
+        let histograms = self
+            .points
+            .iter()
+            .flat_map(|point| point.latency.iter().chain(&point.visible));
         self.points.capacity() * size_of::<Interval>()
             + histograms.map(|h| h.distinct_values() * 4).sum::<usize>()
     }
@@ -85,6 +96,8 @@ impl Series {
                 p50_ns: quantile(point, 0.5),
                 p99_ns: quantile(point, 0.99),
                 max_ns: point.latency.as_ref().map(|_| point.max_ns),
+                visible_p50_ns: point.visible.as_ref().map(|seen| seen.value_at_quantile(0.5)),
+                visible_p99_ns: point.visible.as_ref().map(|seen| seen.value_at_quantile(0.99)),
             })
             .collect()
     }

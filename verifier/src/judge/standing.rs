@@ -1,4 +1,4 @@
-//! What stands where in the log: 24 bytes a record, kept only where readers' observations are held against it. Pure.
+//! What stands where in the log: 32 bytes a record, kept only where readers' observations are held against it. Pure.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,26 @@ use crate::stamp::RecordId;
 pub(super) struct Standing {
     pub(super) offset: i64,
     id: u64,
+    key: u64,
+    sequence: u32,
     has_id: bool,
+    has_key: bool,
+    intact: bool,
     pub(super) visibility: Visibility,
 }
 
-const _: () = assert!(size_of::<Standing>() == 24);
+const _: () = assert!(size_of::<Standing>() == 32);
 
 impl Standing {
     /// Who it says it is; none for one without a stamp.
     pub(super) fn id(&self) -> Option<RecordId> {
         self.has_id.then_some(RecordId(self.id))
+    }
+
+    /// Whether this is the same record, as far as the two were read; that of the reader may not be told apart by its id.
+    pub(super) fn same_content(&self, record: &LogRecord) -> bool {
+        let key = self.has_key.then_some(self.key);
+        (self.sequence, key, self.intact) == (record.sequence, record.key, record.intact)
     }
 
     /// Whether a reader gets it.
@@ -39,7 +49,11 @@ impl Standings {
         self.0.entry(partition).or_default().push(Standing {
             offset: record.offset,
             id: record.id.map_or(0, |id| id.0),
+            key: record.key.unwrap_or(0),
+            sequence: record.sequence,
             has_id: record.id.is_some(),
+            has_key: record.key.is_some(),
+            intact: record.intact,
             visibility,
         });
     }
@@ -63,6 +77,21 @@ impl Standings {
         };
         *near = begin + count;
         &all[begin..begin + count]
+    }
+
+    /// How many records that a reader gets stand at `from` or behind it.
+    pub(super) fn behind(&self, partition: i32, from: i64, isolation: Isolation) -> u64 {
+        let all = self.0.get(&partition).map_or(&[][..], Vec::as_slice);
+        let begin = all.partition_point(|there| there.offset < from);
+        all[begin..]
+            .iter()
+            .filter(|there| there.is_for(isolation))
+            .count() as u64
+    }
+
+    /// Partitions that hold something.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.0.keys().copied()
     }
 
     /// Bytes it holds.

@@ -120,6 +120,8 @@ pub(super) struct Stretch {
     /// When records without an outcome stopped waiting for one: their worker was killed, and another follows it.
     pub(super) until_ns: u64,
     pub(super) rows: Vec<Row>,
+    /// When each was due, if the tables keep that: a row forgets it once it is acknowledged.
+    due_ns: Vec<u64>,
 }
 
 impl Stretch {
@@ -127,6 +129,23 @@ impl Stretch {
     pub(super) fn waiting(&self) -> impl Iterator<Item = (&Row, u64)> {
         let until_ns = self.until_ns;
         self.rows.iter().map(move |row| (row, until_ns))
+    }
+
+    /// A run that begins here and is not over yet.
+    pub(super) fn begin(worker: u16, first_index: u64) -> Stretch {
+        Stretch {
+            worker,
+            first_index,
+            orderly: false,
+            until_ns: u64::MAX,
+            rows: Vec::new(),
+            due_ns: Vec::new(),
+        }
+    }
+
+    /// Its rows and when each was due; nothing where that is not kept.
+    pub(super) fn due(&self) -> impl Iterator<Item = (&Row, u64)> {
+        self.rows.iter().zip(self.due_ns.iter().copied())
     }
 
     fn end(&self) -> u64 {
@@ -148,6 +167,8 @@ pub(super) struct Tables {
     /// Ordered by worker and first index once [`Tables::seal`] was called.
     pub(super) stretches: Vec<Stretch>,
     pub(super) transactions: Transactions,
+    /// Whether to keep when records were due, 8 bytes each: readers' latency needs it.
+    pub(super) keep_due: bool,
     /// Where records were copied from; empty but for copy jobs.
     pub(super) origins: Vec<Origin>,
     /// Per partition, the offsets that acknowledgements claim.
@@ -178,6 +199,13 @@ impl Tables {
                 .iter()
                 .map(|&intended_ns| Row::new(intended_ns, handover_ns)),
         );
+        if self.keep_due {
+            let due = &mut stretch.due_ns;
+            if due.capacity() - due.len() < intended_ns.len() {
+                due.reserve_exact(intended_ns.len().max(ROWS_AT_A_TIME));
+            }
+            due.extend(intended_ns);
+        }
         true
     }
 
@@ -234,6 +262,12 @@ impl Tables {
         self.stretches[stretch].rows.get(row)
     }
 
+    /// When a record was due, where that is kept.
+    pub(super) fn due_ns(&self, id: RecordId) -> Option<u64> {
+        let (stretch, row) = self.position(id)?;
+        self.stretches[stretch].due_ns.get(row).copied()
+    }
+
     /// Whether a record was ever handed over.
     pub(super) fn contains(&self, id: RecordId) -> bool {
         self.position(id)
@@ -276,8 +310,14 @@ impl Tables {
     /// Bytes of everything that grows with the records.
     pub(super) fn bytes(&self) -> usize {
         let rows: usize = self.stretches.iter().map(|stretch| stretch.rows.capacity()).sum();
+        let due: usize = self
+            .stretches
+            .iter()
+            .map(|stretch| stretch.due_ns.capacity())
+            .sum();
         let ranges: usize = self.claimed.values().map(Vec::capacity).sum();
         rows * size_of::<Row>()
+            + due * size_of::<u64>()
             + ranges * size_of::<Range<i64>>()
             + self.origins.capacity() * size_of::<Origin>()
             + self.transactions.bytes()
@@ -304,13 +344,7 @@ mod tests {
     fn tables(stretches: &[(u16, u64, usize)]) -> Tables {
         let mut tables = Tables::default();
         for (i, &(worker, first_index, records)) in stretches.iter().enumerate() {
-            tables.stretches.push(Stretch {
-                worker,
-                first_index,
-                orderly: false,
-                until_ns: u64::MAX,
-                rows: Vec::new(),
-            });
+            tables.stretches.push(Stretch::begin(worker, first_index));
             assert!(tables.hand_over(i, first_index, &vec![7; records], 8));
         }
         tables

@@ -10,8 +10,10 @@ mod memory;
 mod planted;
 mod planted_transactions;
 mod readers;
+mod recovered;
 mod steady;
 mod transactions;
+mod watched;
 mod world;
 
 pub(super) use fixture::workload;

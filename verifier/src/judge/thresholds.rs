@@ -36,9 +36,11 @@ pub(super) enum Rests {
 /// What a metric rests on.
 pub(super) fn rests(metric: Metric) -> Rests {
     match metric {
-        Metric::AckLatency | Metric::ServiceTime | Metric::ScheduleLag | Metric::Unavailability => {
-            Rests::Latency
-        }
+        Metric::AckLatency
+        | Metric::ServiceTime
+        | Metric::ScheduleLag
+        | Metric::VisibleLatency
+        | Metric::Unavailability => Rests::Latency,
         Metric::AchievedRate
         | Metric::ClientCpu
         | Metric::BrokerCpu
@@ -110,10 +112,17 @@ fn weigh(threshold: &Threshold, measured: &Measured<'_>) -> (Option<f64>, Outcom
             )
         }
         Figure::Endless { unacked } => {
-            let reason = format!(
-                "{unacked} of {} records due in the phase were never acknowledged: the figure has no end",
-                measured.load.due
-            );
+            let load = &measured.load;
+            let reason = match threshold.metric {
+                Metric::VisibleLatency => format!(
+                    "{unacked} of {} times a reader never saw a record due in the phase: the figure has no end",
+                    load.to_be_seen
+                ),
+                _ => format!(
+                    "{unacked} of {} records due in the phase were never acknowledged: the figure has no end",
+                    load.due
+                ),
+            };
             let upper = matches!(
                 threshold.comparison,
                 Comparison::Less | Comparison::LessOrEqual | Comparison::Equal
@@ -163,6 +172,8 @@ fn figure(threshold: &Threshold, measured: &Measured<'_>) -> Figure {
         Metric::AckLatency => latency(threshold.statistic, &load.ack_latency, load.due),
         Metric::ServiceTime => latency(threshold.statistic, &load.service_time, load.due),
         Metric::ScheduleLag => latency(threshold.statistic, &load.schedule_lag, load.due),
+        Metric::VisibleLatency if load.to_be_seen == 0 => Figure::Nothing("no reader watched the run"),
+        Metric::VisibleLatency => latency(threshold.statistic, &load.visible_latency, load.to_be_seen),
         Metric::AchievedRate => Figure::Value(load.acked as f64 / seconds),
         Metric::RecordError => {
             Figure::Value((load.due - load.due_and_acked.min(load.due)) as f64 / load.due as f64)
@@ -238,6 +249,7 @@ pub(super) fn name(metric: Metric) -> &'static str {
         Metric::AckLatency => "ack_latency",
         Metric::ServiceTime => "service_time",
         Metric::ScheduleLag => "schedule_lag",
+        Metric::VisibleLatency => "visible_latency",
         Metric::AchievedRate => "achieved_rate",
         Metric::RecordError => "record_error",
         Metric::Unavailability => "unavailability",
@@ -255,6 +267,7 @@ fn unit(metric: Metric) -> &'static str {
         Metric::AckLatency
         | Metric::ServiceTime
         | Metric::ScheduleLag
+        | Metric::VisibleLatency
         | Metric::Unavailability
         | Metric::ClientCpuPerRecord
         | Metric::BrokerCpuPerRecord => "ns",

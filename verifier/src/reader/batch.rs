@@ -131,6 +131,8 @@ pub(super) struct Record<'a> {
     pub(super) offset_delta: i32,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
+    /// As they stand there, their number first.
+    pub(super) headers: &'a [u8],
     /// What the stamp's checksum must be (see stamp.rs).
     pub(super) checksum: u32,
 }
@@ -146,6 +148,7 @@ pub(super) fn record<'a>(records: &mut Cursor<'a>, topic: u32) -> Option<Record<
     let value = nullable(&mut body)?;
     let rest = value.and_then(|value| value.get(stamp::STAMP_BYTES..));
     let mut checksum = stamp::piece(stamp::piece(topic, key), rest);
+    let all = body.rest();
     let headers: i32 = body.narrow()?;
     // Each header takes two bytes at least, so the loop ends with the body at the latest.
     for _ in 0..u32::try_from(headers).ok()? {
@@ -157,8 +160,21 @@ pub(super) fn record<'a>(records: &mut Cursor<'a>, topic: u32) -> Option<Record<
         offset_delta,
         key,
         value,
+        headers: all,
         checksum,
     })
+}
+
+/// The headers of a record, taken apart; none when they are malformed, or a name is no text.
+pub(super) fn headers(bytes: &[u8]) -> Option<Vec<(String, Option<Vec<u8>>)>> {
+    let mut body = Cursor::new(bytes);
+    let count: i32 = body.narrow()?;
+    let mut headers = Vec::new();
+    for _ in 0..u32::try_from(count).ok()? {
+        let name = String::from_utf8(nullable(&mut body)??.to_vec()).ok()?;
+        headers.push((name, nullable(&mut body)?.map(<[u8]>::to_vec)));
+    }
+    Some(headers)
 }
 
 /// The transaction marker in a record of a control batch; none for another kind of control record.

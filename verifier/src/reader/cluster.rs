@@ -51,6 +51,8 @@ pub(super) struct Cluster {
     connections: BTreeMap<String, Connection>,
     metadata: Metadata,
     backoff: Duration,
+    /// The longest that one request may take.
+    timeout: Duration,
 }
 
 impl Cluster {
@@ -63,7 +65,13 @@ impl Cluster {
             connections: BTreeMap::new(),
             metadata: Metadata::default(),
             backoff: FIRST_BACKOFF,
+            timeout: REQUEST_TIMEOUT,
         }
+    }
+
+    /// The same with less patience for one request.
+    pub(super) fn within(self, timeout: Duration) -> Cluster {
+        Cluster { timeout, ..self }
     }
 
     /// Does something until it works; what went wrong last, if it never does before the deadline.
@@ -134,6 +142,21 @@ impl Cluster {
         Ok(leaders)
     }
 
+    /// Leader's address and epoch of every partition that has a leader now, asked for anew.
+    pub(super) fn leaders_now(&mut self) -> Result<BTreeMap<i32, (String, i32)>, Trouble> {
+        self.metadata = Metadata::default();
+        self.refresh()?;
+        let led = |partition: &admin::Partition| {
+            let leader = self.metadata.broker(partition.leader)?;
+            Some((partition.partition, (leader.addr.clone(), partition.leader_epoch)))
+        };
+        Ok(self.metadata.topics[0]
+            .partitions
+            .iter()
+            .filter_map(led)
+            .collect())
+    }
+
     /// The offsets of every partition, from its leader.
     pub(super) fn ends(&mut self) -> Result<Vec<Ends>, Trouble> {
         let mut ends = Vec::new();
@@ -182,7 +205,7 @@ impl Cluster {
             .is_none_or(|connection| !connection.is_open())
         {
             let left = self.deadline.saturating_duration_since(Instant::now());
-            let timeout = REQUEST_TIMEOUT.min(left).max(FIRST_BACKOFF);
+            let timeout = self.timeout.min(left).max(FIRST_BACKOFF);
             let connection = Connection::connect(addr, CLIENT_ID, timeout).map_err(AdminError::from)?;
             self.connections.insert(addr.to_owned(), connection);
         }

@@ -42,6 +42,8 @@ pub(super) struct PartitionLog {
     /// Everything below is read.
     position: i64,
     records: u64,
+    /// What does not fit its checksum can be fetched again.
+    again: bool,
     /// The batch whose checksum did not fit and that is fetched again.
     suspect: Option<i64>,
     topic_checksum: u32,
@@ -52,19 +54,25 @@ pub(super) struct PartitionLog {
 impl PartitionLog {
     pub(super) fn create(dir: &Path, topic: &str, partition: i32, from: i64) -> io::Result<PartitionLog> {
         let writer = Writer::create(dir, topic, partition)?;
-        Ok(PartitionLog::new(Sink::File(writer), topic, from))
+        Ok(PartitionLog::new(Sink::File(writer), topic, (from, true)))
     }
 
     /// Bytes that come from memory come only once: damage gets no second chance.
     pub(super) fn in_memory(topic: &str) -> PartitionLog {
-        PartitionLog::new(Sink::Memory(Vec::new()), topic, 0)
+        PartitionLog::new(Sink::Memory(Vec::new()), topic, (0, false))
     }
 
-    fn new(sink: Sink, topic: &str, from: i64) -> PartitionLog {
+    /// What a live reader gets, answer by answer.
+    pub(super) fn live(topic: &str, from: i64) -> PartitionLog {
+        PartitionLog::new(Sink::Memory(Vec::new()), topic, (from, true))
+    }
+
+    fn new(sink: Sink, topic: &str, (from, again): (i64, bool)) -> PartitionLog {
         PartitionLog {
             sink,
             position: from,
             records: 0,
+            again,
             suspect: None,
             topic_checksum: stamp::topic_checksum(topic),
             decompressed: Vec::new(),
@@ -96,8 +104,7 @@ impl PartitionLog {
                     // An answer may begin with batches before the offset asked for.
                     if batch.next_offset > self.position {
                         // Bytes may have suffered between the broker's disk and here: they get a second chance.
-                        let once = matches!(self.sink, Sink::Memory(_));
-                        if !batch.intact && !once && self.suspect != Some(batch.base_offset) {
+                        if !batch.intact && self.again && self.suspect != Some(batch.base_offset) {
                             self.suspect = Some(batch.base_offset);
                             return Ok(());
                         }
@@ -122,6 +129,14 @@ impl PartitionLog {
         match self.sink {
             Sink::File(_) => Vec::new(),
             Sink::Memory(batches) => batches,
+        }
+    }
+
+    /// Takes what was read into memory since the last time.
+    pub(super) fn take(&mut self) -> Vec<LogBatch> {
+        match &mut self.sink {
+            Sink::File(_) => Vec::new(),
+            Sink::Memory(batches) => std::mem::take(batches),
         }
     }
 

@@ -18,6 +18,7 @@ const MAX_BODY_BYTES: usize = 64 + MAX_RECORDS_PER_POLL * 50;
 const HEADER: u8 = 0;
 const ASSIGNED: u8 = 1;
 const POLL: u8 = 2;
+const ENDED: u8 = 3;
 
 /// The writing end.
 #[derive(Debug)]
@@ -75,6 +76,15 @@ impl Writer {
             })?;
         }
         Ok(())
+    }
+
+    /// The last entry: the reader ends as it was asked to.
+    pub fn finish(mut self, at_ns: u64) -> io::Result<()> {
+        self.body.clear();
+        self.body.push(ENDED);
+        put(&mut self.body, at_ns);
+        self.append()?;
+        self.flush()
     }
 
     /// Hands everything to the operating system; what is not flushed is lost when the reader is killed.
@@ -158,6 +168,9 @@ fn decode<'a>(body: &[u8], records: &'a mut Vec<LogRecord>) -> Option<Seen<'a>> 
             partition: cursor.narrow()?,
             at_ns: cursor.unsigned()?,
             offset: cursor.signed()?,
+        },
+        ENDED => Seen::Ended {
+            at_ns: cursor.unsigned()?,
         },
         POLL => {
             let (partition, at_ns) = (cursor.narrow()?, cursor.unsigned()?);

@@ -107,6 +107,29 @@ fn metadata() {
 }
 
 #[test]
+fn offset_fetch() {
+    use kafka_protocol::messages::offset_fetch_response::*;
+    fits_every_version::<OffsetFetchRequest>(|version| {
+        if version >= 8 {
+            let partition = OffsetFetchResponsePartitions::default().with_metadata(Some(text("m")));
+            let mut topic = OffsetFetchResponseTopics::default().with_partitions(vec![partition; 2]);
+            if version < 10 {
+                topic = topic.with_name(topic_name());
+            }
+            let group = OffsetFetchResponseGroup::default()
+                .with_group_id(GroupId(text("g")))
+                .with_topics(vec![topic; 2]);
+            return OffsetFetchResponse::default().with_groups(vec![group; 2]);
+        }
+        let partition = OffsetFetchResponsePartition::default().with_metadata(Some(text("m")));
+        let topic = OffsetFetchResponseTopic::default()
+            .with_name(topic_name())
+            .with_partitions(vec![partition; 2]);
+        OffsetFetchResponse::default().with_topics(vec![topic; 2])
+    });
+}
+
+#[test]
 fn find_coordinator() {
     use kafka_protocol::messages::find_coordinator_response::*;
     fits_every_version::<FindCoordinatorRequest>(|version| {

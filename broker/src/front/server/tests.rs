@@ -11,7 +11,7 @@ use std::time::Duration;
 use steadfast_wire::admin;
 use steadfast_wire::connection::Connection;
 
-use super::super::{Ask, NodeState, Options, Ports, Reply, ask, run};
+use super::super::{Ask, NodeState, Options, Ports, Reply, ask};
 use super::*;
 use crate::order::{Order, Stop};
 use crate::settings::Settings;
@@ -27,6 +27,18 @@ struct Broker {
 
 impl Broker {
     fn start(data: &Path, nodes: i32) -> Broker {
+        Broker::start_after(data, nodes, |_| {})
+    }
+
+    /// As `start`; all its connections together hold so many bytes of frames that are not whole.
+    fn start_holding(data: &Path, nodes: i32, held_most_bytes: usize) -> Broker {
+        Broker::start_after(data, nodes, move |server| {
+            server.held_most_bytes = held_most_bytes
+        })
+    }
+
+    /// Does something to the server before it serves.
+    fn start_after(data: &Path, nodes: i32, prepare: impl FnOnce(&mut Server) + Send + 'static) -> Broker {
         let (stop, stopped) = UnixStream::pair().expect("a pair");
         let settings = Settings {
             nodes,
@@ -48,9 +60,9 @@ impl Broker {
         };
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
-            run(options, stopped.into(), &mut |ports| {
-                tell.send(ports.to_vec()).expect("someone listens");
-            })
+            let mut server = Server::open(options, stopped.into())?;
+            prepare(&mut server);
+            server.run(&mut |ports| tell.send(ports.to_vec()).expect("someone listens"))
         });
         let ports = told.recv_timeout(BOUND).expect("ready");
         Broker { ports, stop, thread }
@@ -116,6 +128,45 @@ fn nonsense_closes_its_connection_and_nobody_elses() {
     }
     broker.create("still-there");
     assert_eq!(broker.topics(), ["still-there"]);
+    broker.stop();
+}
+
+/// Frames that never end, on many connections: each alone is within the bound of one frame.
+#[test]
+fn connections_together_hold_no_more_than_the_bound() {
+    const PART: usize = 1 << 20;
+    let home = tempfile::tempdir().expect("a folder");
+    let broker = Broker::start_holding(home.path(), 1, 6 * PART);
+    let half = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", broker.ports[0].client)).expect("connects");
+        stream.set_read_timeout(Some(BOUND)).expect("a bound");
+        stream
+            .write_all(&(4 * PART as i32).to_be_bytes())
+            .expect("written");
+        // Who is closed meanwhile cannot write all of it.
+        let _ = stream.write_all(&vec![0; PART]);
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..2).map(|_| half()).collect();
+    broker.create("within");
+    for stream in &streams {
+        stream.set_nonblocking(true).expect("looks only");
+        let waits = (&*stream).read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(
+            waits,
+            Err(io::ErrorKind::WouldBlock),
+            "below the bound nobody is closed"
+        );
+        stream.set_nonblocking(false).expect("waits again");
+    }
+    streams.extend((0..6).map(|_| half()));
+    let closed = |stream: &mut TcpStream| match stream.read(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    };
+    assert!(streams[2..].iter_mut().any(closed), "eight halves are beyond it");
+    broker.create("beyond");
+    assert_eq!(broker.topics(), ["beyond", "within"], "and others are served");
     broker.stop();
 }
 
@@ -217,4 +268,31 @@ fn a_cluster_comes_back_with_what_it_knew() {
     let broker = Broker::start(home.path(), 1);
     assert_eq!(broker.topics(), ["kept"]);
     broker.stop();
+}
+
+/// A fact that cannot be kept stops the broker, and nobody was told anything that counts on it.
+#[test]
+fn no_answer_leaves_before_the_fact_that_it_counts_on() {
+    let home = tempfile::tempdir().expect("a folder");
+    let broker = Broker::start_after(home.path(), 1, |server| server.facts.break_off());
+    let mut stream = TcpStream::connect(("127.0.0.1", broker.ports[0].client)).expect("connects");
+    stream.set_read_timeout(Some(BOUND)).expect("a bound");
+    // InitProducerId version 0: no client id, no transactional id, a time-out of 0.
+    let ask = [
+        &[0, 0, 0, 16, 0, 22, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff][..],
+        &[0; 4],
+    ]
+    .concat();
+    stream.write_all(&ask).expect("written");
+    let mut answer = Vec::new();
+    // A reset and an end are both a closed connection.
+    let _closed = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty(), "an answer: {answer:?}");
+    let ended = broker.thread.join().expect("no panic");
+    assert!(
+        ended
+            .expect_err("it goes on")
+            .to_string()
+            .contains("remember facts")
+    );
 }

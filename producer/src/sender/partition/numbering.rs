@@ -96,6 +96,7 @@ impl Partition {
         self.head_refused = false;
         self.alone = true;
         self.last_ack_ns = None;
+        self.acked_dated_ms = i64::MAX;
         if self.rules.on(Rule::EpochFromZero) {
             self.next_sequence = 0;
         }

@@ -121,6 +121,7 @@ impl Partition {
                 created_ns: whole.created_ns,
                 // The whole charge stays with the first piece: it was for the records of all.
                 charged: if n == 0 { whole.charged } else { 0 },
+                dated_ms: whole.dated_ms,
                 fate: Fate::NotWritten,
                 on_wire: false,
                 reported: whole.reported,
@@ -174,6 +175,7 @@ impl Partition {
             self.report_at(k, Outcome::Acked, 0, offset, cx);
         }
         for sent in self.unacked.drain(..=i) {
+            self.acked_dated_ms = sent.dated_ms;
             cx.memory.retire(sent.batch, sent.charged);
         }
         if let Some(gap) = &mut self.gap {
@@ -311,7 +313,7 @@ impl Partition {
     }
 
     /// The code with which the first UNKNOWN batch was refused for good, if one was.
-    fn hopeless(&self) -> Option<i16> {
+    pub(super) fn hopeless(&self) -> Option<i16> {
         self.unacked.iter().find_map(|sent| sent.hopeless)
     }
 

@@ -1,17 +1,23 @@
 //! One partition as a broker sees it: Kafka's ProducerStateManager and UnifiedLog, as far as a producer can tell.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use kafka_protocol::records::RecordBatchDecoder;
 
 /// Batches that a broker remembers per producer (M2), and how many of them survive its restart (M5).
 const REMEMBERED: usize = 5;
 const REMEMBERED_AFTER_RESTART: usize = 1;
+/// `producer.id.expiration.ms`, counted from the newest timestamp of a producer's last batch.
+const EXPIRATION_MS: i64 = 24 * 3600 * 1000;
 
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) base_offset: i64,
     pub(super) stamp: Stamp,
     pub(super) ids: Vec<u64>,
+    /// Newest timestamp of its records.
+    dated_ms: i64,
     /// Acknowledged, or followed by what was: never lost with a leader.
     pub(super) committed: bool,
     /// Belongs to a transaction: the next marker of the same producer decides over it.
@@ -34,6 +40,8 @@ pub(super) struct Log {
     pub(super) epoch: i32,
     /// What a node that does not lead answers.
     pub(super) not_leader: i16,
+    /// Of these producers nothing before this entry is known any more.
+    forgotten: BTreeMap<i64, usize>,
     remembered: usize,
 }
 
@@ -54,23 +62,21 @@ impl Log {
             leader,
             epoch: 0,
             not_leader: 6,
+            forgotten: BTreeMap::new(),
             remembered: REMEMBERED,
         }
     }
 
     /// Error code and base offset for a batch; `commit` = the answer will reach nobody but says success.
-    pub(super) fn write(&mut self, node: i32, batch: &Bytes, commit: bool) -> (i16, i64) {
+    pub(super) fn write(&mut self, node: i32, batch: &Bytes, commit: bool, wall_ms: i64) -> (i16, i64) {
         if self.leader != node {
             return (self.not_leader, -1);
         }
         let stamp = stamp(batch);
         let ids = ids(batch);
         assert_eq!(ids.len(), stamp.records as usize);
-        let mine: Vec<&Entry> = self
-            .entries
-            .iter()
-            .filter(|entry| entry.stamp.producer_id == stamp.producer_id)
-            .collect();
+        self.forget(stamp.producer_id, wall_ms);
+        let mine: Vec<&Entry> = self.known(stamp.producer_id).collect();
         // A producer that is not known may begin with any sequence (M8).
         if let Some(last) = mine.last().map(|entry| entry.stamp) {
             let next = (last.base_sequence as u32).wrapping_add(last.records as u32) & 0x7fff_ffff;
@@ -101,6 +107,7 @@ impl Log {
             base_offset,
             stamp,
             ids,
+            dated_ms: i64::from_be_bytes(batch[35..43].try_into().unwrap()),
             committed: false,
             transactional: is_transactional(batch),
         });
@@ -109,6 +116,22 @@ impl Log {
         }
         self.remembered = (self.remembered + 1).min(REMEMBERED);
         (0, base_offset)
+    }
+
+    /// What the broker knows of a producer.
+    fn known(&self, producer_id: i64) -> impl DoubleEndedIterator<Item = &Entry> {
+        let from = self.forgotten.get(&producer_id).copied().unwrap_or(0);
+        let known = self.entries.iter().skip(from);
+        known.filter(move |entry| entry.stamp.producer_id == producer_id)
+    }
+
+    /// As if the broker looked for expired producers all the time. A transaction keeps its producer known, and its
+    /// marker bears the broker's own time.
+    fn forget(&mut self, producer_id: i64, wall_ms: i64) {
+        let last = self.known(producer_id).next_back();
+        if last.is_some_and(|last| !last.transactional && last.dated_ms <= wall_ms - EXPIRATION_MS) {
+            self.forgotten.insert(producer_id, self.entries.len());
+        }
     }
 
     /// Writes the marker of a transaction. Markers are replicated before anybody hears of them.

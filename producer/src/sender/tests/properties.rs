@@ -3,19 +3,30 @@
 use proptest::prelude::*;
 
 use super::script::{Fault, MS};
-use super::{append, check, script};
+use super::{append_dated, check, script};
+
+const HOUR_MS: i64 = 3_600_000;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append { partition: i32, records: usize },
-    Pass { us: u64 },
+    Append {
+        partition: i32,
+        records: usize,
+        age_ms: i64,
+    },
+    Pass {
+        us: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    // Some are so old that a broker may soon forget its producer by them (A11).
+    let age_ms = prop_oneof![3 => Just(0), 1 => Just(11 * HOUR_MS)];
     prop_oneof![
-        3 => (0..2, 1..40_usize).prop_map(|(partition, records)| Step::Append { partition, records }),
+        3 => (0..2, 1..40_usize, age_ms).prop_map(|(partition, records, age_ms)| Step::Append { partition, records, age_ms }),
         2 => (0..2000_u64).prop_map(|us| Step::Pass { us }),
         1 => (1000..3_000_000_u64).prop_map(|us| Step::Pass { us }),
+        1 => (1..30_u64).prop_map(|hours| Step::Pass { us: hours * HOUR_MS as u64 * 1000 }),
     ]
 }
 
@@ -70,7 +81,10 @@ proptest! {
         let mut next_id = 0;
         for step in steps {
             match step {
-                Step::Append { partition, records } => next_id = append(&mut script, partition, next_id, records),
+                Step::Append { partition, records, age_ms } => {
+                    let dated_ms = script.wall_ms() - age_ms;
+                    next_id = append_dated(&mut script, partition, next_id, records, dated_ms);
+                }
                 Step::Pass { us } => script.run_for(us * 1000),
             }
         }

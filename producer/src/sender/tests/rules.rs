@@ -1,6 +1,6 @@
 //! One test per rule of the contract, each failing when the rule is dropped.
 
-use super::script::{Fault, MS, Script};
+use super::script::{Fault, MS, START_MS, Script};
 use super::{append, check, script};
 use crate::error::AppendError;
 use crate::record::{Outcome, Record, TopicHandle};
@@ -412,6 +412,6 @@ pub(super) fn record(value: &[u8]) -> Record<'_> {
         key: None,
         value: Some(value),
         headers: &[],
-        timestamp_ms: 0,
+        timestamp_ms: START_MS,
     }
 }

@@ -161,6 +161,17 @@ pub(super) fn suits(
     notes: &Notes<'_>,
 ) {
     let word = table_word(action.get_ref());
+    if *target.get_ref() == Target::Client {
+        if *action.get_ref() != Action::Kill {
+            let problem = Problem::at(
+                action.span(),
+                &format!("`{word}` is not done to the client"),
+                "expected `kill`; with `for` it is started again",
+            );
+            notes.push(problem.context(target.span(), "the client"));
+        }
+        return;
+    }
     let wrong = |title: String, mend: String| {
         let problem = Problem::at(target.span(), &title, &format!("expected `{mend}`"));
         notes.push(problem.fix("name it so", target.span(), &format!("\"{mend}\"")));

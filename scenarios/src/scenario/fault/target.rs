@@ -52,6 +52,7 @@ fn parse(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetErro
         "all" => return Ok(Target::All),
         "random" => return Ok(Target::Random),
         "controller" => return Ok(Target::Controller),
+        "client" => return Ok(Target::Client),
         "minority" => return minority(cluster),
         _ => {}
     }
@@ -103,7 +104,7 @@ fn link(from: &str, to: &str, cluster: Option<&ClusterWish>) -> Result<Target, T
         return Err((format!("unknown end of a link `{from}`"), label, None));
     }
     match parse(to, cluster)? {
-        Target::Link(_) | Target::Topic(_) => Err((
+        Target::Link(_) | Target::Topic(_) | Target::Client => Err((
             "a link leads to brokers".to_owned(),
             "expected `link(client, broker-1)` or `link(client, leader(topic-0))`".to_owned(),
             None,

@@ -11,6 +11,7 @@ use crate::expectations::{Claim, ClaimId, Expectations, Threshold};
 use crate::history::{Completed, Header, Outcome, Withheld, Writer};
 use crate::judge::{JudgeError, Judgement, judge};
 use crate::log::{self, LogBatch, LogRecord};
+use crate::reads::{self, Seen};
 use crate::seal::{PartitionSeal, Seal};
 use crate::stamp::RecordId;
 use crate::timeline::{FaultEvent, Role, Sample};
@@ -64,6 +65,8 @@ pub(crate) struct Run {
     pub(crate) seal: Option<Seal>,
     /// The reader stopped where the log's last record stands, whatever the seal says.
     pub(crate) stopped_short: bool,
+    /// What concurrent readers wrote.
+    pub(crate) reads: Vec<reads::Recorded>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) faults: Vec<FaultEvent>,
     pub(crate) expectations: Expectations,
@@ -88,6 +91,8 @@ pub(crate) fn workload() -> Workload {
         record_size: 100,
         keys: Keys::Uniform { count: 4 },
         headers: Vec::new(),
+        transaction: None,
+        copy: None,
         producer: BTreeMap::new(),
         history: PathBuf::from("history/0-0.bin"),
     }
@@ -182,6 +187,7 @@ impl Run {
             logs: BTreeMap::from([(0, Vec::new()), (1, Vec::new())]),
             seal: None,
             stopped_short: false,
+            reads: Vec::new(),
             samples: samples(),
             faults: Vec::new(),
             expectations: Expectations {
@@ -208,6 +214,7 @@ impl Run {
                 thresholds: Vec::new(),
                 steady_state: Vec::new(),
                 recovery: None,
+                readers: 0,
                 unlimited: false,
                 keyed: true,
             },
@@ -299,6 +306,10 @@ impl Run {
         if let Some(seal) = &self.seal {
             seal.write(dir.path()).unwrap();
         }
+        if !self.reads.is_empty() {
+            let reads = folder("reads");
+            self.reads.iter().for_each(|read| write_reads(read, &reads));
+        }
         write_lines(&dir.path().join("samples.jsonl"), &self.samples);
         write_lines(&dir.path().join("faults.jsonl"), &self.faults);
         dir
@@ -377,6 +388,23 @@ impl Run {
             writer.finish().unwrap();
         }
     }
+}
+
+fn write_reads(recorded: &reads::Recorded, dir: &Path) {
+    let path = dir.join(format!("{}.bin", recorded.header.reader));
+    let mut writer = reads::Writer::create(&path, &recorded.header).unwrap();
+    for seen in recorded.replay() {
+        match seen {
+            Seen::Assigned {
+                partition,
+                at_ns,
+                offset,
+            } => writer.assigned(partition, at_ns, offset).unwrap(),
+            Seen::Poll(poll) => writer.poll(&poll).unwrap(),
+            Seen::Ended { at_ns } => return writer.finish(at_ns).unwrap(),
+        }
+    }
+    writer.flush().unwrap();
 }
 
 /// What the client told of it; none for one that it never told of.
