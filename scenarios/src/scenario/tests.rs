@@ -45,9 +45,7 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
     let scenarios = load_catalogue();
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
     for name in [
-        "delivery/ack-blackhole",
         "delivery/all-links-down",
-        "delivery/below-min-isr",
         "delivery/client-partition",
         "delivery/controller-kill",
         "delivery/copy-job",
