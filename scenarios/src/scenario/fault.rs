@@ -140,6 +140,25 @@ fn plain_name(name: &Spanned<String>, notes: &Notes<'_>) -> bool {
     plain
 }
 
+/// Notes faults that meet a client which cannot go on after them: where it left off, only a copy job can tell.
+pub(crate) fn check_client(tables: &[Table<'_>], load: &Load, notes: &Notes<'_>) {
+    if load.workload.copy.is_some() {
+        return;
+    }
+    for target in tables.iter().filter_map(|table| table.text("target")) {
+        if target.get_ref().trim() == "client" {
+            let problem = Problem::at(
+                target.span(),
+                "a fault of a client that could not go on after it",
+                "expected `through = \"copy\"` in [workload]",
+            );
+            notes.push(problem.note(
+                "a copy job asks the cluster for its position; no other load has a position to ask for",
+            ));
+        }
+    }
+}
+
 /// Notes faults that begin or end after the load; `duration` is the load's length after warm-up.
 pub(crate) fn check_times(tables: &[Table<'_>], duration: &Spanned<Duration>, notes: &Notes<'_>) {
     for table in tables {
