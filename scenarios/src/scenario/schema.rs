@@ -100,7 +100,7 @@ fn nested(scope: Properties) -> Map<String, Value> {
     let own: Vec<(String, Value)> = match scope {
         Properties::Producer => PROPERTIES.iter().map(|p| described((p.name, p.doc))).collect(),
         Properties::Consumer => SETTINGS.iter().copied().map(described).collect(),
-        Properties::Broker | Properties::Topic => Vec::new(),
+        Properties::Broker | Properties::Topic | Properties::Live => Vec::new(),
     };
     if own.is_empty() {
         // Names alone: a value may be pasted as a number or as text, and the parser checks it.
