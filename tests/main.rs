@@ -16,6 +16,7 @@ mod node; // a Kafka of the test's own
 mod cli; // usage errors, catalogue, plan: nothing is started
 mod environment; // what is missing is said, with the mend: exit 3
 mod simulate; // worlds in virtual time: clean, and the same from the same seed
+mod mutants; // rules broken on purpose, and what notices
 mod main_job; // the main job on a real broker, judged again from the folder
 mod planted; // anomalies planted into a sealed log are named; damage is never judged
 mod oracle; // Kafka's own consumer counts the same records
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         licences::trials(),
         environment::trials(),
         simulate::trials(),
+        mutants::trials(),
         main_job::trials(),
         planted::trials(),
         oracle::trials(),

@@ -15,6 +15,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             worlds(LONG)
         }),
         trial("simulate::the_same_seed_gives_the_same_bytes", &[], same_bytes),
+        trial("simulate::a_scenario_file_makes_worlds", &[], file),
+        trial("simulate::what_virtual_time_cannot_do_is_refused", &[], refused),
         trial("simulate::no_seed_at_all_is_usage", &[], usage),
     ]
 }
@@ -41,6 +43,34 @@ fn same_bytes() -> Result<(), Failed> {
     expect(first.len() == 16 && first == again && first == two, || {
         format!("hashes {first}, {again} and, on two threads, {two}")
     })
+}
+
+/// 6 partitions, one node, 25,000 records a virtual second without keys.
+fn file() -> Result<(), Failed> {
+    let output = steadfast(&[
+        "simulate",
+        "scenarios/quickstart.toml",
+        "--seeds",
+        "2",
+        "--seconds",
+        "3",
+    ]);
+    expect_exit(&output, 0)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    expect(
+        text.contains("1 nodes, 6 partitions, 2 clients, 25000 records/s, 3 s of faults"),
+        || text.clone(),
+    )
+}
+
+fn refused() -> Result<(), Failed> {
+    let output = steadfast(&["simulate", "scenarios/latency/steady-25k.toml", "--seeds", "1"]);
+    expect_exit(&output, 2)?;
+    let frames = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(
+        frames.contains("[thresholds] in virtual time") && frames.contains("steady-25k.toml:"),
+        || frames.clone(),
+    )
 }
 
 fn usage() -> Result<(), Failed> {

@@ -104,8 +104,8 @@ source = "incoming"
 topic = "outgoing"
 executor = "constant-arrival-rate"
 rate = "500/s"
-warmup = "3s"
-duration = "9s"
+warmup = "6s"
+duration = "8s"
 keys = { distribution = "uniform", count = 100 }
 headers = [{ name = "origin", size = "8 B" }]
 [workload.transaction]
@@ -113,7 +113,7 @@ every = "30ms"
 abort-ratio = 0.1
 [[fault]]
 name = "kill-job"
-at = "3s"
+at = "2s"
 for = "1s"
 action = "kill"
 target = "client"
@@ -197,7 +197,7 @@ fn copied() -> Result<(), Failed> {
     )?;
     let positions = Positions::read(&folder)?.ok_or("no positions.json")?;
     let total: i64 = positions.committed.values().sum();
-    expect(total == 6_000, || format!("committed {positions:?}"))?;
+    expect(total == 7_000, || format!("committed {positions:?}"))?;
     let killed = &verdict.faults[0];
     expect(
         killed.target == "client" && killed.evidence.contains_key("started_again"),
@@ -209,7 +209,7 @@ fn copied() -> Result<(), Failed> {
 }
 
 /// Plants something into the logs of a clean run and wants it named, in a broken claim, with an example.
-fn torn(run: Run, id: &str, claim: &str, plant: fn(&mut Vec<Log>) -> bool) -> Result<(), Failed> {
+fn torn(run: Run, id: &str, claim: &str, plant: fn(&mut [Log]) -> bool) -> Result<(), Failed> {
     let folder = copy(&clean(run)?)?;
     let written_to = match run {
         Run::Transactions => "payments",
@@ -251,7 +251,7 @@ struct Log {
 
 /// Turns the markers of one transaction around: in one partition, or in `all`. A transaction to be torn is in several
 /// partitions.
-fn flip(logs: &mut Vec<Log>, commit: bool, all: bool) -> bool {
+fn flip(logs: &mut [Log], commit: bool, all: bool) -> bool {
     let markers = |log: &Log| -> Vec<(i64, i16)> {
         let ends = log
             .batches
@@ -280,7 +280,7 @@ fn flip(logs: &mut Vec<Log>, commit: bool, all: bool) -> bool {
 }
 
 /// The last batch of a partition turns out to be of the first epoch.
-fn zombie(logs: &mut Vec<Log>) -> bool {
+fn zombie(logs: &mut [Log]) -> bool {
     let data = logs[0].batches.iter_mut().filter(|batch| !batch.control);
     let Some(last) = data.last() else { return false };
     last.producer_epoch = 0;
@@ -288,7 +288,7 @@ fn zombie(logs: &mut Vec<Log>) -> bool {
 }
 
 /// A committed record is gone from the target.
-fn leave_out(logs: &mut Vec<Log>) -> bool {
+fn leave_out(logs: &mut [Log]) -> bool {
     let ends = logs[0]
         .batches
         .iter()

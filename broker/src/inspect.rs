@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::fact::TransactionFact;
 use crate::log::Kind;
-use crate::model::Model;
+use crate::model::{ConnectionId, Model};
 use crate::partition::Partition;
 use crate::replica::Replica;
 use crate::store::{LogId, Store, StoreError};
@@ -172,6 +172,12 @@ impl<S: Store> Model<S> {
     /// Whether a connection to a node is taken: also while it is paused, since the kernel takes it.
     pub fn accepts(&self, node: i32) -> bool {
         self.node(node).is_some_and(|node| node.accepts())
+    }
+
+    /// Whether a request of this connection is being served. It is served to its end, whether or not the client waits.
+    pub fn works_on(&self, connection: ConnectionId) -> bool {
+        let found = self.connections.get(&connection);
+        found.is_some_and(|found| found.current.is_some())
     }
 
     /// Whether a node is up, and not paused.

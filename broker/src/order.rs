@@ -102,6 +102,13 @@ pub enum Order {
         /// Kafka's names and values.
         configs: Vec<(String, String)>,
     },
+    /// Adds partitions to a topic.
+    GrowTopic {
+        /// Its name.
+        name: String,
+        /// How many it is to have.
+        partitions: i32,
+    },
     /// Deletes a topic.
     DeleteTopic {
         /// Its name.

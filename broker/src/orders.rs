@@ -60,6 +60,7 @@ impl<S: Store> Model<S> {
                 };
                 kafka(self.create_topic(wanted, false).map(|_| ()))
             }
+            Order::GrowTopic { name, partitions } => kafka(self.grow(&name, partitions, None, false)),
             Order::DeleteTopic { name } => kafka(self.delete_topic(&name)),
         }
     }

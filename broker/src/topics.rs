@@ -208,6 +208,12 @@ impl<S: Store> Model<S> {
             let why = "Replication factor must be larger than 0, or -1 to use the default value.";
             return Err((code::INVALID_REPLICATION_FACTOR, why.into()));
         }
+        self.check_factor(factor)?;
+        Ok(self.spread(partitions.min(self.settings.max_partitions as i32 + 1), factor))
+    }
+
+    /// Each replica needs a node of its own, and one that lives.
+    fn check_factor(&self, factor: i16) -> Result<(), Refusal> {
         let live = self.nodes.iter().filter(|node| !node.fenced).count();
         if factor as usize > live {
             let why = format!(
@@ -216,7 +222,7 @@ impl<S: Store> Model<S> {
             );
             return Err((code::INVALID_REPLICATION_FACTOR, why));
         }
-        Ok(self.spread(partitions.min(self.settings.max_partitions as i32 + 1), factor))
+        Ok(())
     }
 
     fn check_assignment(&self, nodes: &[i32]) -> Result<(), Refusal> {
@@ -384,7 +390,10 @@ impl<S: Store> Model<S> {
                 assignments,
                 configs: Vec::new(),
             })?,
-            None => self.spread(count - has, factor),
+            None => {
+                self.check_factor(factor)?;
+                self.spread(count - has, factor)
+            }
         };
         if !only_check {
             self.add_partitions(topic, &assignments);

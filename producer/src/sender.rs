@@ -171,6 +171,9 @@ pub struct Sender {
     closed: bool,
     fatal: Option<Fatal>,
     rules: Rules,
+    /// Numbers and epoch that a fresh id begins with.
+    #[cfg(steadfast_mutants)]
+    late: (i32, i16),
 }
 
 impl Sender {
@@ -223,6 +226,8 @@ impl Sender {
             closed: false,
             fatal: None,
             rules: Rules::default(),
+            #[cfg(steadfast_mutants)]
+            late: (0, 0),
         })
     }
 
@@ -230,6 +235,13 @@ impl Sender {
     #[cfg(steadfast_mutants)]
     pub fn leave_out(&mut self, rule: crate::rules::Rule) {
         self.rules = Rules::without(rule);
+    }
+
+    /// Begins as if it had written long before: with this number on every partition, in this epoch. Numbers wrap, and
+    /// ids are used up, within a short world.
+    #[cfg(steadfast_mutants)]
+    pub fn begin_late(&mut self, sequence: i32, epoch: i16) {
+        self.late = (sequence, epoch);
     }
 
     /// Registers a topic; the same name gives the same handle. Its metadata is asked for at the next `advance`.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::simulate::class::Class;
+
 /// Proof that a Kafka producer loses, doubles and reorders nothing at a fixed rate, under faults
 #[derive(Debug, Parser)]
 #[command(
@@ -254,6 +256,8 @@ pub(crate) struct PlanArgs {
 /// `steadfast simulate`
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
+    /// Scenario file: its cluster, topic, load and producer settings; its faults are each seed's own
+    pub(crate) file: Option<PathBuf>,
     /// How many seeds
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds: u64,
@@ -263,19 +267,26 @@ pub(crate) struct SimulateArgs {
     /// Threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: u16,
-    /// Virtual seconds of faults
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) seconds: u64,
+    /// Virtual seconds of faults [default: the file's `duration`, or 60]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: Option<u64>,
     /// No client uses transactions
     #[arg(long, conflicts_with = "transactional")]
     pub(crate) idempotent: bool,
     /// Every client uses transactions
     #[arg(long)]
     pub(crate) transactional: bool,
+    /// Only worlds of this class; else each seed draws one
+    #[arg(long, value_enum)]
+    pub(crate) world: Option<Class>,
     /// Break this rule of the producer
     #[cfg(steadfast_mutants)]
     #[arg(long, value_name = "RULE")]
     pub(crate) without: Option<String>,
+    /// Break each rule in turn, or that one, in at most so many seeds each, until it is noticed
+    #[cfg(steadfast_mutants)]
+    #[arg(long)]
+    pub(crate) mutants: bool,
     /// Print what the first seed's world did, line by line
     #[arg(long, conflicts_with = "json")]
     pub(crate) trace: bool,

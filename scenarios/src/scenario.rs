@@ -14,7 +14,7 @@ mod grammar; // the grammar as data
 mod notes; // what was found wrong
 mod overrides; // --set, -X and --seed, written into the text
 mod reader; // tables read by the grammar
-mod source; // the text of a file
+pub(crate) mod source; // the text of a file
 mod units; // `25000/s`, `100 B`, `250us`
 mod words; // how frames speak of values
 
@@ -120,6 +120,11 @@ impl Scenario {
     /// Where a copy job reads from; none for what is none.
     pub(crate) fn copy(&self) -> Option<&CopySource> {
         self.template.copy.as_ref()
+    }
+
+    /// The load, but for where and when.
+    pub(crate) fn load(&self) -> &Workload {
+        &self.template
     }
 
     /// The cluster to start.

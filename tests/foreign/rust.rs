@@ -84,7 +84,7 @@ async fn partition(client: &Client, index: i32) -> Result<PartitionClient, Faile
 async fn write(partition: &PartitionClient, index: i32) -> Result<(), Failed> {
     for (batch, from) in (0..RECORDS).step_by(RECORDS_OF_A_BATCH).enumerate() {
         let numbers = from..(from + RECORDS_OF_A_BATCH).min(RECORDS);
-        let compression = if batch % 2 == 0 {
+        let compression = if batch.is_multiple_of(2) {
             Compression::NoCompression
         } else {
             Compression::Snappy
@@ -130,9 +130,9 @@ async fn read(partition: &PartitionClient, index: i32) -> Result<(), Failed> {
 fn record(partition: i32, number: usize) -> Record {
     let header = ("from".to_owned(), b"rskafka".to_vec());
     Record {
-        key: (number % 5 != 0).then(|| format!("key-{number}").into_bytes()),
-        value: (number % 7 != 0).then(|| format!("value {number} of {partition}").into_bytes()),
-        headers: BTreeMap::from_iter((number % 3 == 0).then_some(header)),
+        key: (!number.is_multiple_of(5)).then(|| format!("key-{number}").into_bytes()),
+        value: (!number.is_multiple_of(7)).then(|| format!("value {number} of {partition}").into_bytes()),
+        headers: BTreeMap::from_iter(number.is_multiple_of(3).then_some(header)),
         timestamp: DateTime::from_timestamp_millis(FIRST_TIMESTAMP_MS + number as i64).unwrap_or_default(),
     }
 }

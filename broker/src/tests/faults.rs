@@ -3,7 +3,7 @@
 use kafka_protocol::messages::ProduceRequest;
 
 use crate::testing::*;
-use crate::{Order, Settings, Stop};
+use crate::{Order, OrderError, Settings, Stop};
 
 fn pause(world: &mut World, node: i32) {
     world.order(Order::Pause { node });
@@ -299,4 +299,29 @@ fn the_same_seed_gives_the_same_bytes() {
         (format!("{:?}", world.facts), format!("{:?}", world.model.store()))
     };
     assert_eq!(story(), story());
+}
+
+#[test]
+fn a_topic_grows_only_where_each_replica_has_a_live_node() {
+    let mut world = World::new(three_nodes());
+    let node = other(&world);
+    world.order(Order::Kill {
+        node,
+        stop: Stop::Clean,
+    });
+    let grow = Order::GrowTopic {
+        name: TOPIC.into(),
+        partitions: 2,
+    };
+    let refused = world.model.order(grow.clone(), world.now);
+    assert!(
+        matches!(refused, Err(OrderError::Kafka { code: 38, .. })),
+        "{refused:?}"
+    );
+    world.order(Order::Start { node });
+    world.run(1_000);
+    world.order(grow);
+    let mut replicas = world.model.partition(TOPIC, 1).expect("it is there").replicas;
+    replicas.sort_unstable();
+    assert_eq!(replicas, [1, 2, 3], "three nodes, not one of them twice");
 }

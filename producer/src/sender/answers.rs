@@ -1,12 +1,13 @@
 //! What comes back on a Produce request: each batch's code becomes a verdict for its partition.
 
 use super::link::{Asked, InFlight, InRequest};
-use super::partition::{Context, Verdict};
+use super::partition::{Context, Partition, Verdict};
 use super::{Sender, Topic};
 use crate::batch_split::split;
 use crate::error::{Fatal, error_name};
 use crate::produce_response::{self, CurrentLeader, PartitionResponse, ProduceResponse, TopicRef};
 use crate::reaction::{Reaction, classify};
+use crate::rules::Rule;
 
 /// Codes with which a broker may name the new leader (KIP-951).
 pub(super) const NOT_LEADER: [i16; 2] = [6, 74];
@@ -102,7 +103,9 @@ impl Sender {
     fn throttle(&mut self, index: usize, response: &ProduceResponse<'_>, now_ns: u64) {
         let throttle_ms = u64::try_from(response.throttle_time_ms).unwrap_or(0);
         if throttle_ms > 0 {
-            self.links[index].throttled_until_ns = now_ns.saturating_add(throttle_ms * NANOS_PER_MS);
+            if self.rules.on(Rule::Throttled) {
+                self.links[index].throttled_until_ns = now_ns.saturating_add(throttle_ms * NANOS_PER_MS);
+            }
             self.metrics.throttled(throttle_ms);
         }
     }
@@ -164,7 +167,7 @@ impl Sender {
 
     /// Takes the leader named in the answer, if it is newer than the known one and its address is known (A19).
     pub(super) fn follow_hint(&mut self, number: u32, answer: &PartitionResponse<'_>) -> bool {
-        let Some(hint) = answer.current_leader else {
+        let Some(hint) = answer.current_leader.filter(|_| self.rules.on(Rule::FollowHint)) else {
             return false;
         };
         let partition = &self.partitions[number as usize];
@@ -191,7 +194,7 @@ impl Sender {
     pub(super) fn after_event(&mut self, number: u32, attempts_before: u32, now_ns: u64) {
         let partition = &mut self.partitions[number as usize];
         let attempts = partition.attempts();
-        if attempts > attempts_before {
+        if attempts > attempts_before && self.rules.on(Rule::BackOff) {
             let wait_ns = self.settings.retry_backoff.wait_ns(attempts, &mut self.rng);
             partition.back_off_until(now_ns.saturating_add(wait_ns));
         }
@@ -207,9 +210,12 @@ impl Sender {
         let Some(batch) = partition.splittable(sequence) else {
             return false;
         };
-        let Ok(pieces) = split(batch, topic_limit, &mut self.compressor) else {
+        let Ok(mut pieces) = split(batch, topic_limit, &mut self.compressor) else {
             return false;
         };
+        if !self.rules.on(Rule::SplitKeepsNumbers) {
+            Partition::number_alike(&mut pieces);
+        }
         let mut cx = Context {
             outcomes: &mut self.outcomes,
             memory: &mut self.memory,

@@ -12,6 +12,7 @@ use super::link::{Address, Asked, State};
 use super::partition::{Context, NO_NODE};
 use super::requests;
 use crate::error::{Fatal, error_name};
+use crate::rules::Rule;
 
 /// What InitProducerId answers while it may still succeed: coordinator moving or loading, time-outs, storage.
 const RETRIABLE: [i16; 8] = [-1, 7, 13, 14, 15, 16, 51, 56];
@@ -171,7 +172,10 @@ impl Sender {
             return;
         }
         self.metrics.epoch_bump_total += 1;
-        self.identity = identity.bumped();
+        self.identity = match identity.bumped() {
+            None if !self.rules.on(Rule::FreshIdAtLast) => Some(identity),
+            next => next,
+        };
         match self.identity {
             Some(identity) => self.enter_epoch(identity, now_ns),
             None => self.stop_unfenced(now_ns),
@@ -211,8 +215,17 @@ impl Sender {
                     epoch: response.producer_epoch,
                     transactional: false,
                 };
+                #[cfg(steadfast_mutants)]
+                let identity = Identity {
+                    epoch: identity.epoch.max(self.late.1),
+                    ..identity
+                };
                 self.identity = Some(identity);
                 self.enter_epoch(identity, now_ns);
+                #[cfg(steadfast_mutants)]
+                for partition in &mut self.partitions {
+                    partition.begin_late(self.late.0);
+                }
             }
             code if RETRIABLE.contains(&code) => {
                 self.control.last_error = format!("InitProducerId: {}", error_name(code));

@@ -60,6 +60,7 @@ impl Sender {
         let mut bytes = REQUEST_OVERHEAD;
         let mut left_over = false;
         let wall_ms = self.wall.ms(now_ns);
+        let mut behind = Vec::new(); // stays empty: A4
         for _ in 0..self.links[index].ready.len() {
             let Some(number) = self.links[index].ready.pop_front() else {
                 break;
@@ -100,9 +101,23 @@ impl Sender {
                     base_sequence,
                     answered: false,
                 });
-                frame.batches.push(batch);
+                let second = (!self.rules.on(Rule::OneBatch))
+                    .then(|| self.take_second(number, now_ns, wall_ms))
+                    .flatten();
+                frame.batches.push(match second {
+                    Some(second) => {
+                        behind.push(InRequest {
+                            partition: number,
+                            base_sequence: second.base_sequence(),
+                            answered: false,
+                        });
+                        Arc::new(batch.with_behind(&second))
+                    }
+                    None => batch,
+                });
             }
         }
+        request.append(&mut behind);
         if left_over {
             self.links[index].due_ns = now_ns;
         }
@@ -171,6 +186,12 @@ impl Sender {
             }
             Next::Nothing | Next::NotBefore(_) | Next::TooOld => None,
         }
+    }
+
+    /// What A4 forbids: another batch of the same partition.
+    fn take_second(&mut self, number: u32, now_ns: u64, wall_ms: i64) -> Option<Arc<SealedBatch>> {
+        let fresh = self.partitions[number as usize].next(now_ns, wall_ms) == Next::Fresh;
+        fresh.then(|| self.take_batch(number, now_ns, wall_ms)).flatten()
     }
 
     fn send_produce(

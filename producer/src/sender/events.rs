@@ -11,6 +11,7 @@ use super::requests::{self, Versions};
 use super::{Action, Frame, Sender};
 use crate::error::Fatal;
 use crate::produce_response;
+use crate::rules::Rule;
 
 const UNSUPPORTED_VERSION: i16 = 35;
 
@@ -72,7 +73,8 @@ impl Sender {
         self.metrics.incoming_byte_total += frame.len() as u64 + 4;
         let expected = self.links[index].in_flight.front().map(|first| first.correlation);
         let told = produce_response::correlation_id(frame);
-        if expected.is_none() || told != expected {
+        let other = told != expected && self.rules.on(Rule::AnswersInOrder);
+        if expected.is_none() || other {
             // A16: answers come in order, or we can no longer tell what they answer.
             self.break_link(index, "the broker answered something that was not asked", now_ns);
             return;
@@ -253,6 +255,7 @@ impl Sender {
     }
 
     fn request_lost(&mut self, lost: InFlight, now_ns: u64) {
+        let late = now_ns >= lost.sent_ns.saturating_add(self.settings.request_timeout_ns);
         let mut request = match lost.asked {
             Asked::Produce(_, request) => request,
             Asked::Transaction(question, _) => return self.question_lost(question, now_ns),
@@ -269,7 +272,12 @@ impl Sender {
                 memory: &mut self.memory,
                 now_ns,
             };
-            partition.lost(entry.base_sequence, &mut cx);
+            let rule = if late {
+                Rule::LateIsUnknown
+            } else {
+                Rule::LostIsUnknown
+            };
+            partition.lost(entry.base_sequence, rule, &mut cx);
             self.after_event(entry.partition, attempts, now_ns);
         }
         request.clear();

@@ -16,6 +16,7 @@
 //! to be NOT_WRITTEN, those behind are numbered on from the gap (A13). An UNKNOWN batch that is refused for good is
 //! proven by a later one (A11) or stays UNKNOWN for its caller; then the partition goes on in a new epoch (A14).
 
+mod broken;
 mod endings;
 mod forgotten;
 mod numbering;
@@ -284,7 +285,7 @@ impl Partition {
             producer_id: identity.id,
             producer_epoch: identity.epoch,
             base_sequence: self.next_sequence,
-            transactional: identity.transactional,
+            transactional: identity.transactional && self.rules.on(Rule::AllTransactional), // B10
         }
     }
 
@@ -300,6 +301,9 @@ impl Partition {
         debug_assert_eq!(batch.base_sequence(), self.next_sequence);
         self.next_sequence = batch.next_sequence();
         let dated_ms = dated(batch.max_timestamp_ms(), wall_ms);
+        if !self.rules.on(Rule::NumbersWrap) {
+            self.go_past_the_last_number(&batch);
+        }
         self.unacked.push_back(Sent {
             batch,
             tokens,
@@ -319,6 +323,9 @@ impl Partition {
 
     /// Sends an unacked batch again, byte for byte.
     pub(crate) fn again(&mut self, index: usize) -> Arc<SealedBatch> {
+        if !self.rules.on(Rule::SameBytes) {
+            self.swap_records(index);
+        }
         let sent = &mut self.unacked[index];
         debug_assert!(!sent.on_wire);
         sent.on_wire = true;
@@ -372,7 +379,8 @@ impl Partition {
 
     /// A14: an epoch may be left when nothing of it is on the wire or UNKNOWN.
     pub(crate) fn may_leave_epoch(&self) -> bool {
-        self.on_wire == 0 && !self.has_unknown()
+        let settled = !self.has_unknown() || !self.rules.on(Rule::SettleBeforeEpoch);
+        self.on_wire == 0 && settled
     }
 
     pub(crate) fn has_unknown(&self) -> bool {

@@ -5,6 +5,7 @@ mod atomicity;
 mod behaviour;
 mod control;
 mod coordinator;
+mod costs;
 mod fault;
 mod fencing;
 mod hostile;

@@ -23,7 +23,7 @@ const JUDGE_BYTES: f64 = 48.0;
 /// More of it where readers are held against the log: where each record stands, and when it was due.
 const JUDGE_READ_BYTES: f64 = 40.0;
 /// What a reader writes of a record.
-const READ_BYTES: f64 = 16.0;
+const READ_BYTES: f64 = 50.0;
 /// Worker without its buffer, verifier without its tables.
 const PROCESS_BYTES: u64 = 32 << 20;
 /// Bytes of a record in the broker's log beside key, value and headers; a batch header shared by about four records.

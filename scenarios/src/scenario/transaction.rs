@@ -22,7 +22,7 @@ pub(crate) fn read(workload: &Table<'_>, notes: &Notes<'_>) -> Option<Spanned<Tr
     let table = workload.table("transaction")?;
     let records = table.integer("records");
     let every = table.duration("every");
-    let ratio = table.number("abort-ratio");
+    let ratio = table.number("abort-ratio").filter(|ratio| is_share(ratio, notes));
     let full = match (table.has("records"), table.has("every")) {
         (true, true) => {
             let problem = Problem::at(
@@ -56,20 +56,23 @@ pub(crate) fn read(workload: &Table<'_>, notes: &Notes<'_>) -> Option<Spanned<Tr
             Full::AfterNs(nanos(*every.get_ref()))
         }
     };
-    let ratio = ratio?;
-    if !(0.0..=1.0).contains(ratio.get_ref()) {
+    let transaction = Transaction {
+        full,
+        abort_ratio: ratio?.into_inner(),
+    };
+    Some(Spanned::new(table.span.clone(), transaction))
+}
+
+fn is_share(ratio: &Spanned<f64>, notes: &Notes<'_>) -> bool {
+    let share = (0.0..=1.0).contains(ratio.get_ref());
+    if !share {
         notes.push(Problem::at(
             ratio.span(),
             "`abort-ratio` is out of range",
             "expected 0 to 1, such as 0.05",
         ));
-        return None;
     }
-    let transaction = Transaction {
-        full,
-        abort_ratio: ratio.into_inner(),
-    };
-    Some(Spanned::new(table.span.clone(), transaction))
+    share
 }
 
 /// A transactional producer and a transactional load go together, and a transaction must end before its time-out.

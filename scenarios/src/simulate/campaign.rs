@@ -22,6 +22,9 @@ pub(crate) struct Campaign {
     pub(crate) events: u64,
     pub(crate) records: Records,
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// Worlds by class, and what was found where nobody could promise otherwise.
+    pub(crate) classes: BTreeMap<&'static str, u64>,
+    pub(crate) void: BTreeMap<&'static str, u64>,
     pub(crate) counts: Counts,
     /// The longest from heal to drained.
     pub(crate) drained_ns: u64,
@@ -89,9 +92,9 @@ impl Campaign {
         add_records(&mut self.records, &outcome.records);
         self.counts.add(&outcome.counts);
         self.drained_ns = self.drained_ns.max(outcome.drained_ns.unwrap_or(0));
-        for (kind, count) in &outcome.faults {
-            *self.faults.entry(kind).or_default() += count;
-        }
+        *self.classes.entry(outcome.class).or_default() += 1;
+        add_counts(&mut self.faults, &outcome.faults);
+        add_counts(&mut self.void, &outcome.void);
         if !outcome.is_clean() {
             self.failures.insert(seed, outcome);
         }
@@ -105,11 +108,17 @@ impl Campaign {
         add_records(&mut self.records, &other.records);
         self.counts.add(&other.counts);
         self.drained_ns = self.drained_ns.max(other.drained_ns);
-        for (kind, count) in &other.faults {
-            *self.faults.entry(kind).or_default() += count;
-        }
+        add_counts(&mut self.faults, &other.faults);
+        add_counts(&mut self.classes, &other.classes);
+        add_counts(&mut self.void, &other.void);
         self.failures.extend(other.failures);
         self.cut_short |= other.cut_short;
+    }
+}
+
+fn add_counts(to: &mut BTreeMap<&'static str, u64>, more: &BTreeMap<&'static str, u64>) {
+    for (name, count) in more {
+        *to.entry(name).or_default() += count;
     }
 }
 

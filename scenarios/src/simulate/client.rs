@@ -10,6 +10,7 @@
 //! keys of its own, for order is promised within one producer session only.
 
 mod records; // what it writes
+mod copying; // what it writes if it copies
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,19 +23,28 @@ use steadfast_producer::transaction::TransactionEvent;
 use steadfast_verifier::history::{Completed, Outcome, Recorded};
 
 use self::records::Made;
+use super::class::Class;
+use super::copier::Copier;
+use super::design::{Design, Records};
 use super::network::{Item, Network, Toward};
 use super::random::Random;
 use super::swarm::{Swarm, node_of};
 use super::transactions::Job;
+use super::world::HEALTHY_LOAD_NS;
 use super::world::Schedule;
-use super::{MS, SECOND, TOPIC};
+use super::{MS, SECOND, SOURCE, TOPIC};
 
 /// Streams of chance are numbered from here on, one for each client.
 const STREAM: u64 = 1_000;
-/// Keys of one client.
-const KEYS: u64 = 8;
-/// OUT_OF_ORDER_SEQUENCE_NUMBER and INVALID_RECORD: no fault of this world makes a record end so.
-const OUR_OWN: [i16; 2] = [45, 87];
+/// OUT_OF_ORDER_SEQUENCE_NUMBER.
+const OUT_OF_ORDER: i16 = 45;
+/// That and INVALID_RECORD: where the cluster keeps what it acknowledged, no fault makes a record end so.
+const OUR_OWN: [i16; 2] = [OUT_OF_ORDER, 87];
+/// And those of [`late`].
+#[cfg(steadfast_mutants)]
+const LATE_STREAM: u64 = 2_000;
+/// Codes that pass: with `retries` unbounded only the deadline ends a record, with a code of its own.
+const PASSING: [i16; 4] = [5, 6, 19, 74];
 /// More turns of a client at one instant mean that it never sleeps.
 const TURNS_MAX: u32 = 10_000;
 
@@ -56,6 +66,8 @@ pub(crate) struct Counts {
     pub(crate) in_doubt: u64,
     pub(crate) epoch_bumps: u64,
     pub(crate) retried: u64,
+    /// Partitions that a producer stopped, since acknowledged records are gone (A10).
+    pub(crate) alarms: u64,
 }
 
 /// One client.
@@ -63,6 +75,10 @@ pub(crate) struct Client {
     pub(crate) number: u16,
     incarnation: u32,
     config: ProducerConfig,
+    /// The topic that it writes to.
+    pub(crate) writes: &'static str,
+    /// What it reads, if it copies.
+    pub(crate) copier: Option<Copier>,
     /// None: it is down.
     pub(crate) sender: Option<Sender>,
     topic: Option<TopicHandle>,
@@ -72,9 +88,17 @@ pub(crate) struct Client {
     pub(crate) before: Vec<Recorded>,
     next_index: u64,
     records_max: u64,
-    sequences: [u32; KEYS as usize],
+    shape: Records,
+    clients: u16,
+    /// By key, the next number.
+    sequences: Vec<u32>,
     by_key: bool,
+    hot: u64,
     partitions: u64,
+    /// The cluster may lose what it acknowledged: then the producer is to say so, and stop that partition.
+    may_lose: bool,
+    /// Partitions of which it said so.
+    pub(crate) alarms: Vec<i32>,
     // The load.
     burst_max: u64,
     gap_ns: u64,
@@ -91,40 +115,73 @@ pub(crate) struct Client {
     turns: (u64, u32),
     /// By transaction: some record of it did not end acknowledged.
     short: u64,
+    /// The last one of which a record was acknowledged.
+    wrote: u64,
+    /// With which producer id and epoch it was given its transactional id, when it heard so, and when the last transaction
+    /// that it committed was begun.
+    pub(crate) owner: (i64, i16),
+    pub(crate) owner_ns: u64,
+    pub(crate) committed_ns: Option<u64>,
+    /// Another has its transactional id: it does not come back.
+    pub(crate) retired: bool,
+    /// It never gives up before its time: `retries` is not bounded.
+    patient: bool,
     #[cfg(steadfast_mutants)]
     without: Option<steadfast_producer::rules::Rule>,
+    #[cfg(test)]
+    pub(crate) flaw: Option<super::tests::Flaw>,
+    #[cfg(test)]
+    kept: Option<Made>,
+    /// Number and epoch that a fresh producer id begins with.
+    #[cfg(steadfast_mutants)]
+    late: (i32, i16),
 }
 
 impl Client {
     /// Down, until [`Client::start`].
     pub(crate) fn new(
         number: u16,
+        design: &Design,
         swarm: &Swarm,
         seed: u64,
-        (partitions, records_max): (i32, u64),
         (start_ns, load_end_ns, rate): (u64, u64, u64),
     ) -> Result<Client, String> {
         let knobs = &swarm.clients[number as usize];
+        let writes = match (swarm.class, knobs.copies) {
+            (Class::Copy, false) => SOURCE,
+            _ => TOPIC,
+        };
         let config = ProducerConfig::from_properties(&knobs.properties).map_err(|errors| {
             let lines = errors
                 .iter()
                 .map(|error| format!("{}: {}; {}", error.key, error.reason, error.mend));
             lines.collect::<Vec<_>>().join(" · ")
         })?;
+        let patient = knobs
+            .properties
+            .get("retries")
+            .is_some_and(|retries| *retries == i32::MAX.to_string());
         Ok(Client {
             number,
             incarnation: 0,
             config,
+            writes,
+            copier: None,
             sender: None,
             topic: None,
             links: BTreeMap::new(),
             history: Recorded::new(number, 0, 0),
             before: Vec::new(),
             next_index: 0,
-            records_max,
-            sequences: [0; KEYS as usize],
+            records_max: design.records_max,
+            shape: design.records,
+            clients: design.clients,
+            sequences: vec![0; design.records.keys as usize],
             by_key: swarm.by_key,
-            partitions: partitions as u64,
+            hot: swarm.hot,
+            partitions: design.partitions as u64,
+            may_lose: swarm.class == Class::Unclean,
+            alarms: Vec::new(),
             burst_max: swarm.burst_max,
             // Bursts of 1 to burst_max records, so that the mean rate is as asked for.
             gap_ns: SECOND * (swarm.burst_max + 1) / (2 * rate.max(1)),
@@ -133,18 +190,48 @@ impl Client {
             due: VecDeque::new(),
             held: VecDeque::new(),
             held_until_ns: 0,
-            job: knobs
-                .transactional_id
-                .is_some()
-                .then(|| Job::new(knobs.transaction_timeout_ns)),
+            job: knobs.transactional_id.is_some().then(|| {
+                Job::new(
+                    knobs.transaction_timeout_ns,
+                    patient,
+                    load_end_ns - HEALTHY_LOAD_NS,
+                )
+            }),
             random: Random::new(seed, STREAM + u64::from(number)),
             complaints: Vec::new(),
             counts: Counts::default(),
             turns: (0, 0),
             short: 0,
+            wrote: 0,
+            owner: (-1, -1),
+            owner_ns: 0,
+            committed_ns: None,
+            retired: false,
+            patient,
             #[cfg(steadfast_mutants)]
             without: None,
+            #[cfg(test)]
+            flaw: None,
+            #[cfg(test)]
+            kept: None,
+            #[cfg(steadfast_mutants)]
+            late: late(seed, number),
         })
+    }
+
+    /// It makes no records of its own: it copies.
+    pub(crate) fn copying(self, copier: Copier) -> Client {
+        Client {
+            copier: Some(copier),
+            load_end_ns: 0,
+            ..self
+        }
+    }
+
+    /// Its user does this wrong.
+    #[cfg(test)]
+    pub(crate) fn with_flaw(self, flaw: Option<super::tests::Flaw>) -> Client {
+        Client { flaw, ..self }
     }
 
     /// Its producer breaks this rule.
@@ -155,7 +242,7 @@ impl Client {
 
     /// The process starts, for the first time or again.
     pub(crate) fn start(&mut self, now_ns: u64) {
-        if self.sender.is_some() {
+        if self.sender.is_some() || self.retired {
             return;
         }
         match Sender::new(&self.config, self.random.next()) {
@@ -164,13 +251,26 @@ impl Client {
                 if let Some(rule) = self.without {
                     sender.leave_out(rule);
                 }
-                self.topic = Some(sender.topic(TOPIC));
+                #[cfg(steadfast_mutants)]
+                sender.begin_late(self.late.0, self.late.1);
+                self.topic = Some(sender.topic(self.writes));
                 if let Some(job) = &mut self.job {
                     job.start(&mut sender, now_ns);
                 }
                 self.sender = Some(sender);
             }
             Err(fatal) => self.complain(&format!("cannot start: {fatal}")),
+        }
+    }
+
+    /// Who it is in histories. Nothing fences a crashed client without a transactional id, so its order ends with it:
+    /// where no key of its own can show that, each incarnation is a worker of its own.
+    pub(super) fn worker(&self) -> u16 {
+        if self.shape.keys == 0 && self.job.is_none() {
+            self.number
+                .wrapping_add(self.clients.wrapping_mul(self.incarnation as u16))
+        } else {
+            self.number
         }
     }
 
@@ -194,13 +294,17 @@ impl Client {
         for (_, connection) in std::mem::take(&mut self.links) {
             network.client_closed(connection, now_ns, schedule);
         }
+        if let Some(copier) = &mut self.copier {
+            copier.lose(now_ns, network, schedule);
+        }
         self.held.clear();
         self.short = 0;
+        self.wrote = 0;
         self.incarnation += 1;
-        let next = Recorded::new(self.number, self.incarnation, self.next_index);
+        let next = Recorded::new(self.worker(), self.incarnation, self.next_index);
         self.before.push(std::mem::replace(&mut self.history, next));
         if self.job.is_none() {
-            self.sequences = [0; KEYS as usize];
+            self.sequences.fill(0);
         }
     }
 
@@ -282,7 +386,11 @@ impl Client {
         } else {
             self.held_until_ns
         };
-        let due_ns = if self.due.is_empty() || !takes || !self.held.is_empty() || full {
+        let input = self
+            .copier
+            .as_ref()
+            .is_some_and(|copier| !copier.inbox.is_empty());
+        let due_ns = if (self.due.is_empty() && !input) || !takes || !self.held.is_empty() || full {
             u64::MAX
         } else {
             0
@@ -299,8 +407,12 @@ impl Client {
 
     /// All records have their outcome, all transactions their end, and none will come.
     pub(crate) fn is_done(&self, now_ns: u64) -> bool {
+        if self.retired {
+            return true;
+        }
         let load_over = now_ns >= self.load_end_ns || self.next_index >= self.records_max;
-        let settled = self.job.as_ref().is_none_or(Job::is_idle);
+        let settled =
+            self.job.as_ref().is_none_or(Job::is_idle) && self.copier.as_ref().is_none_or(Copier::is_idle);
         let empty = self.held.is_empty() && (self.due.is_empty() || self.next_index >= self.records_max);
         let pending = self.sender.as_ref().map_or(u64::MAX, Sender::pending);
         load_over && settled && empty && pending == 0
@@ -322,6 +434,10 @@ impl Client {
             });
             self.complain(&format!("not drained: {why}"));
         }
+        // The loser of two rivals may well fail to the end.
+        if !self.retired && self.job.as_ref().is_some_and(Job::is_stuck) {
+            self.accuse("V2", "after the heal transactions failed, and none was committed");
+        }
         if let Some(sender) = &mut self.sender {
             sender.abandon(now_ns);
         }
@@ -333,6 +449,8 @@ impl Client {
             let metrics = sender.metrics();
             self.counts.epoch_bumps += metrics.epoch_bump_total;
             self.counts.retried += metrics.batch_retry_total;
+        }
+        if self.sender.is_some() || self.retired {
             self.history.finish();
         }
     }
@@ -341,7 +459,7 @@ impl Client {
         self.accuse("V4", what);
     }
 
-    fn accuse(&mut self, anomaly: &'static str, what: &str) {
+    pub(crate) fn accuse(&mut self, anomaly: &'static str, what: &str) {
         let what = format!("client {}: {what}", self.number);
         self.complaints.push(Complaint { anomaly, what });
     }
@@ -355,11 +473,21 @@ impl Client {
         };
         let mut given_up = None;
         while let Some(done) = sender.next_completion() {
-            if done.transaction == 0 && OUR_OWN.contains(&done.error_code) {
+            let hasty = self.patient
+                && done.outcome == record::Outcome::NotWritten
+                && PASSING.contains(&done.error_code);
+            if self.may_lose && done.error_code == OUT_OF_ORDER {
+                if !self.alarms.contains(&done.partition) {
+                    self.alarms.push(done.partition);
+                    self.counts.alarms += 1;
+                }
+            } else if done.transaction == 0 && (hasty || OUR_OWN.contains(&done.error_code)) {
                 given_up = Some(done.error_code);
             }
             if done.transaction > 0 && done.outcome != record::Outcome::Acked {
                 self.short = done.transaction;
+            } else {
+                self.wrote = done.transaction;
             }
             self.history.completed(&Completed {
                 indexes: done.tokens,
@@ -383,14 +511,29 @@ impl Client {
             return;
         };
         let mut torn = None;
+        let mut ended = Vec::new();
         if let Some(job) = &mut self.job {
             while let Some(event) = sender.next_transaction_event() {
                 if let TransactionEvent::Committed { transaction } = event {
+                    // Nothing is a commit of nothing: nobody was asked.
+                    self.committed_ns = (self.wrote == transaction).then_some(job.begun_ns);
                     torn =
                         torn.or((transaction == self.short || sender.pending() > 0).then_some(transaction));
                 }
+                if let TransactionEvent::Initialized {
+                    producer_id,
+                    producer_epoch,
+                } = event
+                {
+                    self.owner = (producer_id, producer_epoch);
+                    self.owner_ns = now_ns;
+                }
+                ended.push(event);
                 job.told(event, now_ns, &mut self.history, &mut self.counts);
             }
+        }
+        for event in ended {
+            self.copy_told(event, now_ns);
         }
         if let Some(transaction) = torn {
             self.accuse(
@@ -404,7 +547,8 @@ impl Client {
         while let Some(action) = self.sender.as_mut().and_then(Sender::next_action) {
             match action {
                 Action::Connect { link, port, .. } => {
-                    let connection = network.connect(self.number, link, node_of(port), now_ns, schedule);
+                    let connection =
+                        network.connect(self.number, Some(link), node_of(port), now_ns, schedule);
                     if let Some(old) = self.links.insert(link, connection) {
                         network.client_closed(old, now_ns, schedule);
                     }
@@ -453,7 +597,12 @@ impl Client {
         schedule: &mut Schedule,
     ) -> Option<u64> {
         match fatal {
-            Fatal::Fenced { .. } => self.counts.fenced += 1,
+            Fatal::Fenced { .. } => {
+                self.counts.fenced += 1;
+                if let Some(job) = &mut self.job {
+                    job.note(false, true, now_ns);
+                }
+            }
             other => self.complain(&format!("it stopped: {other}")),
         }
         if let Some(sender) = &mut self.sender {
@@ -475,4 +624,16 @@ fn outcome(outcome: record::Outcome) -> Outcome {
         record::Outcome::NotWritten => Outcome::NotWritten,
         record::Outcome::Unknown => Outcome::Unknown,
     }
+}
+
+/// In a build for mutants some clients begin near the last number, and near the last epoch.
+#[cfg(steadfast_mutants)]
+fn late(seed: u64, number: u16) -> (i32, i16) {
+    let mut random = Random::new(seed, LATE_STREAM + u64::from(number));
+    let sequence = i32::MAX - random.below(300) as i32;
+    let epoch = random.pick(&[32_766, 32_767]);
+    (
+        if random.percent(20) { sequence } else { 0 },
+        if random.percent(20) { epoch } else { 0 },
+    )
 }

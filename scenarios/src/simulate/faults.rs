@@ -2,12 +2,14 @@
 
 use steadfast_broker::{Hook, Order, Stop, What, When};
 
+use super::class::Class;
 use super::network::Toward;
 use super::plan::Kind;
-use super::world::{Event, World};
-use super::{MS, TOPIC};
+use super::world::{Event, World, topics};
+use super::{GROUP, MS, TOPIC};
 
 /// GROUP and TRANSACTION of FindCoordinator.
+const GROUP_COORDINATOR: i8 = 0;
 const TRANSACTION: i8 = 1;
 
 impl World<'_> {
@@ -63,8 +65,22 @@ impl World<'_> {
                 node,
                 unclean: false,
             }),
+            Kind::ElectUnclean { partition, node } => self.order(Order::Elect {
+                topic: TOPIC.into(),
+                partition,
+                node,
+                unclean: true,
+            }),
+            Kind::Recreate => self.delete_topic(),
+            Kind::Grow => self.grow_topic(),
             Kind::MoveCoordinator { client } => {
                 let id = self.swarm.clients[client as usize].transactional_id.clone();
+                if self.swarm.clients[client as usize].copies {
+                    self.order(Order::MoveCoordinator {
+                        key_type: GROUP_COORDINATOR,
+                        key: GROUP.to_owned(),
+                    });
+                }
                 id.is_some_and(|key| {
                     self.order(Order::MoveCoordinator {
                         key_type: TRANSACTION,
@@ -107,6 +123,11 @@ impl World<'_> {
             }
             Kind::ClockStep { by_ms } => {
                 self.wall_offset_ms += by_ms;
+                true
+            }
+            Kind::TopicLimit { bytes } => self.topic_limit(Some(bytes)),
+            Kind::SkipAnswer { client, node } => {
+                self.network.path(client, node).skipped += 1;
                 true
             }
         }
@@ -154,8 +175,20 @@ impl World<'_> {
             | Kind::Error { .. } => self.unhook(fault),
             Kind::Crash { client } => self.schedule.at(self.now_ns, Event::Start { client }),
             Kind::Freeze { client } => self.thaw(client),
-            Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => {
+            Kind::TopicLimit { .. } => {
+                self.topic_limit(None);
             }
+            Kind::SkipAnswer { client, node } => {
+                let path = self.network.path(client, node);
+                path.skipped = path.skipped.saturating_sub(1);
+            }
+            Kind::Recreate => self.create_topic(),
+            Kind::Cut { .. }
+            | Kind::Elect { .. }
+            | Kind::ElectUnclean { .. }
+            | Kind::MoveCoordinator { .. }
+            | Kind::ClockStep { .. }
+            | Kind::Grow => {}
         }
     }
 
@@ -169,6 +202,8 @@ impl World<'_> {
             self.isolate(node, false);
         }
         self.dark.clear();
+        self.create_topic();
+        self.topic_limit(None);
         for fault in self.hooks.keys().copied().collect::<Vec<_>>() {
             self.unhook(fault);
         }
@@ -226,6 +261,14 @@ impl World<'_> {
         true
     }
 
+    fn topic_limit(&mut self, bytes: Option<u64>) -> bool {
+        self.order(Order::TopicConfig {
+            topic: TOPIC.into(),
+            name: "max.message.bytes".into(),
+            value: bytes.map(|bytes| bytes.to_string()),
+        })
+    }
+
     fn quota(&mut self, client: u16, bytes_per_second: Option<u64>) -> bool {
         self.order(Order::Quota {
             client_id: format!("client-{client}"),
@@ -262,22 +305,29 @@ impl World<'_> {
     /// until the controller has taken the node out of the ISR. Else the node could be the last of the ISR, lead again, and
     /// know less than it acknowledged: Kafka loses records then (KIP-966), and no producer can help it.
     fn power_loss(&mut self, node: i32) -> bool {
+        let unclean = self.swarm.class == Class::Unclean;
         let well = |other: &i32| *other != node && self.model.is_serving(*other);
-        let companion = (0..self.design.partitions).all(|partition| {
-            let state = self.model.partition(TOPIC, partition);
-            state.is_some_and(|state| state.isr.iter().any(well))
+        let companion = topics(self.swarm.class).iter().all(|topic| {
+            (0..self.lives.partitions).all(|partition| {
+                let state = self.model.partition(topic, partition);
+                state.is_some_and(|state| state.isr.iter().any(well))
+            })
         });
-        if self.cuts > 0 || !companion {
+        if !unclean && (self.cuts > 0 || !companion) {
             return false;
+        }
+        if unclean {
+            // It may lead again, and nothing will show that it knows less than before.
+            self.doubtful.extend(0..self.lives.partitions);
         }
         self.dark.push(node);
         let lost = self.order(Order::Kill {
             node,
             stop: Stop::PowerLoss,
         });
-        if lost {
+        if lost && !unclean {
             self.suspect = Some((node, self.now_ns));
-        } else {
+        } else if !lost {
             self.dark.retain(|dark| *dark != node);
         }
         lost

@@ -17,6 +17,7 @@ use super::random::Random;
 use super::world::{Event, Schedule};
 
 const STREAM: u64 = 3;
+const STREAM_OF_READERS: u64 = 6;
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +50,8 @@ struct Pipe {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) client: u16,
-    pub(crate) link: LinkId,
+    /// None: it is a reader's.
+    pub(crate) link: Option<LinkId>,
     pub(crate) node: i32,
     /// The client knows it as its link's connection.
     pub(crate) client_open: bool,
@@ -67,6 +69,8 @@ pub(crate) struct Path {
     pub(crate) held: [u32; 2],
     /// How many refuse new connections.
     pub(crate) refused: u32,
+    /// So many answers to come are left out.
+    pub(crate) skipped: u32,
 }
 
 /// All streams.
@@ -79,10 +83,12 @@ pub(crate) struct Network {
     pub(crate) frozen: Vec<bool>,
     latency_ns: u64,
     jitter_ns: u64,
-    random: Random,
+    /// Of producers and of readers: a world without readers is the same one otherwise.
+    random: [Random; 2],
 }
 
 impl Network {
+    /// `clients`: producers and readers.
     pub(crate) fn new(clients: u16, nodes: i32, (latency_ns, jitter_ns): (u64, u64), seed: u64) -> Network {
         Network {
             connections: Vec::new(),
@@ -91,7 +97,7 @@ impl Network {
             frozen: vec![false; clients as usize],
             latency_ns,
             jitter_ns,
-            random: Random::new(seed, STREAM),
+            random: [STREAM, STREAM_OF_READERS].map(|stream| Random::new(seed, stream)),
         }
     }
 
@@ -103,7 +109,7 @@ impl Network {
     pub(crate) fn connect(
         &mut self,
         client: u16,
-        link: LinkId,
+        link: Option<LinkId>,
         node: i32,
         now_ns: u64,
         schedule: &mut Schedule,
@@ -131,7 +137,14 @@ impl Network {
         now_ns: u64,
         schedule: &mut Schedule,
     ) {
-        let delay_ns = self.latency_ns + self.random.below(self.jitter_ns + 1);
+        let found = &self.connections[id];
+        let path = &mut self.paths[found.client as usize * self.nodes + found.node as usize - 1];
+        if toward == Toward::Client && path.skipped > 0 && matches!(item, Item::Frame(_)) {
+            path.skipped -= 1;
+            return;
+        }
+        let jitter_ns = self.jitter_ns;
+        let delay_ns = self.latency_ns + self.random(id).below(jitter_ns + 1);
         let pipe = &mut self.connections[id].pipes[toward as usize];
         if pipe.ended {
             return;
@@ -220,7 +233,7 @@ impl Network {
         if silent {
             self.connections[id].silent = true;
         } else {
-            let reset = self.random.percent(50);
+            let reset = self.random(id).percent(50);
             self.close(id, Toward::Client, reset, now_ns, schedule);
         }
     }
@@ -228,7 +241,7 @@ impl Network {
     /// The client closed it, or is gone.
     pub(crate) fn client_closed(&mut self, id: usize, now_ns: u64, schedule: &mut Schedule) {
         self.connections[id].client_open = false;
-        let reset = self.random.percent(30);
+        let reset = self.random(id).percent(30);
         self.close(id, Toward::Node, reset, now_ns, schedule);
     }
 
@@ -239,14 +252,20 @@ impl Network {
         }
     }
 
-    /// Whether nothing is under way toward any node.
+    /// Whether no producer has anything under way toward any node.
     pub(crate) fn is_quiet(&self) -> bool {
-        let toward_node = |found: &Connection| found.pipes[Toward::Node as usize].items.is_empty();
+        let toward_node =
+            |found: &Connection| found.link.is_none() || found.pipes[Toward::Node as usize].items.is_empty();
         self.connections.iter().all(toward_node)
+    }
+
+    fn random(&mut self, id: usize) -> &mut Random {
+        &mut self.random[usize::from(self.connections[id].link.is_none())]
     }
 
     /// Of the bytes under way only a prefix arrives, and of that only whole frames are of use.
     fn tear(&mut self, id: usize, toward: Toward) {
+        let random = &mut self.random[usize::from(self.connections[id].link.is_none())];
         let pipe = &mut self.connections[id].pipes[toward as usize];
         let size = |item: &Item| match item {
             Item::Frame(bytes) => bytes.len() as u64,
@@ -256,7 +275,7 @@ impl Network {
             return;
         }
         let all: u64 = pipe.items.iter().map(|(_, item)| size(item)).sum();
-        let mut room = self.random.below(all + 1);
+        let mut room = random.below(all + 1);
         let whole = pipe.items.iter().take_while(|(_, item)| {
             let fits = size(item) <= room;
             room = room.saturating_sub(size(item));

@@ -14,6 +14,9 @@ use super::world::World;
 pub(crate) struct Outcome {
     /// How often which anomaly was found, by the judge or by a client's user.
     pub(crate) anomalies: BTreeMap<&'static str, u64>,
+    /// The class of the world, and how often what was found that nobody can promise there.
+    pub(crate) class: &'static str,
+    pub(crate) void: BTreeMap<&'static str, u64>,
     /// In words: the first few of each.
     pub(crate) words: Vec<String>,
     pub(crate) records: Records,
@@ -32,32 +35,62 @@ pub(crate) struct Outcome {
 const WORDS_MAX: usize = 40;
 /// An assertion failed.
 const PANIC: &str = "panic";
+/// A reader or a partition that cannot go on.
+const STUCK: &str = "V4";
 /// Absence of anomalies is not shown.
 const DOUBT: &str = "H3";
 
 impl Outcome {
     /// Of a world that is over.
     pub(crate) fn of(mut world: World<'_>) -> Result<Outcome, String> {
+        let stuck = (!world.is_read()).then(|| "readers did not come to the end".to_owned());
+        let broken = world
+            .readers
+            .iter_mut()
+            .filter_map(|reader| reader.complaint.take());
+        let of_readers: Vec<String> = broken.chain(stuck).collect();
         let found = evidence::judge(&mut world)?;
         let mut anomalies: BTreeMap<&'static str, u64> = found
             .anomalies
             .iter()
             .map(|(anomaly, count)| (anomaly.id(), *count))
             .collect();
+        let class = world.swarm.class;
+        let void: BTreeMap<&'static str, u64> = class
+            .void()
+            .iter()
+            .filter_map(|id| anomalies.remove_entry(id))
+            .collect();
         let mut words: Vec<String> = found
             .examples
             .iter()
+            .filter(|example| anomalies.contains_key(example.id.as_str()))
             .map(|example| format!("{} {}", example.id, example.detail))
             .collect();
         let mut counts = Counts::default();
         for client in &world.clients {
             counts.add(&client.counts);
+            for partition in client
+                .alarms
+                .iter()
+                .filter(|partition| !world.doubtful.contains(partition))
+            {
+                *anomalies.entry(STUCK).or_default() += 1;
+                words.push(format!(
+                    "{STUCK} client {}: partition {partition} was stopped, and nothing was lost there",
+                    client.number
+                ));
+            }
             for complaint in &client.complaints {
                 *anomalies.entry(complaint.anomaly).or_default() += 1;
                 if words.len() < WORDS_MAX {
                     words.push(format!("{} {}", complaint.anomaly, complaint.what));
                 }
             }
+        }
+        for complaint in of_readers {
+            *anomalies.entry(STUCK).or_default() += 1;
+            words.push(format!("{STUCK} {complaint}"));
         }
         for doubt in &found.doubts {
             *anomalies.entry(DOUBT).or_default() += 1;
@@ -78,6 +111,8 @@ impl Outcome {
                 (hash ^ count).wrapping_mul(0xd6e8_feb8_6659_fd93)
             });
         Ok(Outcome {
+            class: class.name(),
+            void,
             anomalies,
             words,
             records,
@@ -91,10 +126,11 @@ impl Outcome {
     }
 
     /// Of a world in which something panicked: an assertion of the core or of the model.
-    pub(crate) fn of_panic(payload: &(dyn std::any::Any + Send)) -> Outcome {
+    pub(crate) fn of_panic(class: &'static str, payload: &(dyn std::any::Any + Send)) -> Outcome {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or(payload.downcast_ref::<&str>().copied());
         Outcome {
+            class,
             anomalies: BTreeMap::from([(PANIC, 1)]),
             words: vec![format!("{PANIC}: {}", text.unwrap_or("no words"))],
             ..Outcome::default()
@@ -131,5 +167,6 @@ impl Counts {
         self.in_doubt += other.in_doubt;
         self.epoch_bumps += other.epoch_bumps;
         self.retried += other.retried;
+        self.alarms += other.alarms;
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::class::Class;
 use super::design::Design;
 use super::random::Random;
-use super::{MS, SECOND};
+use super::{MS, SECOND, companions};
 
 const STREAM: u64 = 2;
 
@@ -70,6 +71,16 @@ pub(crate) enum Kind {
     Freeze { client: u16 },
     /// The wall clock of everybody steps; ms.
     ClockStep { by_ms: i64 },
+    /// The topic is deleted, and made again at the end.
+    Recreate,
+    /// The topic gets one partition more.
+    Grow,
+    /// Another leader, whether or not it has all that was acknowledged.
+    ElectUnclean { partition: i32, node: i32 },
+    /// max.message.bytes of the topic, lowered while batches of more are on their way.
+    TopicLimit { bytes: u64 },
+    /// One answer never comes, although those behind it do.
+    SkipAnswer { client: u16, node: i32 },
 }
 
 impl Kind {
@@ -99,21 +110,32 @@ impl Kind {
             Kind::Crash { .. } => "client-crash",
             Kind::Freeze { .. } => "client-freeze",
             Kind::ClockStep { .. } => "clock-step",
+            Kind::Recreate => "recreate-topic",
+            Kind::Grow => "grow-topic",
+            Kind::ElectUnclean { .. } => "elect-unclean",
+            Kind::TopicLimit { .. } => "topic-limit",
+            Kind::SkipAnswer { .. } => "skip-answer",
         }
     }
 }
 
-/// How many kinds there are.
-const KINDS: usize = 23;
+/// How many kinds every class of worlds has.
+const KINDS: usize = 25;
 
 /// Kafka's numbers of the APIs that a producer uses, the usual one often.
 const API_KEYS: [i16; 12] = [0, 0, 0, 0, 0, 3, 10, 18, 22, 24, 26, 26];
+/// Kafka's number of EndTxn.
+pub(super) const END_TXN: i16 = 26;
 /// Codes that say "not written", or "not done": may be answered before the effect only.
 const REFUSALS: [i16; 6] = [3, 5, 6, 19, 74, 56];
 /// TOPIC_AUTHORIZATION_FAILED: not written, and not to be tried again. A partition with a batch in doubt stops at it.
 pub(crate) const FOR_GOOD: i16 = 29;
+/// MESSAGE_TOO_LARGE: a batch of several records is split, and one record ends like [`FOR_GOOD`].
+pub(crate) const TOO_LARGE: i16 = 10;
+/// A record of these worlds fits into so much, by itself in a batch.
+const ONE_RECORD_BYTES: u64 = 130;
 /// Codes after which nobody knows.
-const DOUBTS: [i16; 5] = [7, 13, 20, 56, -1];
+const DOUBTS: [i16; 7] = [3, 6, 7, 13, 20, 56, -1];
 /// Codes of coordinators.
 const COORDINATOR: [i16; 4] = [14, 15, 16, 51];
 
@@ -135,17 +157,21 @@ pub(crate) fn draw(design: &Design, seed: u64) -> Vec<Fault> {
     loop {
         at_ns += random.between(1, 2 * design.fault_every_ms.max(1) * MS);
         if at_ns >= end_ns {
-            return plan;
+            break;
         }
         let for_ns = random.between(1, random.clone().pick(&[50, 500, longest_ms])) * MS;
         let kind = draw_kind(design, random.pick(&kinds), &mut random);
+        let for_ns = match kind {
+            // Held for longer than its sender waits, it takes effect when nobody expects it any more.
+            Kind::HoldRequest { .. } if random.percent(50) => random.between(1_000, 12_000) * MS,
+            _ => for_ns,
+        };
         plan.push(Fault { at_ns, for_ns, kind });
-        // Where one fault alone proves little, its companion comes with it.
-        if let Some((after_ns, kind)) = draw_companion(kind, for_ns, &mut random) {
-            let at_ns = at_ns + after_ns;
-            plan.push(Fault { at_ns, for_ns, kind });
-        }
+        // Where one fault alone proves little, its companions come with it.
+        companions::draw(design.clients, &mut plan, &mut random);
     }
+    plan.extend(Class::draw(design, seed).extras(design, seed));
+    plan
 }
 
 fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
@@ -180,60 +206,30 @@ fn draw_kind(design: &Design, kind: usize, random: &mut Random) -> Kind {
             client,
             bytes_per_second: random.between(1_000, 20_000),
         },
-        15 => Kind::HoldRequest { api_key, nth },
+        15 => Kind::HoldRequest {
+            api_key: random.pick(&[0, 0, END_TXN, END_TXN, api_key]),
+            nth,
+        },
         16 => Kind::HoldAnswer { api_key, nth },
         17 => Kind::DropAnswer { api_key, nth },
         18 => Kind::Disconnect { api_key, nth, after },
         19 => draw_error(api_key, nth, after, random),
         20 => Kind::Crash { client },
         21 => Kind::Freeze { client },
-        _ => Kind::ClockStep {
+        22 => Kind::ClockStep {
             by_ms: random.between(0, 1_200_000) as i64 - 600_000,
         },
-    }
-}
-
-/// The first batches of a new session refused; a batch refused for good, and the next one's answer lost. And after how
-/// long that comes.
-fn draw_companion(kind: Kind, for_ns: u64, random: &mut Random) -> Option<(u64, Kind)> {
-    match kind {
-        Kind::Crash { .. } if random.percent(50) => {
-            let code = random.pick(&[5, 19, 74]);
-            let nth = random.between(1, 6) as u32;
-            Some((
-                for_ns,
-                Kind::Error {
-                    api_key: 0,
-                    nth,
-                    code,
-                    after: false,
-                },
-            ))
-        }
-        Kind::Error {
-            api_key: 0,
-            nth,
-            after: false,
-            ..
-        } if random.percent(40) => {
-            let after = random.percent(50);
-            Some((
-                0,
-                Kind::Disconnect {
-                    api_key: 0,
-                    nth: nth + 1,
-                    after,
-                },
-            ))
-        }
-        _ => None,
+        23 => Kind::TopicLimit {
+            bytes: random.between(ONE_RECORD_BYTES, 400),
+        },
+        _ => Kind::SkipAnswer { client, node },
     }
 }
 
 /// A code that a broker may really give there.
 fn draw_error(api_key: i16, nth: u32, after: bool, random: &mut Random) -> Kind {
     let (code, after) = match api_key {
-        0 if random.percent(8) => (FOR_GOOD, false),
+        0 if random.percent(25) => (random.pick(&[FOR_GOOD, FOR_GOOD, TOO_LARGE]), false),
         0 if after => (random.pick(&DOUBTS), true),
         0 => (random.pick(&REFUSALS), false),
         22 | 24 | 26 => (random.pick(&COORDINATOR), false),
@@ -254,9 +250,12 @@ impl fmt::Display for Fault {
         let s = |ns: u64| ns as f64 / SECOND as f64;
         write!(f, "{:7.3} s {} {}", s(self.at_ns), self.kind.name(), self.kind)?;
         match self.kind {
-            Kind::Cut { .. } | Kind::Elect { .. } | Kind::MoveCoordinator { .. } | Kind::ClockStep { .. } => {
-                Ok(())
-            }
+            Kind::Cut { .. }
+            | Kind::Elect { .. }
+            | Kind::ElectUnclean { .. }
+            | Kind::MoveCoordinator { .. }
+            | Kind::ClockStep { .. }
+            | Kind::Grow => Ok(()),
             _ => write!(f, " for {:.3} s", s(self.for_ns)),
         }
     }
@@ -276,7 +275,10 @@ impl fmt::Display for Kind {
             | Kind::Pause { node }
             | Kind::Isolate { node } => write!(f, "node {node}"),
             Kind::Split { a, b } => write!(f, "nodes {a} and {b}"),
-            Kind::Elect { partition, node } => write!(f, "node {node} for partition {partition}"),
+            Kind::Recreate | Kind::Grow => Ok(()),
+            Kind::Elect { partition, node } | Kind::ElectUnclean { partition, node } => {
+                write!(f, "node {node} for partition {partition}")
+            }
             Kind::MoveCoordinator { client } | Kind::Crash { client } | Kind::Freeze { client } => {
                 write!(f, "client {client}")
             }
@@ -300,6 +302,8 @@ impl fmt::Display for Kind {
                 write!(f, "{code} API {api_key}, request {nth}, {}", effect(after))
             }
             Kind::ClockStep { by_ms } => write!(f, "by {by_ms} ms"),
+            Kind::TopicLimit { bytes } => write!(f, "to {bytes} bytes"),
+            Kind::SkipAnswer { client, node } => write!(f, "client {client} node {node}"),
         }
     }
 }

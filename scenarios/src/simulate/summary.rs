@@ -1,11 +1,13 @@
 //! What a campaign came to: lines for people, JSON for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
 use super::SECOND;
 use super::campaign::Campaign;
+use super::class::Class;
 use super::design::Design;
 use super::shrink::Shrunk;
 
@@ -21,7 +23,8 @@ pub(crate) fn title(design: &Design, from: u64, count: u64) -> String {
 }
 
 /// Speed, events, faults, records, outcomes.
-pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize) -> String {
+/// `command`: what to type to get these worlds, without seeds.
+pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize, command: &str) -> String {
     let mut out = String::new();
     let virtual_s = campaign.virtual_ns / SECOND;
     let real_s = real_ns as f64 / SECOND as f64;
@@ -37,17 +40,28 @@ pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize) -> String {
         "events {} · records {}: {} acked, {} not written, {} unknown; {} read and judged",
         campaign.events, records.sent, records.acked, records.not_written, records.unknown, records.read
     );
-    let faults: Vec<String> = campaign
-        .faults
-        .iter()
-        .map(|(kind, count)| format!("{kind} {count}"))
-        .collect();
     let _ = writeln!(
         out,
         "faults {}: {}",
         campaign.faults.values().sum::<u64>(),
-        faults.join(", ")
+        listed(&campaign.faults)
     );
+    let _ = writeln!(out, "worlds: {}", listed(&campaign.classes));
+    let unclean = Class::Unclean;
+    if campaign.classes.contains_key(unclean.name()) {
+        let _ = writeln!(
+            out,
+            "{}: the broker may lose what it acknowledged, so {} are void there (found {}); {} partitions stopped with an alarm",
+            unclean.name(),
+            unclean.void().join(" "),
+            if campaign.void.is_empty() {
+                "none".to_owned()
+            } else {
+                listed(&campaign.void)
+            },
+            campaign.counts.alarms
+        );
+    }
     let counts = &campaign.counts;
     let _ = writeln!(
         out,
@@ -71,7 +85,7 @@ pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize) -> String {
         for word in outcome.words.iter().take(WORDS_MAX) {
             let _ = writeln!(out, "    {word}");
         }
-        let _ = writeln!(out, "    replay: steadfast simulate --seeds 1 --from {seed}");
+        let _ = writeln!(out, "    replay: {command} --seeds 1 --from {seed}");
     }
     if campaign.cut_short {
         let _ = writeln!(out, "ended early: too many failures");
@@ -83,6 +97,12 @@ pub(crate) fn text(campaign: &Campaign, real_ns: u64, jobs: usize) -> String {
         campaign.seeds
     );
     out
+}
+
+/// `cut 3, pause 7`.
+fn listed(counts: &BTreeMap<&'static str, u64>) -> String {
+    let name = |(name, count): (&&str, &u64)| format!("{name} {count}");
+    counts.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// A failure made small.
@@ -128,6 +148,9 @@ pub(crate) fn json(campaign: &Campaign, real_ns: u64, jobs: usize) -> Value {
             "aborted": campaign.counts.aborted,
             "in_doubt": campaign.counts.in_doubt,
         },
+        "worlds": campaign.classes,
+        "void": campaign.void,
+        "alarms": campaign.counts.alarms,
         "crashed": campaign.counts.crashed,
         "fenced": campaign.counts.fenced,
         "drained_ns_max": campaign.drained_ns,

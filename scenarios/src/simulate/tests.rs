@@ -1,9 +1,110 @@
 //! A world replays from its seed, and is what it claims to be.
 
+use std::collections::BTreeSet;
+
+use steadfast_verifier::log::{LogBatch, LogRecord};
+
+use super::class::Class;
 use super::design::{Design, Writers};
 use super::outcome::Outcome;
 use super::plan::{Fault, Kind};
 use super::{MS, campaign, plan, shrink, world};
+
+/// What somebody does wrong on purpose, to see who is accused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Readers at read_committed do not look at the list of aborted transactions.
+    IgnoresAborted,
+    /// They ask for everything, and say that it is committed.
+    ReadsOpen,
+    /// Readers skip a record now and then.
+    Skips,
+    /// Producers' users write a record only after later ones of its key.
+    HoldsBack,
+    /// A copier commits its records without its position.
+    NoPosition,
+}
+
+impl Flaw {
+    /// What a reader with this flaw makes of an answer.
+    pub(crate) fn see(flaw: Option<Flaw>, batches: &[LogBatch], records: Vec<LogRecord>) -> Vec<LogRecord> {
+        let data = || batches.iter().filter(|batch| !batch.control);
+        match flaw {
+            Some(Flaw::IgnoresAborted | Flaw::ReadsOpen) => {
+                data().flat_map(|batch| batch.records.clone()).collect()
+            }
+            Some(Flaw::Skips) => records
+                .into_iter()
+                .filter(|record| record.offset % 50 != 49)
+                .collect(),
+            _ => records,
+        }
+    }
+}
+
+/// Anomalies found in a few short worlds without faults in which somebody does this.
+fn accused(flaw: Flaw, writers: Writers) -> BTreeSet<&'static str> {
+    let design = Design {
+        writers,
+        flaw: Some(flaw),
+        ..short()
+    };
+    let found = (1..=6).flat_map(|seed| world::run(&design, seed, &[]).unwrap().anomalies.into_keys());
+    found.collect()
+}
+
+/// What readers see counts: each of these is found by the judge that found nothing in the worlds without a flaw.
+#[test]
+fn readers_that_see_something_wrong_are_believed() {
+    assert_eq!(
+        accused(Flaw::IgnoresAborted, Writers::Transactional),
+        BTreeSet::from(["T1"])
+    );
+    assert_eq!(
+        accused(Flaw::ReadsOpen, Writers::Transactional),
+        BTreeSet::from(["T1", "T2"])
+    );
+    assert_eq!(accused(Flaw::Skips, Writers::Mixed), BTreeSet::from(["O5"]));
+    let late = accused(Flaw::HoldsBack, Writers::Idempotent);
+    assert!(late.is_superset(&BTreeSet::from(["O1", "O4"])), "{late:?}");
+}
+
+/// A world of each class keeps its promises, and is what it says.
+#[test]
+fn every_class_of_worlds_is_clean() {
+    for class in [Class::Plain, Class::Topics, Class::Unclean, Class::Copy] {
+        let design = Design {
+            class: Some(class),
+            ..Design::default()
+        };
+        let campaign = campaign::run(&design, (1, 12), 1, &|_| {}).unwrap();
+        assert!(campaign.failures.is_empty(), "{class:?}: {:?}", campaign.failures);
+        let struck = |kind: &str| campaign.faults.get(kind).copied().unwrap_or(0);
+        match class {
+            Class::Plain => assert_eq!(struck("recreate-topic") + struck("elect-unclean"), 0),
+            Class::Topics => assert!(struck("recreate-topic") > 5 && struck("grow-topic") > 2),
+            Class::Unclean => assert!(struck("elect-unclean") > 5 && campaign.void["L1"] > 0),
+            Class::Copy => assert!(campaign.counts.committed > 500 && campaign.records.acked > 40_000),
+        }
+    }
+}
+
+#[test]
+fn a_copier_that_does_not_commit_its_position_is_found() {
+    let design = Design {
+        class: Some(Class::Copy),
+        flaw: Some(Flaw::NoPosition),
+        ..short()
+    };
+    let crash = fault(5_000, 500, Kind::Crash { client: 1 });
+    let without = world::run(&design, 1, &[]).unwrap().anomalies;
+    assert!(
+        without.contains_key("T6") && !without.contains_key("D6"),
+        "{without:?}"
+    );
+    let crashed = world::run(&design, 1, &[crash]).unwrap().anomalies;
+    assert!(crashed.contains_key("D6"), "{crashed:?}");
+}
 
 fn short() -> Design {
     Design {
@@ -98,10 +199,21 @@ fn an_abort_of_nothing_is_no_error() {
     stays_clean(Writers::Transactional, 150, &plan);
 }
 
+/// What replication had brought by the instant of a deletion was acknowledged before it, and is in the log that is kept.
+#[test]
+fn a_deletion_comes_after_what_was_due_before_it() {
+    let recreate = |at_ms, for_ms| fault(at_ms, for_ms, Kind::Recreate);
+    for seed in 1..=8 {
+        let plan: Vec<Fault> = (1..=50).map(|n| recreate(n * 1_000 + seed, 300)).collect();
+        stays_clean(Writers::Transactional, seed, &plan);
+        stays_clean(Writers::Idempotent, seed, &plan);
+    }
+}
+
 /// An assertion that fails is an outcome like others: it has a seed, and is shrunk.
 #[test]
 fn a_panic_is_an_outcome() {
-    let outcome = Outcome::of_panic(&"the words");
+    let outcome = Outcome::of_panic("plain", &"the words");
     assert_eq!(
         (outcome.names().as_str(), outcome.words[0].as_str()),
         ("panic=1", "panic: the words")

@@ -5,12 +5,17 @@
 //! ```
 
 use steadfast_producer::sender::Sender;
-use steadfast_producer::transaction::{TransactionEvent, TransactionState};
+use steadfast_producer::transaction::{GroupOffset, TransactionEvent, TransactionState};
 use steadfast_verifier::history::{Recorded, TransactionEnded, TransactionOutcome};
 
-use super::MS;
 use super::client::Counts;
 use super::random::Random;
+use super::{GROUP, MS};
+
+/// NOT_ENOUGH_REPLICAS, CONCURRENT_TRANSACTIONS: no reason to give a transaction up before its time is over.
+const PASSING: [i16; 2] = [19, 51];
+/// Transactions that failed after the heal, none committed: more than what faults left behind can explain.
+const STUCK_AFTER: u64 = 4;
 
 /// Where the job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +37,30 @@ pub(crate) struct Job {
     timeout_ns: u64,
     /// When the last transaction was asked to end; 0 = it was not.
     asked_ns: u64,
+    pub(crate) begun_ns: u64,
+    /// Nothing is written in this one.
+    empty: bool,
+    /// It never gives up before its time: `retries` is not bounded.
+    patient: bool,
+    /// From then on nothing is hurt: so many transactions failed, and so many committed.
+    calm_ns: u64,
+    failed: u64,
+    committed: u64,
     pub(crate) complaint: Option<String>,
 }
 
 impl Job {
-    pub(crate) fn new(timeout_ns: u64) -> Job {
+    pub(crate) fn new(timeout_ns: u64, patient: bool, calm_ns: u64) -> Job {
         Job {
             stage: Stage::Starting,
             timeout_ns,
             asked_ns: 0,
+            begun_ns: 0,
+            empty: false,
+            patient,
+            calm_ns,
+            failed: 0,
+            committed: 0,
             complaint: None,
         }
     }
@@ -56,7 +76,7 @@ impl Job {
 
     /// Records may be appended.
     pub(crate) fn takes_records(&self) -> bool {
-        matches!(self.stage, Stage::Open { .. })
+        matches!(self.stage, Stage::Open { .. }) && !self.empty
     }
 
     /// Nothing is open.
@@ -74,8 +94,28 @@ impl Job {
         }
     }
 
-    /// Goes on. `more`: records wait to be written.
-    pub(crate) fn step(&mut self, sender: &mut Sender, more: bool, now_ns: u64, random: &mut Random) {
+    /// The open transaction has enough.
+    pub(crate) fn end_now(&mut self, now_ns: u64) {
+        if let Stage::Open { until_ns, .. } = &mut self.stage {
+            *until_ns = now_ns;
+        }
+    }
+
+    /// A record was not taken that the transaction must not do without.
+    pub(crate) fn give_up(&mut self, now_ns: u64) {
+        if let Stage::Open { until_ns, commit } = &mut self.stage {
+            (*until_ns, *commit) = (now_ns, false);
+        }
+    }
+
+    /// Goes on. `more`: records wait to be written. `positions`: what is to be committed with them, if anything.
+    pub(crate) fn step(
+        &mut self,
+        sender: &mut Sender,
+        (more, positions): (bool, &dyn Fn() -> Vec<GroupOffset>),
+        now_ns: u64,
+        random: &mut Random,
+    ) {
         let failed = sender.transaction_state() == Some(TransactionState::AbortableError);
         let called = match self.stage {
             Stage::Idle { from_ns } if from_ns <= now_ns => {
@@ -91,7 +131,9 @@ impl Job {
                 self.stage = Stage::Ending;
                 self.asked_ns = now_ns;
                 if commit && !failed {
-                    sender.commit_transaction(now_ns)
+                    sender
+                        .send_offsets_to_transaction(GROUP, &positions())
+                        .and_then(|()| sender.commit_transaction(now_ns))
                 } else {
                     sender.abort_transaction(now_ns)
                 }
@@ -112,6 +154,8 @@ impl Job {
         random: &mut Random,
     ) -> Result<(), steadfast_producer::transaction::TransactionError> {
         sender.begin_transaction(now_ns)?;
+        self.begun_ns = now_ns;
+        self.empty = random.percent(3);
         let most_ms = random.pick(&[5, 100, 1_000]);
         self.stage = Stage::Open {
             until_ns: now_ns + (random.between(1, most_ms) * MS).min(self.timeout_ns / 2),
@@ -142,6 +186,13 @@ impl Job {
                 (transaction, TransactionOutcome::Unknown, code)
             }
         };
+        let hasty = self.patient && PASSING.contains(&error_code) && now_ns < self.begun_ns + self.timeout_ns;
+        if outcome == TransactionOutcome::Aborted && hasty {
+            self.complaint = Some(format!(
+                "transaction {number} was given up for code {error_code}, which passes"
+            ));
+        }
+        self.note(outcome == TransactionOutcome::Committed, error_code != 0, now_ns);
         match outcome {
             TransactionOutcome::Committed => counts.committed += 1,
             TransactionOutcome::Aborted => counts.aborted += 1,
@@ -158,5 +209,18 @@ impl Job {
             ended_ns: now_ns,
         });
         self.stage = Stage::Idle { from_ns: now_ns };
+    }
+
+    /// A transaction ended, or its producer was fenced.
+    pub(crate) fn note(&mut self, committed: bool, failed: bool, now_ns: u64) {
+        if now_ns >= self.calm_ns {
+            self.committed += u64::from(committed);
+            self.failed += u64::from(failed);
+        }
+    }
+
+    /// One transaction after another failed although nothing was wrong.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.committed == 0 && self.failed >= STUCK_AFTER
     }
 }

@@ -6,20 +6,24 @@
 //! ```
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use bytes::Bytes;
-use steadfast_broker::{Action, ConnectionId, Endpoint, HookId, Memory, Model, Now, Order};
+use steadfast_broker::{Action, ConnectionId, Endpoint, Fact, HookId, LogId, Memory, Model, Now, Order};
 
+use super::class::Class;
 use super::client::Client;
+use super::copier::Copier;
 use super::design::Design;
 use super::network::{Item, Network, Toward};
 use super::outcome::Outcome;
 use super::plan::Fault;
 use super::random::Random;
+use super::reader::Reader;
 use super::swarm::{Swarm, host, port};
+use super::topics::Lives;
 use super::trace::Trace;
-use super::{MS, SECOND, TOPIC};
+use super::{GROUP, MS, SECOND, SOURCE, TOPIC};
 
 const STREAM: u64 = 4;
 /// The clock begins here: 0 stands for "never" in places.
@@ -27,7 +31,7 @@ const START_NS: u64 = SECOND;
 /// Faults begin after this.
 const FAULTS_NS: u64 = START_NS + SECOND;
 /// The load goes on for so long after the heal.
-const HEALTHY_LOAD_NS: u64 = 3 * SECOND;
+pub(crate) const HEALTHY_LOAD_NS: u64 = 3 * SECOND;
 /// After the heal all must have drained by then.
 pub(crate) const DRAIN_NS: u64 = 60 * SECOND;
 /// How often a healed world is looked at.
@@ -36,6 +40,8 @@ const LOOK_NS: u64 = 100 * MS;
 const WALL_MS: i64 = 1_700_000_000_000;
 /// More events than any world needs.
 const EVENTS_MAX: u64 = 20_000_000;
+/// A client that was fenced by its rival comes back within so long.
+const RIVAL_RETURNS_NS: u64 = 10 * SECOND;
 /// A connection's end waits for what its node still works on at most so long.
 const LATE_END_NS: u64 = 15 * SECOND;
 
@@ -52,6 +58,12 @@ pub(crate) enum Event {
     End { fault: usize },
     /// A client is started again.
     Start { client: u16 },
+    /// A reader asks.
+    Poll { reader: usize },
+    /// A copier does.
+    Consume { client: u16 },
+    /// The topic is made again.
+    Create,
     /// Everything is healed.
     Heal,
     /// Is all drained?
@@ -99,6 +111,7 @@ pub(crate) struct World<'a> {
     pub(crate) model: Model<Memory>,
     pub(crate) network: Network,
     pub(crate) clients: Vec<Client>,
+    pub(crate) readers: Vec<Reader>,
     pub(crate) schedule: Schedule,
     pub(crate) random: Random,
     /// By fault: whether it could be carried out, and the hook that it set.
@@ -108,6 +121,12 @@ pub(crate) struct World<'a> {
     pub(crate) suspect: Option<(i32, u64)>,
     /// Faults that keep nodes apart now.
     pub(crate) cuts: u32,
+    /// The topic's lives.
+    pub(crate) lives: Lives,
+    /// In-sync replicas of each log as the controller decided last, where it may decide uncleanly.
+    in_sync: BTreeMap<LogId, Vec<i32>>,
+    /// Partitions that may have lost acknowledged records, since the cluster is configured so.
+    pub(crate) doubtful: BTreeSet<i32>,
     /// Nodes whose machine is without power.
     pub(crate) dark: Vec<i32>,
     pub(crate) events: u64,
@@ -129,7 +148,7 @@ pub(crate) fn run(design: &Design, seed: u64, plan: &[Fault]) -> Result<Outcome,
     // Nothing of the world outlives the closure.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(live)) {
         Ok(outcome) => outcome,
-        Err(payload) => Ok(Outcome::of_panic(&*payload)),
+        Err(payload) => Ok(Outcome::of_panic(Class::draw(design, seed).name(), &*payload)),
     }
 }
 
@@ -140,6 +159,14 @@ pub(crate) fn trace(design: &Design, seed: u64, plan: &[Fault]) -> Result<(Outco
     world.live();
     let lines = world.trace.take().map(|trace| trace.lines).unwrap_or_default();
     Ok((Outcome::of(world)?, lines))
+}
+
+/// The topics of a world.
+pub(crate) fn topics(class: Class) -> &'static [&'static str] {
+    match class {
+        Class::Plain | Class::Topics | Class::Unclean => &[TOPIC],
+        Class::Copy => &[TOPIC, SOURCE],
+    }
 }
 
 impl<'a> World<'a> {
@@ -158,30 +185,48 @@ impl<'a> World<'a> {
         };
         let endpoints = (1..=design.nodes).map(endpoint).collect();
         let mut model = Model::new(swarm.settings.clone(), endpoints, Memory::default(), seed, now);
-        let topic = Order::CreateTopic {
-            name: TOPIC.into(),
-            partitions: design.partitions,
-            replication_factor: design.replication_factor,
-            configs: Vec::new(),
-        };
-        model.order(topic, now).map_err(|error| error.to_string())?;
+        for name in topics(swarm.class) {
+            let topic = Order::CreateTopic {
+                name: (*name).to_owned(),
+                partitions: design.partitions,
+                replication_factor: design.replication_factor,
+                configs: design.topic.clone().into_iter().collect(),
+            };
+            model.order(topic, now).map_err(|error| error.to_string())?;
+        }
         let load = (
             START_NS,
             heal_ns + HEALTHY_LOAD_NS,
             (design.rate / u64::from(design.clients.max(1))).max(1),
         );
-        let sizes = (design.partitions, design.records_max);
-        let clients = (0..design.clients).map(|number| Client::new(number, &swarm, seed, sizes, load));
-        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        let clients = (0..design.clients).map(|number| Client::new(number, design, &swarm, seed, load));
+        let mut clients = clients.collect::<Result<Vec<_>, _>>()?;
+        if let Some(last) = clients.pop_if(|last| swarm.clients[last.number as usize].copies) {
+            let reader = Reader::of_copier(last.number, design, &swarm);
+            clients.push(last.copying(Copier::new(reader, design.partitions)));
+        }
         #[cfg(steadfast_mutants)]
         let clients = clients
             .into_iter()
             .map(|client| client.breaking(design.without))
             .collect::<Vec<_>>();
+        #[cfg(test)]
+        let clients = clients
+            .into_iter()
+            .map(|client| client.with_flaw(design.flaw))
+            .collect::<Vec<_>>();
         let mut schedule = Schedule::default();
         for client in 0..design.clients {
             schedule.at(START_NS, Event::Start { client });
         }
+        let readers = Reader::all(design, &swarm);
+        for reader in 0..readers.len() {
+            schedule.at(START_NS, Event::Poll { reader });
+        }
+        for client in (0..design.clients).filter(|client| swarm.clients[*client as usize].copies) {
+            schedule.at(START_NS, Event::Consume { client });
+        }
+        let on_the_network = design.clients + readers.len() as u16;
         for (fault, planned) in plan.iter().enumerate() {
             schedule.at(FAULTS_NS + planned.at_ns, Event::Begin { fault });
         }
@@ -189,7 +234,7 @@ impl<'a> World<'a> {
         let delays = (swarm.latency_ns, swarm.jitter_ns);
         Ok(World {
             design,
-            network: Network::new(design.clients, design.nodes, delays, seed),
+            network: Network::new(on_the_network, design.nodes, delays, seed),
             swarm,
             plan,
             now_ns: START_NS,
@@ -201,12 +246,16 @@ impl<'a> World<'a> {
             model,
             touched: vec![false; clients.len()],
             clients,
+            readers,
             schedule,
             random: Random::new(seed, STREAM),
             applied: vec![false; plan.len()],
             hooks: BTreeMap::new(),
             suspect: None,
             cuts: 0,
+            lives: Lives::new(design.partitions),
+            in_sync: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
             dark: Vec::new(),
             events: 0,
             hash: 0,
@@ -265,6 +314,24 @@ impl<'a> World<'a> {
                 self.clients[client as usize].start(self.now_ns);
                 self.touched[client as usize] = true;
             }
+            Event::Poll { reader } => {
+                let asks = &mut self.readers[reader];
+                asks.poll(self.now_ns, &mut self.network, &mut self.schedule);
+                let again_ns = self.now_ns + asks.every_ns;
+                self.schedule.at(again_ns, Event::Poll { reader });
+            }
+            Event::Consume { client } => {
+                let frozen = self.network.frozen[client as usize];
+                let up = self.clients[client as usize].sender.is_some();
+                if let Some(copier) = &mut self.clients[client as usize].copier {
+                    if up && !frozen {
+                        copier.poll(self.now_ns, &mut self.network, &mut self.schedule);
+                    }
+                    let again_ns = self.now_ns + copier.reader.every_ns;
+                    self.schedule.at(again_ns, Event::Consume { client });
+                }
+            }
+            Event::Create => self.create_topic(),
             Event::Heal => {
                 self.heal();
                 self.touched.fill(true);
@@ -298,10 +365,46 @@ impl<'a> World<'a> {
             let wall_ms = self.wall_ms();
             let again_ns =
                 self.clients[number].turn(self.now_ns, wall_ms, &mut self.network, &mut self.schedule);
+            self.look_at_owners(number);
+            let alive = |other: &Client| other.number as usize != number && other.sender.is_some();
+            let has_rival = self.swarm.rivals && self.clients.iter().any(alive);
+            // While there are faults somebody starts it again, some time; in the end one has to stay.
+            self.clients[number].retired |= again_ns.is_some() && has_rival && self.healed;
             if let Some(again_ns) = again_ns {
+                let rest_ns = if has_rival {
+                    self.random.below(RIVAL_RETURNS_NS)
+                } else {
+                    0
+                };
                 let client = number as u16;
-                self.schedule.at(self.now_ns + again_ns, Event::Start { client });
+                self.schedule
+                    .at(self.now_ns + again_ns + rest_ns, Event::Start { client });
             }
+            if self.clients[number].asks_position() {
+                self.tell_position(number);
+            }
+        }
+    }
+
+    /// A copier is told where its group stands.
+    fn tell_position(&mut self, number: usize) {
+        let position = |partition| self.model.group_offset(GROUP, SOURCE, partition).unwrap_or(0);
+        let positions = (0..self.design.partitions).map(position).collect();
+        if let Some(copier) = &mut self.clients[number].copier {
+            copier.told(positions, self.now_ns);
+        }
+    }
+
+    /// Of rivals only the one that was given the id last may commit what it began since.
+    fn look_at_owners(&mut self, number: usize) {
+        let Some(begun_ns) = self.clients[number].committed_ns.take() else {
+            return;
+        };
+        let mine = self.clients[number].owner;
+        let newer = |client: &Client| client.owner > mine && client.owner_ns < begun_ns;
+        if self.swarm.rivals && self.clients.iter().any(newer) {
+            let what = "it committed what it began after another had taken its id over";
+            self.clients[number].accuse("S2", what);
         }
     }
 
@@ -319,7 +422,24 @@ impl<'a> World<'a> {
                 self.network
                     .node_closed(id, silent, self.now_ns, &mut self.schedule);
             }
+            Action::Remember(Fact::Leader { log, leader, isr, .. }) if self.swarm.class == Class::Unclean => {
+                self.elected(log, leader, isr);
+            }
             Action::Remember(_) => {} // a whole cluster never dies here: nodes do
+        }
+    }
+
+    /// A leader that was not in sync: what it lacks is lost, by configuration.
+    fn elected(&mut self, log: LogId, leader: i32, isr: Vec<i32>) {
+        let before = self.in_sync.insert(log, isr);
+        if leader >= 0 && before.is_some_and(|before| !before.contains(&leader)) {
+            let is_it = |partition: &i32| {
+                let state = self.model.partition(TOPIC, *partition);
+                state.is_some_and(|state| state.log == log)
+            };
+            let found = (0..self.lives.partitions).find(is_it);
+            self.say(|| format!("unclean election of node {leader} for partition {found:?}"));
+            self.doubtful.extend(found);
         }
     }
 
@@ -355,7 +475,7 @@ impl<'a> World<'a> {
             Item::End => {
                 // A broker that is busy with the connection does not look at it, and serves what it has of it first.
                 if self.network.connections[id].node_open
-                    && !self.model.reads(connection)
+                    && (self.model.works_on(connection) || !self.model.reads(connection))
                     && self.random.percent(50)
                 {
                     let at_ns = self.now_ns + self.random.below(LATE_END_NS);
@@ -380,10 +500,10 @@ impl<'a> World<'a> {
     }
 
     fn at_client(&mut self, id: usize, item: Item) {
-        let (client, link) = (
-            self.network.connections[id].client,
-            self.network.connections[id].link,
-        );
+        let (client, node, link) = {
+            let found = &self.network.connections[id];
+            (found.client, found.node, found.link)
+        };
         if !self.network.connections[id].client_open {
             return;
         }
@@ -393,6 +513,24 @@ impl<'a> World<'a> {
         if let Item::End = &item {
             self.say(|| format!("client {client} loses #{id}"));
         }
+        let Some(link) = link else {
+            match self.clients.get_mut(usize::from(client)) {
+                Some(client) => {
+                    if let Some(copier) = &mut client.copier {
+                        copier.arrived(node, id, &item, self.now_ns);
+                    }
+                    self.touched[client.number as usize] = true;
+                }
+                None => {
+                    let reader = &mut self.readers[usize::from(client) - self.clients.len()];
+                    reader.arrived(node, id, &item, self.now_ns);
+                }
+            }
+            if matches!(item, Item::End) {
+                self.network.client_closed(id, self.now_ns, &mut self.schedule);
+            }
+            return;
+        };
         let client = &mut self.clients[client as usize];
         match item {
             Item::Open => client.connected(link, id, self.now_ns),
@@ -427,11 +565,15 @@ impl<'a> World<'a> {
 
     /// After the heal: is all drained, and is the cluster quiet?
     fn look(&mut self) {
-        let late = self.now_ns >= self.heal_ns + DRAIN_NS;
+        let late = self.now_ns >= self.heal_ns + DRAIN_NS * self.design.patience();
         if self.drained_ns == 0 && self.clients.iter().all(|client| client.is_done(self.now_ns)) {
             self.drained_ns = self.now_ns;
         }
-        let quiet = self.drained_ns > 0 && self.network.is_quiet() && self.is_settled();
+        let quiet = self.drained_ns > 0
+            && self.is_copied()
+            && self.network.is_quiet()
+            && self.is_settled()
+            && self.is_read();
         if quiet || late {
             for client in &mut self.clients {
                 client.close(self.now_ns);
@@ -442,15 +584,46 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whoever copies has copied all.
+    fn is_copied(&self) -> bool {
+        let mut copiers = self.clients.iter().filter_map(|client| client.copier.as_ref());
+        copiers.all(|copier| {
+            copier.is_idle()
+                && (0..self.design.partitions).all(|partition| {
+                    self.model.partition(SOURCE, partition).is_some_and(|state| {
+                        let ends = (state.high_watermark, state.last_stable_offset);
+                        copier.reader.has(partition, ends.0, ends.1)
+                    })
+                })
+        })
+    }
+
+    /// Every reader has got to the end.
+    pub(crate) fn is_read(&self) -> bool {
+        self.lives.exists
+            && (0..self.lives.partitions).all(|partition| {
+                self.model.partition(TOPIC, partition).is_some_and(|state| {
+                    let ends = (state.high_watermark, state.last_stable_offset);
+                    self.readers
+                        .iter()
+                        .all(|reader| reader.has(partition, ends.0, ends.1))
+                })
+            })
+    }
+
     /// Every partition is led, fully replicated, and has no open transaction.
     fn is_settled(&self) -> bool {
-        (0..self.design.partitions).all(|partition| {
-            self.model.partition(TOPIC, partition).is_some_and(|state| {
+        let settled = |(topic, partition): (&&str, i32)| {
+            self.model.partition(topic, partition).is_some_and(|state| {
                 state.leader >= 0
                     && state.isr.len() == state.replicas.len()
                     && state.log_end == state.high_watermark
                     && state.log_end == state.last_stable_offset
             })
-        })
+        };
+        let mut all = topics(self.swarm.class)
+            .iter()
+            .flat_map(|topic| (0..self.lives.partitions).map(move |partition| (topic, partition)));
+        self.lives.exists && all.all(settled)
     }
 }

@@ -176,7 +176,7 @@ pub fn examine(evidence: &Evidence<'_>) -> Result<Found, JudgeError> {
 fn to_be_seen(tables: &Tables, readers: u64, load: &mut Load) {
     for (row, due_ns) in tables.stretches.iter().flat_map(Stretch::due) {
         if row.seen() || !row.hidden() {
-            load.to_be_seen(due_ns, readers);
+            load.will_be_seen(due_ns, readers);
         }
     }
 }

@@ -116,7 +116,7 @@ impl Load {
     }
 
     /// A record is to be seen by so many readers.
-    pub(super) fn to_be_seen(&mut self, intended_ns: u64, readers: u64) {
+    pub(super) fn will_be_seen(&mut self, intended_ns: u64, readers: u64) {
         self.near = self.cuts.segment(intended_ns, self.near);
         self.segments[self.near].to_be_seen += readers;
     }

@@ -264,7 +264,7 @@ impl Shared {
     }
 
     /// Writes down what an answer brought and gives the partitions back. `stale`: their leaders must be asked for anew.
-    fn put_back(&self, taken: BTreeMap<i32, (i32, Place)>, steps: Vec<Step>, stale: bool) {
+    fn put_back(&self, taken: BTreeMap<i32, (i32, Place)>, steps: &[Step], stale: bool) {
         let mut desk = self.lock();
         desk.stale |= stale;
         for (partition, (_, mut place)) in taken {

@@ -33,7 +33,7 @@ impl Broker {
     /// As `start`; all its connections together hold so many bytes of frames that are not whole.
     fn start_holding(data: &Path, nodes: i32, held_most_bytes: usize) -> Broker {
         Broker::start_after(data, nodes, move |server| {
-            server.held_most_bytes = held_most_bytes
+            server.held_most_bytes = held_most_bytes;
         })
     }
 
@@ -164,9 +164,20 @@ fn connections_together_hold_no_more_than_the_bound() {
         Ok(count) => count == 0,
         Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
     };
-    assert!(streams[2..].iter_mut().any(closed), "eight halves are beyond it");
+    assert!(
+        streams[2..].iter_mut().rev().any(closed),
+        "eight halves are beyond it"
+    );
     broker.create("beyond");
     assert_eq!(broker.topics(), ["beyond", "within"], "and others are served");
+    // What is closed is held no longer.
+    drop(streams);
+    broker.create("freed");
+    let mut again = half();
+    broker.create("taken");
+    again.set_nonblocking(true).expect("looks only");
+    let waits = again.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(waits, Err(io::ErrorKind::WouldBlock));
     broker.stop();
 }
 

@@ -27,7 +27,12 @@ impl Partition {
                 self.mode = Mode::OneByOne;
                 self.reject(i, REQUEST_TIMED_OUT, cx);
             } else {
-                self.report(i, Outcome::Unknown, REQUEST_TIMED_OUT, cx);
+                let told = if self.rules.on(Rule::UnknownIsTold) {
+                    Outcome::Unknown
+                } else {
+                    Outcome::NotWritten
+                };
+                self.report(i, told, REQUEST_TIMED_OUT, cx);
                 i += 1;
             }
         }
@@ -121,6 +126,9 @@ impl Partition {
 
     /// A batch that was never sent is given up.
     pub(super) fn give_up(&mut self, batch: Gathering, code: i16, cx: &mut Context<'_>) {
+        if !self.rules.on(Rule::NumbersWhenSent) {
+            self.use_up_numbers(batch.tokens.len());
+        }
         cx.outcomes.report(Done {
             topic: self.topic,
             partition: self.index,

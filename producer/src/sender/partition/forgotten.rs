@@ -1,6 +1,6 @@
 //! What a broker may have forgotten, or would forget at once: what is not sent (see `forgetting.rs`).
 
-use super::{Context, Fate, Mode, Partition};
+use super::{Context, Fate, Partition, Sent};
 use crate::sender::forgetting::{FORGOTTEN, is_old};
 
 impl Partition {
@@ -21,19 +21,16 @@ impl Partition {
         is_old(self.unacked[index].dated_ms, wall_ms) || self.nothing_tells(wall_ms)
     }
 
-    /// Something is UNKNOWN that the broker may have had and forgotten; or it may have forgotten what it would refuse a gap
-    /// by, where that is to be the proof.
+    /// Something is UNKNOWN that the broker may have had and forgotten. Where a refusal is to be the proof (A11, A13), what
+    /// the broker refuses by was young when these were sent, so it is known for as long as they are young.
     fn nothing_tells(&self, wall_ms: i64) -> bool {
-        let refusal_is_proof =
-            self.gap.is_some() || self.hopeless().is_some() || matches!(self.mode, Mode::Probing(_));
-        let last_is_old = refusal_is_proof && self.last_is_forgotten(wall_ms);
         let mut unknown = self.unacked.iter().filter(|sent| sent.fate == Fate::Unknown);
-        unknown.any(|sent| last_is_old || is_old(sent.dated_ms, wall_ms))
+        unknown.any(|sent| is_old(sent.dated_ms, wall_ms))
     }
 
     /// Ends what [`next`](Self::next) found too old, as what it is: UNKNOWN and the rest in a new epoch, or NOT_WRITTEN.
     pub(crate) fn give_up_forgotten(&mut self, wall_ms: i64, cx: &mut Context<'_>) {
-        let old = |sent: &super::Sent| !sent.on_wire && is_old(sent.dated_ms, wall_ms);
+        let old = |sent: &Sent| !sent.on_wire && is_old(sent.dated_ms, wall_ms);
         if self.nothing_tells(wall_ms) {
             self.leave_epoch(FORGOTTEN, cx);
         } else if let Some(i) = self.unacked.iter().position(old) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Context, Fate, Mode, NO_NODE, Partition};
 use crate::record::Outcome;
-use crate::record_batch::SealedBatch;
+use crate::record_batch::{Seal, SealedBatch};
 use crate::rules::Rule;
 use crate::sender::identity::Identity;
 
@@ -38,10 +38,15 @@ impl Partition {
     /// on in a new epoch. A late copy of the old one is appended before that or refused for ever (47), and nothing
     /// that may be in the log is sent again, so no record is doubled or overtaken.
     pub(super) fn leave_epoch(&mut self, code: i16, cx: &mut Context<'_>) {
+        let first = self.first_unacked();
         self.end_unknown(code, cx);
         self.gap = None;
-        self.needs_epoch = true;
-        self.needs_fence = Some(code);
+        if self.rules.on(Rule::DoubtNeedsEpoch) {
+            self.needs_epoch = true;
+            self.needs_fence = Some(code);
+        } else if let Some((sequence, identity)) = first {
+            self.number_from(sequence, identity);
+        }
         self.mode = if self.unacked.is_empty() {
             Mode::Flowing
         } else {
@@ -65,29 +70,20 @@ impl Partition {
         }
     }
 
-    /// What A10 forbids: a refused head taken for proof that nothing was written.
-    pub(super) fn take_for_unwritten(&mut self) {
-        for sent in &mut self.unacked {
-            sent.fate = Fate::NotWritten;
-        }
-        self.needs_epoch = true;
-    }
-
-    /// What A15 forbids: numbers that begin anew because metadata did not mention the topic.
-    pub(crate) fn forget_numbers(&mut self) {
-        if self.unacked.is_empty() {
-            self.next_sequence = 0;
-        }
-    }
-
     /// The id and epoch that the unacked batches bear.
     pub(super) fn identity_of_unacked(&self) -> Option<Identity> {
+        self.first_unacked().map(|(_, identity)| identity)
+    }
+
+    /// The first number of the unacked batches, and the id and epoch that they bear.
+    fn first_unacked(&self) -> Option<(i32, Identity)> {
         let seal = self.unacked.front()?.batch.stamp();
-        Some(Identity {
+        let identity = Identity {
             id: seal.producer_id,
             epoch: seal.producer_epoch,
             transactional: seal.transactional,
-        })
+        };
+        Some((seal.base_sequence, identity))
     }
 
     fn restart_numbers(&mut self, identity: Option<Identity>) {
@@ -121,16 +117,20 @@ impl Partition {
                     || !self.rules.on(Rule::SettleBeforeNumbering),
                 "A13: only NOT_WRITTEN batches"
             );
-            match Arc::get_mut(&mut sent.batch) {
-                Some(batch) => batch.renumber(&seal),
-                None => {
-                    // A frame of a closed connection may still hold the old bytes: leave them to it.
-                    let mut copy = SealedBatch::clone(&sent.batch);
-                    copy.renumber(&seal);
-                    sent.batch = Arc::new(copy);
-                }
-            }
+            stamp_anew(&mut sent.batch, &seal);
             self.next_sequence = sent.batch.next_sequence();
+        }
+    }
+}
+
+pub(super) fn stamp_anew(batch: &mut Arc<SealedBatch>, seal: &Seal) {
+    match Arc::get_mut(batch) {
+        Some(batch) => batch.renumber(seal),
+        None => {
+            // A frame of a closed connection may still hold the old bytes: leave them to it.
+            let mut copy = SealedBatch::clone(batch);
+            copy.renumber(seal);
+            *batch = Arc::new(copy);
         }
     }
 }

@@ -53,13 +53,15 @@ impl Partition {
                 }
             }
             Verdict::NotYet => {}
-            Verdict::Unknown if self.rules.on(Rule::CodeIsUnknown) => sent.fate = Fate::Unknown,
+            Verdict::Unknown if self.rules.on(doubt(code)) => sent.fate = Fate::Unknown,
             Verdict::Unknown => {}
             Verdict::Corrupt if !sent.corrupt => sent.corrupt = true,
             Verdict::Corrupt | Verdict::StopNotWritten => self.stop(code, cx),
             Verdict::OutOfOrder => self.out_of_order(i, cx),
             // A split that failed comes here too.
-            Verdict::TooLarge | Verdict::Rejected if sent.fate == Fate::Unknown => {
+            Verdict::TooLarge | Verdict::Rejected
+                if sent.fate == Fate::Unknown && self.rules.on(Rule::RefusedStaysUnknown) =>
+            {
                 self.refused_for_good(i, code, cx);
             }
             Verdict::TooLarge | Verdict::Rejected => self.reject(i, code, cx),
@@ -72,12 +74,13 @@ impl Partition {
         true
     }
 
-    /// The connection that carried the batch is gone before its answer came: UNKNOWN, for bytes may have left.
-    pub(crate) fn lost(&mut self, base_sequence: i32, cx: &mut Context<'_>) {
+    /// The connection that carried the batch is gone before its answer came: UNKNOWN, for bytes may have left. `rule`:
+    /// the clause of A7 that says so.
+    pub(crate) fn lost(&mut self, base_sequence: i32, rule: Rule, cx: &mut Context<'_>) {
         let Some(i) = self.off_the_wire(base_sequence) else {
             return;
         };
-        if self.rules.on(Rule::LostIsUnknown) {
+        if self.rules.on(rule) {
             self.unacked[i].fate = Fate::Unknown;
         }
         self.alone = true;
@@ -94,7 +97,8 @@ impl Partition {
             .unacked
             .iter()
             .find(|sent| sent.base_sequence() == base_sequence)?;
-        (sent.fate == Fate::NotWritten && sent.batch.records() > 1).then_some(&*sent.batch)
+        let may_be = sent.fate == Fate::NotWritten || !self.rules.on(Rule::UnknownIsWhole);
+        (may_be && sent.batch.records() > 1).then_some(&*sent.batch)
     }
 
     /// Puts the pieces of a split batch in its place, under the numbers it had (A12).
@@ -170,8 +174,12 @@ impl Partition {
             self.stop(OUT_OF_ORDER, cx);
             return;
         }
+        let (at, i) = match probing && !self.rules.on(Rule::ProbeGoesUp) {
+            true => (i, self.before_gap().max(i + 1) - 1),
+            false => (i, i),
+        };
         for k in 0..=i {
-            let offset = if k == i { offset } else { -1 };
+            let offset = if k == at { offset } else { -1 };
             self.report_at(k, Outcome::Acked, 0, offset, cx);
         }
         for sent in self.unacked.drain(..=i) {
@@ -216,7 +224,7 @@ impl Partition {
     fn refused_for_good(&mut self, i: usize, code: i16, cx: &mut Context<'_>) {
         if self.gap.is_some_and(|gap| gap.at == 0) {
             // The gap's number was never taken and is not given again under this epoch: nothing behind it fits.
-            self.needs_epoch = true;
+            self.needs_epoch |= self.rules.on(Rule::LateCopyNeedsEpoch);
             self.unacked[i].fate = Fate::NotWritten;
             self.reject(i, code, cx);
             return;
@@ -234,7 +242,7 @@ impl Partition {
             _ if self.gap.is_some_and(|gap| gap.at == 0) => {
                 // Everything before the gap is acked, so the broker waits for the gap's number: this is proof.
                 let sent = &mut self.unacked[i];
-                self.needs_epoch |= sent.fate == Fate::Unknown;
+                self.needs_epoch |= sent.fate == Fate::Unknown && self.rules.on(Rule::LateCopyNeedsEpoch);
                 sent.fate = Fate::NotWritten;
             }
             _ if i == 0 && self.rules.on(Rule::NeverBump) => self.head_refused = true,
@@ -313,7 +321,7 @@ impl Partition {
     }
 
     /// The code with which the first UNKNOWN batch was refused for good, if one was.
-    pub(super) fn hopeless(&self) -> Option<i16> {
+    fn hopeless(&self) -> Option<i16> {
         self.unacked.iter().find_map(|sent| sent.hopeless)
     }
 
@@ -325,5 +333,14 @@ impl Partition {
     fn remembered(&self, now_ns: u64) -> bool {
         self.last_ack_ns
             .is_some_and(|ack| now_ns.saturating_sub(ack) <= EXPIRATION_NS)
+    }
+}
+
+/// The clause of A7 by which this code leaves a batch UNKNOWN.
+fn doubt(code: i16) -> Rule {
+    match code {
+        3 | 6 => Rule::MovedIsUnknown,
+        20 => Rule::AppendedIsUnknown,
+        _ => Rule::CodeIsUnknown,
     }
 }

@@ -19,9 +19,10 @@ mod table;
 use std::collections::BTreeSet;
 
 use self::expected::{Cell, expected};
-use self::play::play;
-use self::table::{Hit, Mode, PLACES, Row, STATES, State, TABLE};
+use self::play::{play, play_until_deadline};
+use self::table::{Hit, LAST, Mode, PLACES, Plain, Row, STATES, State, TABLE, Within};
 use crate::reaction;
+use crate::record::Outcome;
 
 /// Fewer cells than this would be another matrix.
 const AT_LEAST: usize = 500;
@@ -79,6 +80,43 @@ fn every_cell_is_as_the_table_says() {
         wrong.join("\n")
     );
     assert!(cells >= AT_LEAST, "{cells} cells");
+}
+
+/// The cells above end well, whatever is believed meanwhile. At the deadline belief is all there is.
+#[test]
+fn what_is_answered_until_the_deadline_decides_what_is_believed() {
+    let mut cells = 0;
+    let mut wrong = Vec::new();
+    for case in cases().filter(|case| case.place == LAST && lasts(*case)) {
+        // What this sending may have written, and what an earlier one did: nobody knows. Else it is not there.
+        let perhaps = case.row.states.contains(&State::Written);
+        let must = if perhaps || case.state != State::NotWritten {
+            Outcome::Unknown
+        } else {
+            Outcome::NotWritten
+        };
+        if let Err(why) = play_until_deadline(case, must) {
+            let Case { row, mode, state, .. } = case;
+            wrong.push(format!("{:?} {mode:?} {state:?}: {why}", row.hit));
+        }
+        cells += 1;
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {cells} cells:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert!(cells > 50, "{cells} cells");
+}
+
+/// It is sent again for as long as it is answered so. 2 is sent again once, and 51 has a time limit of its own (B8).
+fn lasts(case: Case) -> bool {
+    let again = match case.mode {
+        Mode::Idempotent => case.row.plain == Plain::Again,
+        Mode::Transaction(level) => case.row.within[usize::from(level >= 2)] == Within::Again,
+    };
+    again && case.row.code().is_some_and(|code| ![2, 51].contains(&code))
 }
 
 /// One that only one side knows would be tested by nobody.

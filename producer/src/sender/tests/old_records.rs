@@ -143,24 +143,6 @@ fn a5_once_the_last_one_is_old_nothing_counts_on_the_broker_to_refuse_a_gap() {
     }
 }
 
-/// What is refused for good while it may be written is proven by a later one, if the broker refuses gaps (A12).
-#[test]
-fn a12_a_broker_that_forgot_proves_nothing() {
-    let mut script = pipelined(&PATIENT);
-    let dated_ms = script.wall_ms() - 11 * HOUR_MS;
-    append_dated(&mut script, 0, 1, 1, dated_ms);
-    script.run_for(10 * MS);
-    // Lost, and those behind it; when the broker is back it refuses the first for good.
-    script
-        .faults
-        .extend([Fault::CutBefore, Fault::Refuse { which: 0, code: 10 }]);
-    one_by_one(&mut script, 2, 3);
-    down(&mut script, 2 * HOUR_MS);
-    script.run_for(10_000 * MS);
-    assert_eq!(script.outcomes[&2].0, Outcome::Unknown);
-    check(&mut script);
-}
-
 #[test]
 fn within_a_transaction_old_records_are_as_good_as_new_ones() {
     for level in BOTH {

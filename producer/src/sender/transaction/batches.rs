@@ -12,6 +12,8 @@ use crate::sender::partition::{Context, Verdict};
 
 /// UNSUPPORTED_VERSION.
 const UNSUPPORTED_VERSION: i16 = 35;
+/// NOT_ENOUGH_REPLICAS.
+const NOT_ENOUGH_REPLICAS: i16 = 19;
 const OUT_OF_ORDER_SEQUENCE: i16 = 45;
 
 impl Sender {
@@ -43,6 +45,7 @@ impl Sender {
         }
         match transactions.protocol {
             Protocol::V2 => transactions.registered = Registered::Yes,
+            Protocol::V1 if !self.rules.on(Rule::EnlistFirst) => transactions.registered = Registered::Yes,
             Protocol::V1 if self.partitions[number as usize].enlisted == transactions.number => {}
             Protocol::V1 => {
                 transactions.enlisting.insert(number);
@@ -69,9 +72,13 @@ impl Sender {
         let mut failure = None;
         let verdict = match meaning.transactional {
             Reaction::Done | Reaction::DoneWithoutOffset => Verdict::Written(-1),
+            Reaction::Retry if code == NOT_ENOUGH_REPLICAS && !self.rules.on(Rule::ReplicasAwaited) => {
+                failure = Some(Repair::End);
+                plain
+            }
             // B9: 19 may stand for a coordinator that moves or is busy; so may its own codes. Nothing was written.
             Reaction::Retry | Reaction::RefreshAndRetry | Reaction::FindCoordinator => plain,
-            Reaction::RetrySoon if self.is_overdue(now_ns) => {
+            Reaction::RetrySoon if self.is_overdue(now_ns) || !self.rules.on(Rule::MarkersAwaited) => {
                 failure = Some(Repair::End);
                 plain
             }

@@ -68,10 +68,10 @@ impl Sender {
             return;
         };
         let flushed = self.outcomes.pending() == 0 && transactions.offsets.is_empty();
-        if !flushed {
+        if !flushed && self.rules.on(Rule::FlushBeforeCommit) {
             return;
         }
-        if transactions.registered > Registered::No {
+        if transactions.registered > Registered::No || !self.rules.on(Rule::EmptyIsNotEnded) {
             transactions.ending.due = true;
         } else {
             // B4: there is nothing to end; the coordinator would answer 48.
@@ -125,7 +125,7 @@ impl Sender {
         let commit = transactions.state == State::Committing;
         let in_doubt = commit && transactions.ending.in_doubt;
         let transaction = transactions.number;
-        let otherwise = if in_doubt {
+        let otherwise = if in_doubt && self.rules.on(Rule::DoubtIsTold) {
             TransactionEvent::Unknown { transaction, code }
         } else {
             let because = transactions.ending.code;
@@ -186,11 +186,12 @@ impl Sender {
         };
         let clean = commit && !transactions.ending.in_doubt;
         let init = match transactions.protocol {
-            Protocol::V1 => !clean && self.rules.on(Rule::InitAfterDoubt),
+            Protocol::V1 if commit => !clean && self.rules.on(Rule::InitAfterDoubt),
+            Protocol::V1 => self.rules.on(Rule::InitAfterAbort),
             // The answer gives the next id, unless the broker forgot to.
             Protocol::V2 => transactions.ending.repair == Repair::EndThenInit || next.id < 0,
         };
-        if transactions.protocol == Protocol::V2 && next.id >= 0 {
+        if transactions.protocol == Protocol::V2 && next.id >= 0 && self.rules.on(Rule::NextEpoch) {
             self.identity = Some(next);
             self.enter_epoch(next, now_ns);
         }
@@ -227,7 +228,9 @@ impl Sender {
         let event = match reported {
             Some(event) => Some(event),
             None if !open => None,
-            None if transactions.commit_in_doubt() => Some(TransactionEvent::Unknown { transaction, code }),
+            None if transactions.commit_in_doubt() && self.rules.on(Rule::DoubtIsTold) => {
+                Some(TransactionEvent::Unknown { transaction, code })
+            }
             None => Some(TransactionEvent::Aborted { transaction, code }),
         };
         transactions.events.extend(event);

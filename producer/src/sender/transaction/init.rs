@@ -3,7 +3,9 @@
 use super::requests::{self, Meaning, Question};
 use super::{Protocol, Sender, State};
 use crate::error::{Fatal, error_name};
+use crate::rules::Rule;
 use crate::sender::identity::Identity;
+use crate::sender::partition::Context;
 use crate::transaction::TransactionEvent;
 
 /// From this epoch on a fresh producer id is asked for before a transaction begins (B12): one that times out in the last
@@ -112,7 +114,11 @@ impl Sender {
         let Some(transactions) = &mut self.transactions else {
             return;
         };
-        let level = transactions.features.1;
+        let level = if self.rules.on(Rule::ByFeature) {
+            transactions.features.1
+        } else {
+            i16::MAX
+        };
         let protocol = transactions
             .versions
             .map_or(Protocol::V1, |versions| versions.protocol(level));
@@ -129,8 +135,37 @@ impl Sender {
         self.transaction_fatal(INVALID_PRODUCER_EPOCH);
     }
 
+    /// What B6 forbids: the id is taken back from whoever has it now.
+    fn take_over_again(&mut self, code: i16) {
+        let mut cx = Context {
+            outcomes: &mut self.outcomes,
+            memory: &mut self.memory,
+            now_ns: 0,
+        };
+        for partition in &mut self.partitions {
+            partition.give_up_fresh(code, &mut cx);
+            partition.end_transaction(code, &mut cx);
+        }
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        let transaction = transactions.number;
+        let report = match transactions.state {
+            State::Uninitialized | State::Ready => None,
+            _ if transactions.commit_in_doubt() => Some(TransactionEvent::Unknown { transaction, code }),
+            _ => Some(TransactionEvent::Aborted { transaction, code }),
+        };
+        transactions.offsets.clear();
+        transactions.enlisting.clear();
+        self.identity = None;
+        self.init_again(report);
+    }
+
     /// This instance stops (B6).
     pub(super) fn transaction_fatal(&mut self, code: i16) {
+        if !self.rules.on(Rule::StopWhenFenced) && matches!(code, INVALID_PRODUCER_EPOCH | PRODUCER_FENCED) {
+            return self.take_over_again(code);
+        }
         self.transaction_ends_fatally(code);
         let timeout_ns = self.settings.transaction_timeout_ns;
         self.fatal = Some(match code {

@@ -8,15 +8,15 @@ use steadfast_producer::error::AppendError;
 use steadfast_producer::record::Record;
 use steadfast_verifier::history::{Completed, Outcome};
 use steadfast_verifier::stamp::{self, RecordId, STAMP_BYTES};
+use steadfast_verifier::workload::PartitionChoice;
 
-use super::{Client, KEYS};
-use crate::simulate::plan::FOR_GOOD;
-use crate::simulate::{MS, TOPIC};
+use super::{Client, Copier, OUT_OF_ORDER};
+use crate::simulate::MS;
+use crate::simulate::copier::Input;
+use crate::simulate::plan::{FOR_GOOD, TOO_LARGE};
 
-/// A value: the stamp and some bytes.
-const VALUE_BYTES: usize = STAMP_BYTES + 8;
 /// Records that wait for room in the producer at most; those due later stay due.
-const HELD_MAX: usize = 64;
+pub(super) const HELD_MAX: usize = 64;
 /// A producer that found no room is asked again after this.
 const ROOM_AGAIN_NS: u64 = 10 * MS;
 
@@ -24,9 +24,11 @@ const ROOM_AGAIN_NS: u64 = 10 * MS;
 #[derive(Debug)]
 pub(crate) struct Made {
     index: u64,
-    key: Vec<u8>,
-    value: [u8; VALUE_BYTES],
+    key: Option<Vec<u8>>,
+    value: Vec<u8>,
     partition: Option<i32>,
+    /// What a copier made it from.
+    source: Option<Input>,
 }
 
 impl Client {
@@ -42,8 +44,20 @@ impl Client {
 
     pub(super) fn hand_over(&mut self, now_ns: u64, wall_ms: i64) {
         if let (Some(job), Some(sender)) = (&mut self.job, &mut self.sender) {
-            let more = !self.held.is_empty() || (!self.due.is_empty() && self.next_index < self.records_max);
-            job.step(sender, more, now_ns, &mut self.random);
+            let input = self
+                .copier
+                .as_ref()
+                .is_some_and(|copier| !copier.inbox.is_empty());
+            let more = input
+                || !self.held.is_empty()
+                || (!self.due.is_empty() && self.next_index < self.records_max);
+            let positions = || {
+                let copier = self.copier.as_ref();
+                #[cfg(test)]
+                let copier = copier.filter(|_| self.flaw != Some(crate::simulate::tests::Flaw::NoPosition));
+                copier.map(Copier::positions).unwrap_or_default()
+            };
+            job.step(sender, (more, &positions), now_ns, &mut self.random);
             if let Some(complaint) = job.complaint.take() {
                 self.complain(&complaint);
             }
@@ -52,6 +66,10 @@ impl Client {
             return;
         }
         if self.held_until_ns <= now_ns {
+            self.append(now_ns, wall_ms);
+        }
+        if self.held.is_empty() && self.copier.is_some() {
+            self.copy(now_ns);
             self.append(now_ns, wall_ms);
         }
         let room = self.records_max.saturating_sub(self.next_index);
@@ -64,32 +82,61 @@ impl Client {
             let intended_ns: Vec<u64> = self.due.drain(..count).collect();
             self.history.handed_over(self.next_index, &intended_ns, now_ns);
             for _ in 0..count {
-                let made = self.make();
+                let made = self.make(None);
                 self.held.push_back(made);
             }
+            #[cfg(test)]
+            self.hold_back();
             self.append(now_ns, wall_ms);
         }
     }
 
-    fn make(&mut self) -> Made {
+    pub(super) fn make(&mut self, source: Option<Input>) -> Made {
         let index = self.next_index;
         self.next_index += 1;
-        let number = self.random.below(KEYS);
-        let key = match self.job {
-            Some(_) => format!("k{number}"),
-            None => format!("k{number}.{}", self.incarnation),
+        let keys = self.shape.keys;
+        let number = match source {
+            Some(input) => input.key % keys.max(1),
+            None => self.random.below(keys),
         };
-        let mut value = [0; VALUE_BYTES];
-        value[STAMP_BYTES..].copy_from_slice(&self.random.next().to_le_bytes());
-        let sequence = &mut self.sequences[number as usize];
-        let id = RecordId::new(self.number, index);
-        stamp::write(&mut value, id, *sequence, TOPIC, Some(key.as_bytes()), &[]);
-        *sequence += 1;
+        let key = match self.job {
+            _ if keys == 0 => None,
+            Some(_) => Some(format!("k{number}").into_bytes()),
+            None => Some(format!("k{number}.{}", self.incarnation).into_bytes()),
+        };
+        let mut value = vec![0; self.shape.bytes];
+        for piece in value[STAMP_BYTES..].chunks_mut(8) {
+            let bytes = self.random.next().to_le_bytes();
+            piece.copy_from_slice(&bytes[..piece.len()]);
+        }
+        let sequence = match self.sequences.get_mut(number as usize) {
+            Some(next) => {
+                *next += 1;
+                *next - 1
+            }
+            None => index as u32,
+        };
+        let id = RecordId::new(self.worker(), index);
+        stamp::write(&mut value, id, sequence, self.writes, key.as_deref(), &[]);
         Made {
             index,
-            key: key.into_bytes(),
+            key,
             value,
-            partition: (!self.by_key).then(|| self.random.below(self.partitions) as i32),
+            partition: self.choose(index),
+            source,
+        }
+    }
+
+    /// The partition, where neither the key nor the producer is to choose it.
+    fn choose(&mut self, index: u64) -> Option<i32> {
+        let told = self.sender.as_ref().zip(self.topic);
+        let told = told.and_then(|(sender, topic)| sender.partition_count(topic));
+        let partitions = told.map_or(self.partitions, u64::from);
+        match self.shape.partition {
+            Some(PartitionChoice::RoundRobin) => Some((index % partitions) as i32),
+            None if !self.by_key && self.random.percent(self.hot) => Some(0),
+            None if !self.by_key => Some(self.random.below(partitions) as i32),
+            _ => None,
         }
     }
 
@@ -102,14 +149,17 @@ impl Client {
             let record = Record {
                 topic,
                 partition: made.partition,
-                key: Some(&made.key),
+                key: made.key.as_deref(),
                 value: Some(&made.value),
                 headers: &[],
                 timestamp_ms: wall_ms,
             };
             match sender.append(&record, made.index, now_ns) {
                 Ok(()) => {
-                    self.held.pop_front();
+                    let source = self.held.pop_front().and_then(|made| made.source);
+                    if let (Some(input), Some(copier)) = (source, &mut self.copier) {
+                        copier.appended(input);
+                    }
                 }
                 Err(error) if error.is_retriable() => {
                     self.held_until_ns = now_ns + ROOM_AGAIN_NS;
@@ -124,7 +174,9 @@ impl Client {
                     };
                     let expected = match error {
                         AppendError::TransactionFailed { .. } | AppendError::Closed => true,
-                        AppendError::PartitionStopped { code } => code == FOR_GOOD,
+                        AppendError::PartitionStopped { code } => {
+                            code == FOR_GOOD || code == TOO_LARGE || (self.may_lose && code == OUT_OF_ORDER)
+                        }
                         _ => false,
                     };
                     if !expected {
@@ -132,9 +184,29 @@ impl Client {
                     }
                     if let Some(made) = self.held.pop_front() {
                         self.refused(&made, now_ns, code);
+                        if let (Some(_), Some(job)) = (made.source, &mut self.job) {
+                            job.give_up(now_ns);
+                        }
                     }
                 }
             }
+        }
+    }
+
+    /// A client that writes some records too late.
+    #[cfg(test)]
+    fn hold_back(&mut self) {
+        if self.flaw != Some(crate::simulate::tests::Flaw::HoldsBack) {
+            return;
+        }
+        if self
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.index + 20 < self.next_index)
+        {
+            self.held.extend(self.kept.take());
+        } else if self.kept.is_none() {
+            self.kept = self.held.pop_back();
         }
     }
 

@@ -87,7 +87,7 @@ impl<'a> Fetcher<'a> {
             let mut steps = Vec::new();
             let fetched = self.fetch(&mut taken, &mut steps);
             let stale = !matches!(fetched, Ok(true));
-            shared.put_back(taken, steps, stale);
+            shared.put_back(taken, &steps, stale);
             match fetched {
                 Ok(true) => self.pause = FIRST_PAUSE,
                 Ok(false) | Err(Fetched::NotNow) => {

@@ -19,6 +19,8 @@ log and what readers see, record by record. It also writes this page.
   whose connection broke before the answer; what stood behind it was never read.
 - Every outcome is ACKED, NOT_WRITTEN or UNKNOWN. Batches before the one that is hit are ACKED, always. A number in brackets is
   the error code that the caller gets; 46 = acknowledged, its offset not told.
+- What is sent again and answered so until `delivery.timeout.ms` is over ends with 7: NOT_WRITTEN if no sending can have been
+  appended, else UNKNOWN, and then it is asked about for as long as a broker remembers.
 ";
 
 #[test]

@@ -15,6 +15,11 @@ use crate::transaction::TransactionEvent::{Aborted, Committed};
 
 /// Longer than all backoffs, timeouts and probes of one cell.
 const SETTLED_NS: u64 = 30_000 * MS;
+/// `delivery.timeout.ms` of these tests, and a little; more sendings than fit in it.
+const DEADLINE_NS: u64 = 61_000 * MS;
+const SENDINGS: usize = 90;
+/// REQUEST_TIMED_OUT: what a deadline is reported as.
+const TIMED_OUT: i16 = 7;
 /// Records of one batch; record 0 is acknowledged before, and has number 0.
 const BATCH: u64 = 2;
 /// The records that follow.
@@ -42,6 +47,27 @@ pub(super) fn play(case: Case, must: &Cell) -> Result<(), String> {
     ended(&mut script, must.end)?;
     outcomes(&mut script, case, must)?;
     log(&script, case, must)
+}
+
+/// One batch, answered so again and again.
+pub(super) fn play_until_deadline(case: Case, must: Outcome) -> Result<(), String> {
+    let mut script = match case.mode {
+        Mode::Idempotent => pipelined(&[]),
+        Mode::Transaction(level) => first_of_a_transaction(level),
+    };
+    script.faults.extend(faults(case));
+    if let Some(code) = case.row.code() {
+        script.faults.extend([Fault::Refuse { which: 0, code }; SENDINGS]);
+    }
+    append(&mut script, 0, first_of(0), BATCH as usize);
+    script.run_for(DEADLINE_NS);
+    for id in first_of(0)..first_of(1) {
+        same("outcome", told(&script, id), Some((must, TIMED_OUT)))?;
+    }
+    script.faults.clear();
+    script.run_for(SETTLED_NS);
+    check(&mut script);
+    Ok(())
 }
 
 fn first_of(batch: u64) -> u64 {
