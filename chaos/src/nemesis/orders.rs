@@ -59,7 +59,7 @@ fn elect(stage: &Stage, topic: &str, before: &[Partition]) -> Seen {
             )
         })
     });
-    told("leaders_moved", "elect", moved.collect())
+    told("leaders_moved", "elect", &moved.collect::<Vec<_>>())
 }
 
 fn reassign(stage: &Stage, topic: &str, before: &[Partition]) -> Seen {
@@ -85,7 +85,7 @@ fn reassign(stage: &Stage, topic: &str, before: &[Partition]) -> Seen {
     let moved = before.iter().zip(&wanted).map(|(was, (partition, now))| {
         format!("{topic}-{partition}: {:?} -> {now:?}, all in sync", was.replicas)
     });
-    told("replicas_moved", "reassign", moved.collect())
+    told("replicas_moved", "reassign", &moved.collect::<Vec<_>>())
 }
 
 /// Pure: each replica moves to the next broker, the last one's to the first.
@@ -237,7 +237,7 @@ fn until(
     Ok(found)
 }
 
-fn told(what: &'static str, verb: &str, changes: Vec<String>) -> Seen {
+fn told(what: &'static str, verb: &str, changes: &[String]) -> Seen {
     if changes.is_empty() {
         return Err(ChaosError::admin(verb, "nothing moved by it"));
     }
@@ -270,8 +270,8 @@ mod tests {
 
     #[test]
     fn nothing_moved_is_no_evidence_and_many_are_told_shortly() {
-        assert!(told("x", "elect", Vec::new()).is_err());
-        let changes = (0..5).map(|number| number.to_string()).collect();
-        assert_eq!(told("x", "elect", changes).unwrap().1, "0; 1; 2; and 2 more");
+        assert!(told("x", "elect", &[]).is_err());
+        let changes: Vec<String> = (0..5).map(|number| number.to_string()).collect();
+        assert_eq!(told("x", "elect", &changes).unwrap().1, "0; 1; 2; and 2 more");
     }
 }
