@@ -46,6 +46,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("faults::leader_ping_pong", &[Need::All, Need::Kafka], || {
             scenario("scenarios/delivery/leader-ping-pong.toml")
         }),
+        trial("faults::below_min_isr", &[Need::All, Need::Kafka], || {
+            scenario("scenarios/delivery/below-min-isr.toml")
+        }),
+        trial("faults::whole_cluster_down", &[Need::All, Need::Kafka], || {
+            scenario("scenarios/delivery/whole-cluster-down.toml")
+        }),
         trial(
             "faults::what_the_simulated_broker_cannot_do_is_refused_there",
             &[],

@@ -82,6 +82,8 @@ fn shape(shape: &Shape) -> Value {
         Shape::Named(inner) => {
             json!({ "type": "object", "additionalProperties": section(inner), "minProperties": 1 })
         }
+        // The names of both scopes stand in the schema already, thousands of lines; the parser checks these.
+        Shape::Properties(Properties::Live) => json!({ "type": "object", "minProperties": 1 }),
         Shape::Properties(scope) => {
             json!({ "type": "object", "properties": nested(*scope), "additionalProperties": false })
         }
