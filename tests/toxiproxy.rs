@@ -1,18 +1,20 @@
 //! Toxiproxy, the real server: a change of ours is what happens on the wire, and what happens there is seen.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use steadfast_chaos::journal::Journal;
 use steadfast_chaos::process::Spawner;
-use steadfast_chaos::toxiproxy::{Binary, Bite, ProxySpec, Toxiproxy, find_or_build};
+use steadfast_chaos::toxic::{Stream, Toxic, ToxicKind};
+use steadfast_chaos::toxiproxy::{Binary, Bite, LinkFault, ProxySpec, Toxiproxy, find_or_build};
 
 use crate::node::free_port;
 use crate::support::{Need, expect, temporary, trial};
 
+const SILENCE: LinkFault = LinkFault::Toxic(Toxic::SILENCE);
 const SHORT: Duration = Duration::from_millis(300);
 const SOON: Duration = Duration::from_secs(5);
 
@@ -25,6 +27,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("toxiproxy::a_partition_that_meets_nobody_has_no_bite", no_bite),
         trial("toxiproxy::down_is_refused_and_up_is_open_again", down_and_up),
+        trial(
+            "toxiproxy::each_toxic_does_what_it_says_and_no_longer_when_mended",
+            each_toxic,
+        ),
         trial("toxiproxy::a_change_that_does_not_take_is_an_error", not_taken),
         trial("toxiproxy::who_goes_round_the_proxy_is_seen", bypass),
         trial("toxiproxy::a_server_that_dies_is_told", dies),
@@ -68,9 +74,9 @@ fn partition() -> Result<(), Failed> {
     echoes(&mut stream)?;
     expect(lab.toxiproxy.mend(1)?.is_none(), || "nothing to mend".into())?;
 
-    lab.toxiproxy.partition(1)?;
-    expect(lab.toxiproxy.is_partitioned(1), || "not silent".into())?;
-    expect_err(lab.toxiproxy.partition(1), "a second silence of a link")?;
+    lab.toxiproxy.hurt(1, SILENCE)?;
+    expect(lab.toxiproxy.is_hurt(1), || "not silent".into())?;
+    expect_err(lab.toxiproxy.hurt(1, SILENCE), "a second silence of a link")?;
     stream.set_read_timeout(Some(SHORT))?;
     expect(says(&mut stream, b"swallowed").is_err(), || "answered".into())?;
     // New connections open and stay unanswered.
@@ -81,6 +87,7 @@ fn partition() -> Result<(), Failed> {
     let bite = lab.toxiproxy.mend(1)?;
     let expected = Bite {
         connections_before: 1,
+        connections_ended: 0,
         connections_cut: 2,
         swallowed_to_broker: 12,
         swallowed_to_client: 0,
@@ -95,7 +102,7 @@ fn partition() -> Result<(), Failed> {
 
 fn no_bite() -> Result<(), Failed> {
     let lab = lab()?;
-    lab.toxiproxy.partition(1)?;
+    lab.toxiproxy.hurt(1, SILENCE)?;
     let bite = lab.toxiproxy.mend(1)?;
     expect(bite.is_some_and(|bite| !bite.bit()), || format!("{bite:?}"))
 }
@@ -104,18 +111,87 @@ fn down_and_up() -> Result<(), Failed> {
     let lab = lab()?;
     let mut stream = client(lab.listen)?;
     echoes(&mut stream)?;
-    lab.toxiproxy.down(1)?;
+    lab.toxiproxy.hurt(1, LinkFault::Down)?;
     let refused = TcpStream::connect(("127.0.0.1", lab.listen)).is_err();
     expect(refused, || "a connection was taken".into())?;
     let cut = stream.read(&mut [0; 16]).unwrap_or(0) == 0;
     expect(cut, || "the connection was not cut".into())?;
-    lab.toxiproxy.up(1)?;
+    let bite = lab.toxiproxy.mend(1)?;
+    let ended = bite.map(|bite| bite.connections_ended);
+    expect(ended == Some(1), || format!("{bite:?}"))?;
     echoes(&mut client(lab.listen)?)
+}
+
+/// Each on a connection that was open before it, both ways, and gone when it is mended.
+fn each_toxic() -> Result<(), Failed> {
+    let lab = lab()?;
+    let took = |kind, stream, bytes: usize| -> Result<(std::io::Result<Duration>, Bite), Failed> {
+        let mut open = client(lab.listen)?;
+        echoes(&mut open)?;
+        lab.toxiproxy.hurt(1, LinkFault::Toxic(Toxic { kind, stream }))?;
+        let begin = Instant::now();
+        let said = says(&mut open, &vec![b'x'; bytes]).map(|_| begin.elapsed());
+        let bite = lab.toxiproxy.mend(1)?.ok_or("nothing was mended")?;
+        let mut after = client(lab.listen)?;
+        let begin = Instant::now();
+        says(&mut after, &vec![b'x'; bytes])?;
+        expect(begin.elapsed() < SHORT, || format!("{kind:?} is still there"))?;
+        Ok((said, bite))
+    };
+    let latency = ToxicKind::Latency {
+        latency: 200,
+        jitter: 0,
+    };
+    let slicer = ToxicKind::Slicer {
+        average_size: 10,
+        size_variation: 5,
+        delay: 5_000,
+    };
+    for (kind, stream, bytes, least_ms) in [
+        (latency, Stream::Upstream, 10, 200),
+        (latency, Stream::Both, 10, 400),
+        (ToxicKind::Bandwidth { rate: 10 }, Stream::Downstream, 4_000, 300),
+        (slicer, Stream::Upstream, 1_000, 300),
+    ] {
+        let (took, bite) = took(kind, stream, bytes)?;
+        let took = took?;
+        expect(took >= Duration::from_millis(least_ms) && took < SOON, || {
+            format!("{kind:?} {stream:?}: {took:?}")
+        })?;
+        expect(
+            bite.connections_before == 1 && bite.connections_ended == 0,
+            || format!("{kind:?}: {bite:?}"),
+        )?;
+    }
+    for kind in [
+        ToxicKind::ResetPeer { timeout: 0 },
+        ToxicKind::Timeout { timeout: 100 },
+        ToxicKind::LimitData { bytes: 100 },
+    ] {
+        let (said, bite) = took(kind, Stream::Upstream, 1_000)?;
+        expect(said.is_err(), || format!("{kind:?} let it through"))?;
+        expect(bite.connections_ended == 1, || format!("{kind:?}: {bite:?}"))?;
+    }
+    slow_close(&lab)
+}
+
+fn slow_close(lab: &Lab) -> Result<(), Failed> {
+    let kind = ToxicKind::SlowClose { delay: 300 };
+    let stream = Stream::Both;
+    lab.toxiproxy.hurt(1, LinkFault::Toxic(Toxic { kind, stream }))?;
+    let mut closing = client(lab.listen)?;
+    echoes(&mut closing)?;
+    let begin = Instant::now();
+    closing.shutdown(Shutdown::Write)?;
+    let end = closing.read(&mut [0; 16])?;
+    expect(end == 0 && begin.elapsed() >= SHORT, || {
+        format!("closed after {:?}", begin.elapsed())
+    })
 }
 
 fn not_taken() -> Result<(), Failed> {
     let lab = lab()?;
-    expect_err(lab.toxiproxy.partition(7), "a broker that is not there")?;
+    expect_err(lab.toxiproxy.hurt(7, SILENCE), "a broker that is not there")?;
     // Somebody deletes the proxy behind our back: toxiproxy_rust takes the 404 for success, the read-back does not.
     let (_, _, pid) = lab.toxiproxy.process();
     let mut orders = client(orders(pid)?)?;
@@ -123,9 +199,9 @@ fn not_taken() -> Result<(), Failed> {
     let mut answer = String::new();
     orders.read_to_string(&mut answer)?;
     expect(answer.starts_with("HTTP/1.1 204"), || answer)?;
-    expect_err(lab.toxiproxy.partition(1), "a silence of no proxy")?;
-    expect(!lab.toxiproxy.is_partitioned(1), || "it counts as silent".into())?;
-    expect_err(lab.toxiproxy.down(1), "closing no proxy")?;
+    expect_err(lab.toxiproxy.hurt(1, SILENCE), "a silence of no proxy")?;
+    expect(!lab.toxiproxy.is_hurt(1), || "it counts as silent".into())?;
+    expect_err(lab.toxiproxy.hurt(1, LinkFault::Down), "closing no proxy")?;
     // A listen port that is taken.
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let at = taken.local_addr()?;
@@ -166,8 +242,12 @@ fn dies() -> Result<(), Failed> {
         std::thread::sleep(Duration::from_millis(20));
     }
     expect_err(lab.toxiproxy.check(), "the death")?;
-    expect_err(lab.toxiproxy.partition(1), "a silence of a dead server")?;
-    expect_err(lab.toxiproxy.down(1), "closing a link of a dead server").map(drop)
+    expect_err(lab.toxiproxy.hurt(1, SILENCE), "a silence of a dead server")?;
+    expect_err(
+        lab.toxiproxy.hurt(1, LinkFault::Down),
+        "closing a link of a dead server",
+    )
+    .map(drop)
 }
 
 /// Echoes whatever comes, for as long as the test's process lives.

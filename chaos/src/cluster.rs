@@ -19,7 +19,9 @@ pub mod java; // finding Java, and a broker's JVM
 pub mod kafka; // where jars are
 mod launch; // from a spec to running brokers
 mod node; // one broker process
+mod orders; // what Kafka's own administration changes
 mod ports; // free ones
+pub(crate) mod probe; // timed exchanges on the clients' way
 mod settings; // server.properties and its differences
 mod simulated; // our own broker instead of Kafka
 mod watch; // leaders, replicas in sync
@@ -45,6 +47,7 @@ use crate::toxiproxy::Toxiproxy;
 pub use self::admin::Leader;
 pub(crate) use self::node::Evidence;
 pub use self::node::NodeState;
+pub(crate) use self::orders::Whose;
 pub(crate) use self::ports::free as free_ports;
 pub use self::settings::OWNED;
 

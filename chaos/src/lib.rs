@@ -14,7 +14,8 @@ pub mod nemesis;
 pub mod process;
 pub mod procstat;
 pub mod sample;
-pub mod toxiproxy;
 pub mod sockets;
+pub mod toxic;
+pub mod toxiproxy;
 
 pub use error::ChaosError;

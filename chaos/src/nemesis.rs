@@ -8,9 +8,11 @@
 //! A thread each, so that faults may overlap; they cost nothing while they sleep. All lines of `faults.jsonl` are stamped
 //! with CLOCK_MONOTONIC. Dropping the nemesis wakes every sleeper: what is hurt is mended, what has not begun never does.
 
+mod aim; // what a target means now
+mod link; // faults of the network between clients and brokers
 mod mend; // the guard: whoever hurts a broker holds one
-mod partition; // silence between clients and a broker
-mod strike; // kill, pause, restart
+mod orders; // what Kafka's own administration does
+mod strike; // kill, term, pause, restart
 mod strike_client; // kill of the client
 
 use std::fs::{File, OpenOptions};
@@ -24,9 +26,11 @@ use steadfast_verifier::timeline::FaultEvent;
 
 use crate::client::Client;
 use crate::clock::{now_ns, sleep};
-use crate::cluster::{Cluster, Leader};
+use crate::cluster::Cluster;
 use crate::error::ChaosError;
 use crate::fault::{PlannedFault, Target};
+
+use self::aim::Aim;
 
 /// How long a target may have no meaning (no leader, during an election) before the fault fails.
 const RESOLVE_BOUND: Duration = Duration::from_secs(10);
@@ -40,9 +44,11 @@ pub struct Nemesis {
     threads: Vec<JoinHandle<Result<(), ChaosError>>>,
 }
 
-/// Starts the plan: `at` of each fault counts from `warmup_end_ns`; `client` where a fault may meet it. Events are appended to `faults_jsonl`.
+/// Starts the plan: `at` of each fault counts from `warmup_end_ns`; `client` where a fault may meet it. `seed` decides what
+/// targets leave open. Events are appended to `faults_jsonl`.
 pub fn start(
     plan: Vec<PlannedFault>,
+    seed: u64,
     (cluster, client): (Arc<Cluster>, Option<Arc<Client>>),
     warmup_end_ns: u64,
     faults_jsonl: &Path,
@@ -52,6 +58,7 @@ pub fn start(
     let stage = Stage {
         cluster,
         client,
+        seed,
         warmup_end_ns,
         log: Mutex::new(log),
         cancelled: Mutex::new(false),
@@ -106,20 +113,11 @@ struct Stage {
     cluster: Arc<Cluster>,
     /// None: it cannot be started again, and no fault is about it.
     client: Option<Arc<Client>>,
+    seed: u64,
     warmup_end_ns: u64,
     log: Mutex<File>,
     cancelled: Mutex<bool>,
     wake: Condvar,
-}
-
-/// A broker to hurt, and a partition whose leadership shows whether it hurt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Aim {
-    broker: u32,
-    /// Topic, partition and its leader before: the broker aimed at.
-    watched: Option<(String, u32, Leader)>,
-    /// Appended to the names of evidence where a fault has several aims.
-    suffix: String,
 }
 
 impl Stage {
@@ -145,79 +143,39 @@ impl Stage {
         result
     }
 
-    /// What the target means now, retried while an election is under way.
-    fn resolve(&self, target: &Target) -> Result<Vec<Aim>, ChaosError> {
-        let give_up_ns = now_ns() + nanos(RESOLVE_BOUND);
-        loop {
-            match self.resolve_now(target) {
-                Err(ChaosError::Admin { .. })
-                    if now_ns() < give_up_ns && self.sleep_until(now_ns() + nanos(LOOK)) => {}
-                result => return result,
-            }
-        }
-    }
-
-    fn resolve_now(&self, target: &Target) -> Result<Vec<Aim>, ChaosError> {
-        Ok(match target {
-            Target::Leader { topic, partition } => {
-                let leader = self.cluster.leader(topic, *partition)?;
-                let watched = Some((topic.clone(), *partition, leader));
-                vec![Aim {
-                    broker: leader.broker,
-                    watched,
-                    suffix: String::new(),
-                }]
-            }
-            Target::Broker(broker) => vec![self.aim_at(*broker, "")?],
-            Target::EveryBroker => {
-                let aims = self
-                    .cluster
-                    .broker_ids()
-                    .into_iter()
-                    .map(|broker| self.aim_at(broker, " of broker-"));
-                aims.collect::<Result<_, _>>()?
-            }
-            Target::Client => Vec::new(),
-            Target::Link(end) => self.resolve_now(end)?,
-        })
-    }
-
-    fn aim_at(&self, broker: u32, suffix: &str) -> Result<Aim, ChaosError> {
-        let watched = self.cluster.led_by(broker)?;
-        let suffix = if suffix.is_empty() {
-            String::new()
-        } else {
-            format!("{suffix}{broker}")
-        };
-        Ok(Aim {
-            broker,
-            watched,
-            suffix,
-        })
-    }
-
-    /// Watches until the leader that was hit leads no more, up to `until_ns`, and writes what it saw.
-    fn watch_leader(&self, fault: &PlannedFault, aim: &Aim, until_ns: u64) -> Result<(), ChaosError> {
-        let Some((topic, partition, before)) = &aim.watched else {
-            return Ok(());
-        };
+    /// Watches until the leaders that were hit lead no more, up to `until_ns`, and writes what it saw.
+    fn watch_leaders(&self, fault: &PlannedFault, aims: &[Aim], until_ns: u64) -> Result<(), ChaosError> {
         let begun_ns = now_ns();
-        while now_ns() < until_ns && self.sleep_until(until_ns.min(now_ns() + nanos(LOOK))) {
-            // No answer and no leader are what one expects just now.
-            let Ok(after) = self.cluster.leader(topic, *partition) else {
-                continue;
-            };
-            if after.broker != before.broker && after.epoch > before.epoch {
-                let seconds = (now_ns() - begun_ns) as f64 / 1e9;
-                let (from, to) = (before.broker, after.broker);
-                let value = format!(
-                    "{topic}-{partition}: epoch {} -> {}, broker-{from} -> broker-{to} within {seconds:.1} s",
-                    before.epoch, after.epoch
-                );
-                return self.bit(fault, aim, "leader_epoch", value);
+        let mut waiting: Vec<&Aim> = aims.iter().filter(|aim| aim.watched.is_some()).collect();
+        while !waiting.is_empty()
+            && now_ns() < until_ns
+            && self.sleep_until(until_ns.min(now_ns() + nanos(LOOK)))
+        {
+            let mut still = Vec::new();
+            for aim in waiting {
+                match self.moved(aim, begun_ns) {
+                    Some(value) => self.bit(fault, aim, "leader_epoch", value)?,
+                    None => still.push(aim),
+                }
             }
+            waiting = still;
         }
         Ok(())
+    }
+
+    /// How the leadership of an aim has moved on; none while it has not.
+    fn moved(&self, aim: &Aim, begun_ns: u64) -> Option<String> {
+        let (topic, partition, before) = aim.watched.as_ref()?;
+        // No answer and no leader are what one expects just now.
+        let after = self.cluster.leader(topic, *partition).ok()?;
+        (after.broker != before.broker && after.epoch > before.epoch).then(|| {
+            let seconds = (now_ns() - begun_ns) as f64 / 1e9;
+            let (from, to) = (before.broker, after.broker);
+            format!(
+                "{topic}-{partition}: epoch {} -> {}, broker-{from} -> broker-{to} within {seconds:.1} s",
+                before.epoch, after.epoch
+            )
+        })
     }
 
     fn started(&self, fault: &PlannedFault, resolved: String) -> Result<(), ChaosError> {

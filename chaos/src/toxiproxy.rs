@@ -5,11 +5,12 @@
 //!            what the broker advertises, so no client learns another way; who finds one is seen by [`bypasses`]
 //! ```
 //!
-//! **Silence** ([`Toxiproxy::partition`]) is the `timeout` toxic of 0 both ways: what is sent is swallowed, connections stay
+//! [`Toxiproxy::hurt`] does one thing to a link until [`Toxiproxy::mend`]:
+//! **Silence** is the `timeout` toxic of 0 both ways: what is sent is swallowed, connections stay
 //! open, and new ones open too (a TCP connect to a proxy always succeeds) but stay unanswered. Requests already at the broker
-//! are carried out and their answers swallowed: the lost acknowledgement that idempotence is for. [`Toxiproxy::mend`] removes
+//! are carried out and their answers swallowed: the lost acknowledgement that idempotence is for. Mending removes
 //! the toxics, which cuts the connections that they held; so nothing swallowed ever arrives late. A *close* passes through
-//! the silence. **Down** ([`Toxiproxy::down`]) closes the listener and its connections: refused.
+//! the silence. The other toxics: [`crate::toxic`]. **Down** closes the listener and its connections: refused.
 //!
 //! Every change is read back; a change that does not read back is an error and never counts as a fault.
 
@@ -33,6 +34,7 @@ use crate::cluster::free_ports;
 use crate::error::ChaosError;
 use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
 use crate::sockets;
+use crate::toxic::{Toxic, ToxicKind};
 
 pub use self::binary::{Binary, PROGRAM, VERSION, available, find_or_build};
 
@@ -64,23 +66,35 @@ pub struct Toxiproxy {
     control: Control,
     proxies: Vec<ProxySpec>,
     version: String,
-    /// Links silenced now.
-    silenced: Mutex<BTreeMap<u32, Before>>,
+    /// Links hurt now.
+    hurt: Mutex<BTreeMap<u32, Before>>,
     process: Mutex<Child>,
 }
 
-/// How a link was when the silence began.
-#[derive(Debug, Clone, Copy)]
-struct Before {
-    connections: usize,
-    swallowed: [u64; 2],
+/// What may be done to a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkFault {
+    /// The proxy is closed: connections end, new ones are refused.
+    Down,
+    /// Something in the way of the bytes.
+    Toxic(Toxic),
 }
 
-/// What a silence did, seen from outside it: the evidence that it bit.
+/// How a link was when the fault began.
+#[derive(Debug, Clone)]
+struct Before {
+    fault: LinkFault,
+    clients: BTreeSet<u16>,
+    swallowed: Vec<u64>,
+}
+
+/// What a fault of a link did, seen from outside it: the evidence that it bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bite {
-    /// Client connections through the proxy when the silence began.
+    /// Client connections through the proxy when the fault began.
     pub connections_before: usize,
+    /// Those of them that were gone at its end.
+    pub connections_ended: usize,
     /// Connections open at its end and gone right after it.
     pub connections_cut: usize,
     /// Bytes that clients sent and no broker got. Counted by Toxiproxy as what went in and not out.
@@ -106,7 +120,7 @@ impl Toxiproxy {
             control,
             proxies: proxies.to_vec(),
             version: binary.version.clone(),
-            silenced: Mutex::default(),
+            hurt: Mutex::default(),
             process: Mutex::new(process),
         })
     }
@@ -131,81 +145,76 @@ impl Toxiproxy {
         }
     }
 
-    /// Silences the link of clients to a broker, both ways. Returns when it reads back so.
-    pub fn partition(&self, broker: u32) -> Result<(), ChaosError> {
+    /// Hurts the link of clients to a broker, one fault at a time. Returns when it reads back so.
+    pub fn hurt(&self, broker: u32, fault: LinkFault) -> Result<(), ChaosError> {
         let spec = self.spec(broker)?;
-        let mut silenced = locked(&self.silenced);
-        if silenced.contains_key(&broker) {
+        let mut hurt = locked(&self.hurt);
+        if hurt.contains_key(&broker) {
             return Err(ChaosError::Refused {
-                what: format!("the link to broker-{broker} is silent already"),
-                mend: "let one partition of a link end before the next begins".into(),
+                what: format!("the link to broker-{broker} is hurt already"),
+                mend: "let one fault of a link end before the next begins".into(),
             });
         }
-        let connections = clients_of(port_of(&spec.listen))?.len();
-        let (name, same) = (spec.name(), spec.name());
-        let swallowed = self.control.ask("silence a link", move |talk| {
-            let swallowed = talk.swallowed(&name)?;
-            talk.silence(&name).map(|()| swallowed)
-        });
-        let swallowed = swallowed.inspect_err(|_| {
-            // Half a silence is none. That this fails too is no news.
-            let _second = self
-                .control
-                .ask("undo half a silence", move |talk| talk.restore(&same));
+        let clients = clients_of(port_of(&spec.listen))?;
+        let name = spec.name();
+        let swallowed = self
+            .control
+            .ask("read its counters", move |talk| talk.swallowed(&name))?;
+        // Half a fault is none. That undoing it fails too is no news.
+        self.change(spec, fault, true).inspect_err(|_| {
+            let _second = self.change(spec, fault, false);
         })?;
-        silenced.insert(
-            broker,
-            Before {
-                connections,
-                swallowed,
-            },
-        );
+        let before = Before {
+            fault,
+            clients,
+            swallowed,
+        };
+        hurt.insert(broker, before);
         Ok(())
     }
 
-    /// True while the link to a broker is silent.
-    pub fn is_partitioned(&self, broker: u32) -> bool {
-        locked(&self.silenced).contains_key(&broker)
+    /// True while the link to a broker is hurt.
+    pub fn is_hurt(&self, broker: u32) -> bool {
+        locked(&self.hurt).contains_key(&broker)
     }
 
-    /// Ends the silence of a link, waits until its connections are gone, and tells what it did; none when there was none.
+    /// Ends the fault of a link, waits until the connections that it held are gone, and tells what it did; none when there
+    /// was none.
     pub fn mend(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
         let spec = self.spec(broker)?;
-        let mut silenced = locked(&self.silenced);
-        let Some(before) = silenced.get(&broker).copied() else {
+        let mut hurt = locked(&self.hurt);
+        let Some(before) = hurt.get(&broker).cloned() else {
             return Ok(None);
         };
         let held = clients_of(port_of(&spec.listen))?;
-        let name = spec.name();
-        self.control.ask("mend a link", move |talk| talk.restore(&name))?;
-        silenced.remove(&broker);
-        drop(silenced);
+        self.change(spec, before.fault, false)?;
+        hurt.remove(&broker);
+        drop(hurt);
+        let cuts = matches!(
+            before.fault,
+            LinkFault::Toxic(Toxic {
+                kind: ToxicKind::Timeout { .. },
+                ..
+            })
+        );
         let deadline = Deadline::after(CUT_BOUND);
         let gone = loop {
             let still = clients_of(port_of(&spec.listen))?;
             let gone = held.difference(&still).count();
-            if gone == held.len() || deadline.passed() {
+            if gone == held.len() || !cuts || deadline.passed() {
                 break gone;
             }
             sleep(LOOK);
         };
-        let swallowed = self.swallowed_since(spec, before)?;
+        let swallowed = self.swallowed_since(spec, &before)?;
+        let swallowed = |way: usize| swallowed.get(way).copied().unwrap_or_default();
         Ok(Some(Bite {
-            connections_before: before.connections,
+            connections_before: before.clients.len(),
+            connections_ended: before.clients.difference(&held).count(),
             connections_cut: gone,
-            swallowed_to_broker: swallowed[0],
-            swallowed_to_client: swallowed[1],
+            swallowed_to_broker: swallowed(0),
+            swallowed_to_client: swallowed(1),
         }))
-    }
-
-    /// Closes the proxy of a broker: connections end, new ones are refused.
-    pub fn down(&self, broker: u32) -> Result<(), ChaosError> {
-        self.enable(broker, false)
-    }
-
-    /// Opens it again.
-    pub fn up(&self, broker: u32) -> Result<(), ChaosError> {
-        self.enable(broker, true)
     }
 
     /// Connections of process `pid` round the proxies, straight to a broker behind one; see [`bypasses`].
@@ -215,7 +224,7 @@ impl Toxiproxy {
     }
 
     /// Toxiproxy counts a connection when both its halves have ended, a moment after it is gone: read until it stands still.
-    fn swallowed_since(&self, spec: &ProxySpec, before: Before) -> Result<[u64; 2], ChaosError> {
+    fn swallowed_since(&self, spec: &ProxySpec, before: &Before) -> Result<Vec<u64>, ChaosError> {
         let deadline = Deadline::after(CUT_BOUND);
         let mut last = None;
         loop {
@@ -223,18 +232,23 @@ impl Toxiproxy {
             let now = self
                 .control
                 .ask("read its counters", move |talk| talk.swallowed(&name))?;
-            if last == Some(now) || deadline.passed() {
-                return Ok([0, 1].map(|i| now[i].saturating_sub(before.swallowed[i])));
+            if last.as_ref() == Some(&now) || deadline.passed() {
+                let since = now.iter().zip(&before.swallowed);
+                return Ok(since.map(|(now, before)| now.saturating_sub(*before)).collect());
             }
             last = Some(now);
             sleep(5 * LOOK);
         }
     }
 
-    fn enable(&self, broker: u32, enabled: bool) -> Result<(), ChaosError> {
-        let name = self.spec(broker)?.name();
-        let what = if enabled { "open a link" } else { "close a link" };
-        self.control.ask(what, move |talk| talk.enable(&name, enabled))
+    fn change(&self, spec: &ProxySpec, fault: LinkFault, on: bool) -> Result<(), ChaosError> {
+        let name = spec.name();
+        let what = if on { "hurt a link" } else { "mend a link" };
+        self.control.ask(what, move |talk| match (fault, on) {
+            (LinkFault::Down, _) => talk.enable(&name, !on),
+            (LinkFault::Toxic(toxic), true) => talk.poison(&name, toxic),
+            (LinkFault::Toxic(toxic), false) => talk.cure(&name, toxic),
+        })
     }
 
     fn spec(&self, broker: u32) -> Result<&ProxySpec, ChaosError> {
@@ -261,10 +275,22 @@ impl ProxySpec {
     }
 }
 
+impl fmt::Display for LinkFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkFault::Down => write!(out, "closed"),
+            LinkFault::Toxic(toxic) => toxic.fmt(out),
+        }
+    }
+}
+
 impl Bite {
-    /// True when the silence met somebody: a connection was cut, or something sent was swallowed.
+    /// True when the fault met somebody: a connection ended, or something sent was swallowed.
     pub fn bit(&self) -> bool {
-        self.connections_cut > 0 || self.swallowed_to_broker > 0 || self.swallowed_to_client > 0
+        self.connections_ended > 0
+            || self.connections_cut > 0
+            || self.swallowed_to_broker > 0
+            || self.swallowed_to_client > 0
     }
 }
 
@@ -272,14 +298,15 @@ impl fmt::Display for Bite {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Bite {
             connections_before,
+            connections_ended,
             connections_cut,
             swallowed_to_broker,
             swallowed_to_client,
         } = self;
         write!(
             out,
-            "{connections_before} connections before, {connections_cut} cut; swallowed {swallowed_to_broker} bytes to the \
-             broker, {swallowed_to_client} to clients"
+            "{connections_before} connections before, {connections_ended} ended during it, {connections_cut} cut at its end; \
+             swallowed {swallowed_to_broker} bytes to the broker, {swallowed_to_client} to clients"
         )
     }
 }
@@ -311,7 +338,8 @@ fn serve(binary: &Binary, logs: &Path, spawner: &Spawner) -> Result<(SocketAddr,
                 break;
             }
             // Answered, and ours still runs: so it is ours that has the port.
-            let answered = http::request(server, "GET", "/version").is_ok_and(|(status, _)| status == 200);
+            let answered =
+                http::request(server, "GET", "/version", None).is_ok_and(|(status, _)| status == 200);
             if answered && process.try_wait().is_ok_and(|status| status.is_none()) {
                 return Ok((server, process));
             }

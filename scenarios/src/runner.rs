@@ -250,6 +250,7 @@ impl Runner {
                         let log = folder.join("faults.jsonl");
                         let started = nemesis::start(
                             scenario.faults.clone(),
+                            scenario.seed,
                             (cluster.clone(), Some(Arc::clone(&worker))),
                             span.warmup_end_ns,
                             &log,

@@ -20,7 +20,7 @@ mod words; // how frames speak of values
 
 // From tables to types.
 mod cluster; // [cluster]
-mod fault; // [[fault]]
+pub(crate) mod fault; // [[fault]]
 mod phases; // which phases a run has
 mod producer; // [producer]
 mod readers; // [readers]
@@ -39,7 +39,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use steadfast_chaos::cluster::ClusterSpec;
-use steadfast_chaos::fault::{Action, PlannedFault};
+use steadfast_chaos::fault::{PlannedFault, Reach};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Recovery, Threshold};
 use steadfast_verifier::verdict::Broker;
@@ -332,7 +332,7 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
 
     let (load, producer) = (load?, producer?);
     if let Some(cluster) = &mut cluster {
-        cluster.proxied = faults.iter().any(|fault| fault.action == Action::Partition);
+        cluster.proxied = faults.iter().any(|fault| fault.action.reach() == Reach::Link);
     }
     let drain = producer.delivery_timeout.saturating_add(DRAIN_SLACK);
     let template = Workload {

@@ -66,7 +66,7 @@ pub fn why_no_pass(kind: &str, claim: ClaimId, (hurts_brokers, timed): (bool, bo
 
 /// Whether a fault of this action, in the words of `faults.jsonl`, is done to brokers and not to the network.
 pub fn hurts_brokers(action: &str) -> bool {
-    matches!(action, "kill" | "pause" | "restart")
+    matches!(action, "kill" | "term" | "pause" | "restart")
 }
 
 #[cfg(test)]

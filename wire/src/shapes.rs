@@ -309,6 +309,16 @@ pub(crate) const SHAPES: &[Shape] = &[
         flexible: 2,
         fields: ALTERED_CONFIGS,
     },
+    // CreatePartitions
+    Shape {
+        api_key: 37,
+        newest: 3,
+        flexible: 2,
+        fields: &[
+            Every(I32),
+            Every(Array(&Struct(&[Every(String), Every(I16), Every(String)]))),
+        ],
+    },
     // ElectLeaders
     Shape {
         api_key: 43,
@@ -329,6 +339,40 @@ pub(crate) const SHAPES: &[Shape] = &[
         newest: 1,
         flexible: 1,
         fields: ALTERED_CONFIGS,
+    },
+    // AlterPartitionReassignments
+    Shape {
+        api_key: 45,
+        newest: 1,
+        flexible: 0,
+        fields: &[
+            Every(I32),
+            Since(1, I8),
+            Every(I16),
+            Every(String),
+            Every(Array(&Struct(&[
+                Every(String),
+                Every(Array(&Struct(&[Every(I32), Every(I16), Every(String)]))),
+            ]))),
+        ],
+    },
+    // DescribeQuorum
+    Shape {
+        api_key: 55,
+        newest: 2,
+        flexible: 0,
+        fields: &[
+            Every(I16),
+            Since(2, String),
+            Every(Array(&Struct(&[Every(String), Every(Array(&QUORUM_PARTITION))]))),
+            Since(
+                2,
+                Array(&Struct(&[
+                    Every(I32),
+                    Every(Array(&Struct(&[Every(String), Every(String), Every(I16)]))),
+                ])),
+            ),
+        ],
     },
     // DescribeCluster
     Shape {
@@ -397,6 +441,25 @@ const METADATA_PARTITION: Kind = Struct(&[
     Every(Array(&I32)),
     Every(Array(&I32)),
     Since(5, Array(&I32)),
+]);
+
+const QUORUM_PARTITION: Kind = Struct(&[
+    Every(I32),
+    Every(I16),
+    Since(2, String),
+    Every(I32),
+    Every(I32),
+    Every(I64),
+    Every(Array(&QUORUM_REPLICA)),
+    Every(Array(&QUORUM_REPLICA)),
+]);
+
+const QUORUM_REPLICA: Kind = Struct(&[
+    Every(I32),
+    Since(2, Uuid),
+    Every(I64),
+    Since(1, I64),
+    Since(1, I64),
 ]);
 
 const FEATURE: Kind = Struct(&[Every(String), Every(I16), Every(I16)]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::node::NodeState;
 use super::{Cluster, Evidence};
 use crate::error::ChaosError;
-use crate::toxiproxy::Bite;
+use crate::toxiproxy::{Bite, LinkFault};
 
 /// How long a broker gets for a clean stop in a restart: it hands its leaders over and flushes.
 const RESTART_GRACE: Duration = Duration::from_secs(30);
@@ -45,13 +45,13 @@ impl Cluster {
         self.node(broker)?.resume()
     }
 
-    /// Silences clients and a broker to each other, both ways. Returns when the proxy reads back so.
-    pub fn partition(&self, broker: u32) -> Result<(), ChaosError> {
-        self.needs_proxy()?.partition(broker)
+    /// Hurts the link between clients and a broker. Returns when the proxy reads back so.
+    pub fn hurt_link(&self, broker: u32, fault: LinkFault) -> Result<(), ChaosError> {
+        self.needs_proxy()?.hurt(broker, fault)
     }
 
-    /// Ends the silence and tells what it did; none when there was none.
-    pub fn reconnect(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
+    /// Ends the fault of a link and tells what it did; none when there was none.
+    pub fn mend_link(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
         self.needs_proxy()?.mend(broker)
     }
 

@@ -29,6 +29,22 @@ impl Cluster {
         found.ok_or_else(|| ChaosError::admin(what(), "it has none"))
     }
 
+    /// A broker in sync with a partition that does not lead it: the first of its replicas that is one.
+    pub(crate) fn follower(&self, topic: &str, partition: u32) -> Result<u32, ChaosError> {
+        let what = || format!("find a follower of {topic}-{partition}");
+        let view = self
+            .view(Some(topic))
+            .map_err(|reason| ChaosError::admin(what(), reason))?;
+        let state = i32::try_from(partition)
+            .ok()
+            .and_then(|partition| view.partition(topic, partition));
+        let found = state.and_then(|state| {
+            let in_sync = |id: &&i32| **id != state.leader && state.isr.contains(id);
+            u32::try_from(*state.replicas.iter().find(in_sync)?).ok()
+        });
+        found.ok_or_else(|| ChaosError::admin(what(), "none is in sync"))
+    }
+
     /// Ids of all brokers that we run.
     pub fn broker_ids(&self) -> Vec<u32> {
         self.brokers().map(|node| node.plan.id).collect()
@@ -64,10 +80,9 @@ impl Cluster {
         admin::probe(&node.admin_server(), bound)
     }
 
-    /// As [`Cluster::answers`], on the way that clients take: through the proxy, when there is one.
-    pub(crate) fn answers_clients(&self, broker: u32, bound: Duration) -> Result<(), String> {
-        let node = self.node(broker).map_err(|error| error.to_string())?;
-        admin::probe(&node.client_server(), bound)
+    /// Where clients meet a broker: at its proxy, when there is one.
+    pub(crate) fn client_server(&self, broker: u32) -> Result<String, ChaosError> {
+        Ok(self.node(broker)?.client_server())
     }
 
     /// Waits until a broker is unfenced and in the ISR of every partition that it has a replica of.

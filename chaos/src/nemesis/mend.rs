@@ -11,11 +11,12 @@ pub(super) enum Hurt {
     Down,
     /// Its process is stopped.
     Paused,
-    /// Its proxy is silent.
-    Silenced,
+    /// Its link to clients is hurt.
+    Link,
 }
 
-/// Made *before* the hurt, so that no moment is unguarded.
+/// Made *before* a process is hurt, so that no moment is unguarded; *after* a link is, since a link that another fault has
+/// hurt refuses a second one, and is that other's to mend.
 #[derive(Debug)]
 pub(super) struct Mend<'a> {
     cluster: &'a Cluster,
@@ -34,7 +35,7 @@ impl<'a> Mend<'a> {
         }
     }
 
-    /// Undoes the hurt; of a silence it tells what that did. Being in sync again takes longer and is waited for elsewhere.
+    /// Undoes the hurt; of a link it tells what that did. Being in sync again takes longer and is waited for elsewhere.
     pub(super) fn mend(mut self) -> Result<Option<Bite>, ChaosError> {
         self.done = true;
         self.undo()
@@ -45,7 +46,7 @@ impl<'a> Mend<'a> {
             Hurt::Down if !self.cluster.is_down(self.broker) => Ok(None),
             Hurt::Down => self.cluster.start_again(self.broker).map(|()| None),
             Hurt::Paused => self.cluster.resume(self.broker).map(|()| None),
-            Hurt::Silenced => self.cluster.reconnect(self.broker),
+            Hurt::Link => self.cluster.mend_link(self.broker),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cluster::external;
-use crate::fault::Action;
+use crate::fault::{Action, Target};
 use crate::process::tests::test_spawner;
 
 /// A cluster whose only broker, somebody else's, is not there.
@@ -36,7 +36,7 @@ fn a_fault_that_cannot_be_done_is_written_down_as_failed() {
     let log = home.path().join("faults.jsonl");
     let plan = vec![kill_at(Duration::from_millis(50), Target::Broker(1))];
     let begun_ns = now_ns();
-    let result = start(plan, (nobody(home.path()), None), begun_ns, &log)
+    let result = start(plan, 1, (nobody(home.path()), None), begun_ns, &log)
         .unwrap()
         .join();
     assert!(result.unwrap_err().to_string().contains("broker 1"));
@@ -53,7 +53,7 @@ fn a_dropped_plan_ends_at_once_and_what_has_not_begun_never_does() {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("faults.jsonl");
     let plan = vec![kill_at(Duration::from_secs(3600), Target::Broker(1))];
-    let nemesis = start(plan, (nobody(home.path()), None), now_ns(), &log).unwrap();
+    let nemesis = start(plan, 1, (nobody(home.path()), None), now_ns(), &log).unwrap();
     let dropped_ns = now_ns();
     drop(nemesis);
     assert!(now_ns() - dropped_ns < nanos(Duration::from_secs(5)));
@@ -70,6 +70,7 @@ fn a_target_without_meaning_is_looked_for_until_the_plan_is_dropped() {
     };
     let nemesis = start(
         vec![kill_at(Duration::ZERO, target)],
+        1,
         (nobody(home.path()), None),
         now_ns(),
         &log,
@@ -82,4 +83,20 @@ fn a_target_without_meaning_is_looked_for_until_the_plan_is_dropped() {
         panic!("{:?}", events(&log))
     };
     assert!(reason.contains("leader of orders-0"), "{reason}");
+}
+
+#[test]
+fn a_target_that_is_nobody_here_is_told_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("faults.jsonl");
+    for target in [Target::All, Target::Random, Target::Minority] {
+        let begun_ns = now_ns();
+        let plan = vec![kill_at(Duration::ZERO, target.clone())];
+        let result = start(plan, 1, (nobody(home.path()), None), begun_ns, &log)
+            .unwrap()
+            .join();
+        let told = result.unwrap_err().to_string();
+        assert!(told.contains(&format!("{target} is nobody here")), "{told}");
+        assert!(now_ns() - begun_ns < nanos(RESOLVE_BOUND), "nothing to wait for");
+    }
 }

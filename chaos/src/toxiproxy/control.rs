@@ -2,7 +2,8 @@
 //!
 //! `toxiproxy_rust` 0.1.6 is blocking (it may neither run nor be dropped inside an async runtime), takes any HTTP status for
 //! success, and panics where a toxic cannot be sent. So it lives on a thread of its own, under `catch_unwind`, and is never
-//! believed: what counts is what a GET shows afterwards. What it lacks (delete one toxic, metrics) goes through `http.rs`.
+//! believed: what counts is what a GET shows afterwards. What it lacks (`reset_peer`, delete one toxic, metrics)
+//! goes through `http.rs`.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,16 +18,12 @@ use toxiproxy_rust::proxy::{Proxy, ProxyPack};
 use super::ProxySpec;
 use super::http::request;
 use crate::error::ChaosError;
+use crate::toxic::{Stream, Toxic, ToxicKind};
 
 /// How long one order may take: the HTTP client below `toxiproxy_rust` gives up after 30 s by itself.
 const ORDER_BOUND: Duration = Duration::from_secs(40);
 /// Everything through the proxy is concerned, not a share of the connections.
 const ALL: f32 = 1.0;
-/// `timeout` of 0: data stops and the connection stays open until the toxic is removed.
-const FOR_EVER: u32 = 0;
-
-/// Both directions, in Toxiproxy's words: `upstream` leads to the broker, `downstream` to the client.
-pub(super) const STREAMS: [&str; 2] = ["upstream", "downstream"];
 
 /// Hands orders to the thread. Dropping it ends the thread.
 #[derive(Debug)]
@@ -146,29 +143,64 @@ impl Talk {
         Ok(())
     }
 
-    /// Silence both ways. After an error one way may be silent: [`Talk::restore`] undoes it.
-    pub(super) fn silence(&self, name: &str) -> Result<(), String> {
+    /// Puts a toxic into a proxy that has none. After an error one way of two may have it: [`Talk::cure`] undoes that.
+    pub(super) fn poison(&self, name: &str, toxic: Toxic) -> Result<(), String> {
         let proxy = self.proxy(name)?;
-        for stream in STREAMS {
-            proxy.with_timeout(stream.to_owned(), FOR_EVER, ALL);
+        for stream in toxic.stream.words() {
+            let way = (*stream).to_owned();
+            match toxic.kind {
+                ToxicKind::Latency { latency, jitter } => proxy.with_latency(way, latency, jitter, ALL),
+                ToxicKind::Bandwidth { rate } => proxy.with_bandwidth(way, rate, ALL),
+                ToxicKind::SlowClose { delay } => proxy.with_slow_close(way, delay, ALL),
+                ToxicKind::Timeout { timeout } => proxy.with_timeout(way, timeout, ALL),
+                ToxicKind::Slicer {
+                    average_size,
+                    size_variation,
+                    delay,
+                } => proxy.with_slicer(way, average_size, size_variation, delay, ALL),
+                ToxicKind::LimitData { bytes } => proxy.with_limit_data(way, bytes, ALL),
+                ToxicKind::ResetPeer { .. } => {
+                    self.post_toxic(name, toxic.kind, stream)?;
+                    &proxy
+                }
+            };
         }
         let shown = self.show(name)?;
-        let silent = STREAMS
+        let ways = toxic.stream.words();
+        let all = ways
             .iter()
-            .all(|stream| shown.toxics.iter().any(|toxic| toxic.silences(stream)));
-        if shown.enabled && silent && shown.toxics.len() == STREAMS.len() {
+            .all(|way| shown.toxics.iter().any(|found| found.is(toxic.kind, way)));
+        if shown.enabled && all && shown.toxics.len() == ways.len() {
             return Ok(());
         }
-        Err(format!(
-            "{name} should be silent both ways and reads back as {shown:?}"
-        ))
+        Err(format!("{name} should have {toxic}, and reads back as {shown:?}"))
     }
 
-    /// Removes the toxics of [`Talk::silence`], which cuts the connections that they held.
-    pub(super) fn restore(&self, name: &str) -> Result<(), String> {
-        for stream in STREAMS {
-            let path = format!("/proxies/{name}/toxics/{}", toxic_name(stream));
-            let (status, body) = request(self.server, "DELETE", &path).map_err(|error| error.to_string())?;
+    /// What `toxiproxy_rust` has no word for.
+    fn post_toxic(&self, name: &str, kind: ToxicKind, stream: &str) -> Result<(), String> {
+        let attributes: serde_json::Map<String, serde_json::Value> = kind
+            .attributes()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        let body = serde_json::json!({
+            "name": toxic_name(kind, stream), "type": kind.word(), "stream": stream, "toxicity": ALL,
+            "attributes": attributes,
+        });
+        let path = format!("/proxies/{name}/toxics");
+        let answer = request(self.server, "POST", &path, Some(&body.to_string()));
+        match answer.map_err(|error| error.to_string())? {
+            (200, _) => Ok(()),
+            (status, body) => Err(format!("POST {path} answered {status}: {body}")),
+        }
+    }
+
+    /// Removes what [`Talk::poison`] put in. Removing a `timeout` cuts the connections that it held.
+    pub(super) fn cure(&self, name: &str, toxic: Toxic) -> Result<(), String> {
+        for stream in toxic.stream.words() {
+            let path = format!("/proxies/{name}/toxics/{}", toxic_name(toxic.kind, stream));
+            let (status, body) =
+                request(self.server, "DELETE", &path, None).map_err(|error| error.to_string())?;
             // 404: not there, so there is nothing to remove.
             if status != 204 && status != 404 {
                 return Err(format!("DELETE {path} answered {status}: {body}"));
@@ -198,17 +230,19 @@ impl Talk {
     }
 
     /// Bytes that went into the proxy and not out of it, per stream, on connections that have ended: Toxiproxy counts a
-    /// connection when it ends. A byte swallowed by a toxic is the difference.
-    pub(super) fn swallowed(&self, name: &str) -> Result<[u64; 2], String> {
-        let (status, text) = request(self.server, "GET", "/metrics").map_err(|error| error.to_string())?;
+    /// connection when it ends. A byte swallowed by a toxic is the difference. To the broker first, then to clients.
+    pub(super) fn swallowed(&self, name: &str) -> Result<Vec<u64>, String> {
+        let (status, text) =
+            request(self.server, "GET", "/metrics", None).map_err(|error| error.to_string())?;
         if status != 200 {
             return Err(format!("GET /metrics answered {status}"));
         }
-        Ok(STREAMS.map(|stream| {
+        let held = |stream: &&str| {
             let total = |metric: &str| super::metrics::counter(&text, metric, name, stream);
             total("toxiproxy_proxy_received_bytes_total")
                 .saturating_sub(total("toxiproxy_proxy_sent_bytes_total"))
-        }))
+        };
+        Ok(Stream::Both.words().iter().map(held).collect())
     }
 
     fn proxy(&self, name: &str) -> Result<Proxy, String> {
@@ -218,7 +252,7 @@ impl Talk {
     fn show(&self, name: &str) -> Result<Shown, String> {
         let path = format!("/proxies/{name}");
         let (status, body) =
-            request(self.server, "GET", &path).map_err(|error| format!("GET {path}: {error}"))?;
+            request(self.server, "GET", &path, None).map_err(|error| format!("GET {path}: {error}"))?;
         if status != 200 {
             return Err(format!("GET {path} answered {status}: {body}"));
         }
@@ -227,18 +261,22 @@ impl Talk {
 }
 
 impl ShownToxic {
-    fn silences(&self, stream: &str) -> bool {
-        self.name == toxic_name(stream)
-            && self.r#type == "timeout"
+    fn is(&self, kind: ToxicKind, stream: &str) -> bool {
+        let shown = |name| self.attributes.get(name).and_then(serde_json::Value::as_u64);
+        self.name == toxic_name(kind, stream)
+            && self.r#type == kind.word()
             && self.stream == stream
             && self.toxicity == ALL
-            && self.attributes.get("timeout").and_then(serde_json::Value::as_u64) == Some(FOR_EVER.into())
+            && kind
+                .attributes()
+                .into_iter()
+                .all(|(name, value)| shown(name) == Some(value.into()))
     }
 }
 
 /// The name that `toxiproxy_rust` gives.
-fn toxic_name(stream: &str) -> String {
-    format!("timeout_{stream}")
+fn toxic_name(kind: ToxicKind, stream: &str) -> String {
+    format!("{}_{stream}", kind.word())
 }
 
 /// The HTTP client below `toxiproxy_rust` obeys these variables even for loopback.

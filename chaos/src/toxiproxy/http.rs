@@ -1,4 +1,5 @@
-//! The thin HTTP client of our own: what `toxiproxy_rust` lacks (statuses, deleting one toxic, metrics), and the read-back.
+//! The thin HTTP client of our own: what `toxiproxy_rust` lacks (statuses, `reset_peer`, deleting one toxic,
+//! metrics), and the read-back.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,14 +12,29 @@ const REQUEST_BOUND: Duration = Duration::from_secs(5);
 /// Longest answer read. The largest, /metrics, has a few hundred bytes a proxy.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// Sends a request without a body; status and body of the answer. HTTP/1.0 (RFC 1945), so that the body simply ends with
+/// Sends a request, with a body of JSON if there is one; status and body of the answer. HTTP/1.0 (RFC 1945), so that the body simply ends with
 /// the connection and no chunks are to be undone.
-pub(super) fn request(server: SocketAddr, method: &str, path: &str) -> io::Result<(u16, String)> {
+pub(super) fn request(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+) -> io::Result<(u16, String)> {
     let deadline = Deadline::after(REQUEST_BOUND);
     let mut stream = TcpStream::connect_timeout(&server, REQUEST_BOUND)?;
     stream.set_write_timeout(Some(REQUEST_BOUND))?;
     // In one piece: the server may answer, and close, before a second one arrives.
-    stream.write_all(format!("{method} {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").as_bytes())?;
+    let (kind, body) = match body {
+        Some(body) => (
+            format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                body.len()
+            ),
+            body,
+        ),
+        None => (String::new(), ""),
+    };
+    stream.write_all(format!("{method} {path} HTTP/1.0\r\nHost: {server}\r\n{kind}\r\n{body}").as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -78,7 +94,7 @@ mod tests {
     fn status_and_body_are_told_apart() {
         let server = answering(b"HTTP/1.0 404 Not Found\r\nA: b\r\n\r\n{\"error\"}\r\n\r\n".to_vec());
         assert_eq!(
-            request(server, "GET", "/x").unwrap(),
+            request(server, "GET", "/x", None).unwrap(),
             (404, "{\"error\"}\r\n\r\n".to_owned())
         );
     }
@@ -93,11 +109,11 @@ mod tests {
             b"",
         ] {
             assert!(
-                request(answering(answer.to_vec()), "GET", "/").is_err(),
+                request(answering(answer.to_vec()), "GET", "/", None).is_err(),
                 "{answer:?}"
             );
         }
         let flood = [&b"HTTP/1.0 200 OK\r\n\r\n"[..], &vec![b'x'; MAX_ANSWER_BYTES + 1]].concat();
-        assert!(request(answering(flood), "GET", "/").is_err());
+        assert!(request(answering(flood), "GET", "/", None).is_err());
     }
 }

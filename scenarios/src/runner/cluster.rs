@@ -11,6 +11,7 @@ use steadfast_verifier::environment::BrokerEnvironment;
 use super::RunError;
 use crate::cli::{BrokerKind, Overrides};
 use crate::scenario::Scenario;
+use crate::scenario::fault::needs_kafka;
 
 /// The cluster kind of one run and the reason for it.
 #[derive(Debug, Clone)]
@@ -51,6 +52,14 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
             "{} orders faults; an external cluster is not ours to hurt: use --broker kafka or simulated",
             scenario.name
         ))),
+        BrokerKind::Simulated if needs_kafka(&scenario.faults).is_some() => {
+            let fault = needs_kafka(&scenario.faults).map_or("", |fault| fault.name.as_str());
+            Err(RunError::Usage(format!(
+                "{}: the simulated broker cannot do fault {fault}: it has neither reassignments nor a quorum of \
+                 controllers; use --broker kafka",
+                scenario.name
+            )))
+        }
         _ => Ok(Choice {
             kind,
             reason,

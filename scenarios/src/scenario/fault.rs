@@ -6,22 +6,19 @@ use steadfast_chaos::fault::{Action, PlannedFault, Target};
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
-use crate::scenario::diagnostics::{Problem, nearest};
+use crate::scenario::diagnostics::Problem;
 use crate::scenario::notes::Notes;
 use crate::scenario::reader::Table;
 use crate::scenario::units::show_duration;
 use crate::scenario::workload::Load;
 
+mod action; // what is done
+mod target; // to whom
+
 /// How long `heal:<name>` lasts after a fault's end.
 pub(crate) const HEAL: Duration = Duration::from_secs(10);
 /// Most faults of a scenario.
 pub(crate) const MAX_FAULTS: usize = 100;
-
-fn action_of(word: &str) -> Option<Action> {
-    [Action::Kill, Action::Pause, Action::Restart, Action::Partition]
-        .into_iter()
-        .find(|action| action.word() == word)
-}
 
 /// Reads the faults; `cluster` is none when it could not be read.
 pub(crate) fn read(
@@ -50,12 +47,41 @@ pub(crate) fn read(
                 );
                 notes.push(problem.context(earlier.span(), "the first"));
             }
+            if let Some((earlier, other)) = faults.iter().find(|(_, other)| collides(other, &fault)) {
+                let problem = Problem::at(
+                    name.span(),
+                    &format!("two faults at once of {}", fault.target),
+                    "it begins before the other one ends",
+                );
+                let label = format!("`{}` lasts until then", other.name);
+                notes.push(problem.context(earlier.span(), &label));
+            }
             faults.push((name, fault));
         }
     }
     let mut faults: Vec<PlannedFault> = faults.into_iter().map(|(_, fault)| fault).collect();
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// The first fault that our own broker has no answer to; none when it can be run there.
+pub(crate) fn needs_kafka(faults: &[PlannedFault]) -> Option<&PlannedFault> {
+    faults.iter().find(|fault| {
+        let end = match &fault.target {
+            Target::Link(end) => end.as_ref(),
+            target => target,
+        };
+        // It models neither reassignments nor a quorum of controllers.
+        fault.action == Action::Reassign || *end == Target::Controller
+    })
+}
+
+/// Whether two faults do the same kind of thing to the same target at the same time: the one that ends first would mend
+/// what the other has hurt.
+fn collides(one: &PlannedFault, other: &PlannedFault) -> bool {
+    let end = |fault: &PlannedFault| fault.at.saturating_add(fault.hold.unwrap_or_default());
+    let apart = one.at >= end(other) || other.at >= end(one);
+    one.target == other.target && one.action.reach() == other.action.reach() && !apart
 }
 
 fn read_one(
@@ -66,24 +92,14 @@ fn read_one(
     let name = table.text("name").filter(|name| plain_name(name, notes));
     let at = table.duration("at");
     let hold = table.duration("for");
-    let action = table
-        .word("action")
-        .and_then(|word| Some(Spanned::new(word.span(), action_of(word.get_ref())?)));
-    let target = table
+    let target: Option<Spanned<Target>> = table
         .text("target")
-        .and_then(|text| read_target(&text, cluster, notes));
+        .and_then(|text| target::read(&text, cluster, notes));
+    let action = action::read(table, target.as_ref().map(Spanned::get_ref), notes);
     if let (Some(action), Some(target)) = (&action, &target) {
-        suits(action, target, notes);
+        action::suits(table, action, target, cluster, notes);
     }
     let action = action?;
-    if matches!(action.get_ref(), Action::Pause | Action::Partition) && !table.has("for") {
-        let problem = Problem::at(
-            table.span.clone(),
-            &format!("`{}` needs `for`", action.get_ref().word()),
-            "expected `for = \"5s\"`",
-        );
-        notes.push(problem.context(action.span(), "healed at once, it would not bite"));
-    }
     if let Some(hold) = hold.as_ref().filter(|hold| hold.get_ref().is_zero()) {
         notes.push(Problem::at(
             hold.span(),
@@ -103,7 +119,7 @@ fn read_one(
         name: name.as_ref()?.get_ref().clone(),
         at: at?.into_inner(),
         hold: hold.map(Spanned::into_inner),
-        action: *action.get_ref(),
+        action: action.get_ref().clone(),
         target: target?.into_inner(),
     };
     Some((name?, fault))
@@ -122,165 +138,6 @@ fn plain_name(name: &Spanned<String>, notes: &Notes<'_>) -> bool {
         ));
     }
     plain
-}
-
-/// Whether the action can be done to the target.
-fn suits(action: &Spanned<Action>, target: &Spanned<Target>, notes: &Notes<'_>) {
-    if *target.get_ref() == Target::Client {
-        if *action.get_ref() != Action::Kill {
-            let problem = Problem::at(
-                action.span(),
-                &format!("`{}` is not done to the client", action.get_ref().word()),
-                "expected `kill`; with `for` it is started again",
-            );
-            notes.push(problem.context(target.span(), "the client"));
-        }
-        return;
-    }
-    let link = matches!(target.get_ref(), Target::Link(_));
-    let cut = *action.get_ref() == Action::Partition;
-    if link == cut {
-        return;
-    }
-    let (title, mend) = match target.get_ref() {
-        Target::Link(broker) => (
-            format!("`{}` is done to a broker, not to a link", action.get_ref().word()),
-            broker.to_string(),
-        ),
-        Target::EveryBroker => {
-            let problem = Problem::at(
-                target.span(),
-                "`partition` is done to one link",
-                "expected `link(client, broker-1)` or `link(client, leader(topic-0))`",
-            );
-            return notes.push(problem);
-        }
-        broker => (
-            "`partition` is done to a link".to_owned(),
-            format!("link(client, {broker})"),
-        ),
-    };
-    let problem = Problem::at(target.span(), &title, &format!("expected `{mend}`"));
-    notes.push(problem.fix("name it so", target.span(), &format!("\"{mend}\"")));
-}
-
-fn read_target(
-    text: &Spanned<String>,
-    cluster: Option<&ClusterWish>,
-    notes: &Notes<'_>,
-) -> Option<Spanned<Target>> {
-    match parse_target(text.get_ref(), cluster) {
-        Ok(target) => Some(Spanned::new(text.span(), target)),
-        Err((title, label, mend)) => {
-            let problem = Problem::at(text.span(), &title, &label);
-            notes.push(match mend {
-                Some(mend) => problem.fix(
-                    "a target with a similar name exists",
-                    text.span(),
-                    &format!("\"{mend}\""),
-                ),
-                None => problem,
-            });
-            None
-        }
-    }
-}
-
-type TargetError = (String, String, Option<String>);
-
-fn parse_target(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
-    const HINT: &str =
-        "expected `leader(topic-0)`, `broker-2`, `every-broker` or `link(client, leader(topic-0))`";
-    let text = text.trim();
-    let unknown = || (format!("unknown target `{text}`"), HINT.to_owned(), None);
-    let inside = |word: &str| {
-        text.strip_prefix(word)?
-            .trim_start()
-            .strip_prefix('(')?
-            .strip_suffix(')')
-    };
-    if text == "every-broker" {
-        return Ok(Target::EveryBroker);
-    }
-    if text == "client" {
-        return Ok(Target::Client);
-    }
-    if let Some(number) = text.strip_prefix("broker-") {
-        let number: u32 = number.parse().map_err(|_| unknown())?;
-        return match cluster {
-            Some(cluster) if number == 0 || number > cluster.nodes => {
-                let plural = if cluster.nodes == 1 {
-                    "the only broker is `broker-1`".to_owned()
-                } else {
-                    format!("brokers are `broker-1` to `broker-{}`", cluster.nodes)
-                };
-                Err((format!("there is no `broker-{number}`"), plural, None))
-            }
-            _ => Ok(Target::Broker(number)),
-        };
-    }
-    if let Some(partition) = inside("leader") {
-        return leader(partition.trim(), cluster);
-    }
-    if let Some(ends) = inside("link") {
-        let (from, to) = ends.split_once(',').ok_or_else(unknown)?;
-        if from.trim() != "client" {
-            return Err((
-                format!("unknown end of a link `{}`", from.trim()),
-                "expected `link(client, ...)`".to_owned(),
-                None,
-            ));
-        }
-        return match parse_target(to, cluster)? {
-            end @ (Target::Leader { .. } | Target::Broker(_)) => Ok(Target::Link(Box::new(end))),
-            _ => Err((
-                "a link leads to one broker".to_owned(),
-                "expected `link(client, broker-1)` or `link(client, leader(topic-0))`".to_owned(),
-                None,
-            )),
-        };
-    }
-    let mend = nearest(text, ["every-broker", "broker-1", "client"]).map(str::to_owned);
-    Err((format!("unknown target `{text}`"), HINT.to_owned(), mend))
-}
-
-fn leader(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
-    let wrong = || {
-        (
-            format!("`{text}` names no partition"),
-            "expected `leader(topic-0)`: topic, `-`, partition".to_owned(),
-            None,
-        )
-    };
-    let (topic, partition) = text.rsplit_once('-').ok_or_else(wrong)?;
-    let partition: u32 = partition.parse().map_err(|_| wrong())?;
-    let Some(cluster) = cluster else {
-        return Ok(Target::Leader {
-            topic: topic.to_owned(),
-            partition,
-        });
-    };
-    let Some(found) = cluster.topics.iter().find(|t| t.name == topic) else {
-        let names: Vec<&str> = cluster.topics.iter().map(|topic| topic.name.as_str()).collect();
-        let mend = nearest(topic, names.iter().copied()).map(|near| format!("leader({near}-{partition})"));
-        return Err((
-            format!("there is no topic `{topic}`"),
-            format!("the topics are {}", names.join(", ")),
-            mend,
-        ));
-    };
-    if partition >= found.partitions {
-        let label = format!("`{topic}` has partitions 0 to {}", found.partitions - 1);
-        return Err((
-            format!("there is no partition {partition} of `{topic}`"),
-            label,
-            None,
-        ));
-    }
-    Ok(Target::Leader {
-        topic: topic.to_owned(),
-        partition,
-    })
 }
 
 /// Notes faults that meet a client which cannot go on after them: where it left off, only a copy job can tell.

@@ -73,6 +73,8 @@ pub(crate) enum Properties {
     Broker,
     /// Topic configuration.
     Topic,
+    /// Of a topic or of brokers, as the target says.
+    Live,
     /// A reader's: of Kafka's consumer.
     Consumer,
 }
@@ -85,7 +87,19 @@ pub(crate) const EXECUTORS: &[&str] = &[
     "unlimited",
 ];
 /// Actions of a fault by name.
-pub(crate) const ACTIONS: &[&str] = &["kill", "pause", "restart", "partition"];
+pub(crate) const ACTIONS: &[&str] = &[
+    "kill",
+    "term",
+    "pause",
+    "restart",
+    "partition",
+    "down",
+    "toxic",
+    "elect",
+    "reassign",
+    "grow",
+    "set",
+];
 /// Most nodes that one host is asked to carry.
 pub(crate) const MAX_NODES: i64 = 9;
 /// Most partitions of a topic: a bound on what the verifier keeps open.
@@ -428,11 +442,118 @@ pub(crate) static FAULT: Section = Section {
         required(
             "target",
             Shape::Target,
-            "leader(TOPIC-PARTITION), broker-N, every-broker, client (a copy job: kill); for partition link(client, leader(...)) or link(client, broker-N)",
+            "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...); of elect, reassign, grow and set topic(TOPIC)",
+        ),
+        key(
+            "toxic",
+            Shape::Table(&TOXIC),
+            "",
+            "What Toxiproxy puts into the link (toxic)",
+        ),
+        key(
+            "partitions",
+            Shape::Integer(2, MAX_PARTITIONS),
+            "",
+            "How many partitions the topic has then (grow)",
+        ),
+        key(
+            "settings",
+            Shape::Properties(Properties::Live),
+            "",
+            "Settings of the topic or brokers meanwhile (set)",
         ),
     ],
     properties: None,
-    planned: &["toxic", "when", "mode"],
+    planned: &["when", "mode"],
+};
+
+/// `toxic = { type = "latency", attributes = { latency = 40 } }`, as Toxiproxy's users write it.
+pub(crate) static TOXIC: Section = Section {
+    title: "toxic",
+    keys: &[
+        required(
+            "type",
+            Shape::Word(&[
+                "latency",
+                "bandwidth",
+                "slow_close",
+                "timeout",
+                "reset_peer",
+                "slicer",
+                "limit_data",
+            ]),
+            "Toxiproxy's type",
+        ),
+        key(
+            "stream",
+            Shape::Word(&["upstream", "downstream", "both"]),
+            "both",
+            "upstream leads to the broker, downstream to the client",
+        ),
+        required("attributes", Shape::Table(&ATTRIBUTES), "Toxiproxy's attributes"),
+    ],
+    properties: None,
+    planned: &["toxicity"],
+};
+
+/// Ten minutes in milliseconds, a gigabyte in kilobytes: more is a slip.
+const MAX_ATTRIBUTE: i64 = 600_000;
+
+/// `attributes = { ... }`, in Toxiproxy's units.
+pub(crate) static ATTRIBUTES: Section = Section {
+    title: "attributes",
+    keys: &[
+        key(
+            "latency",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds that every chunk is late (latency)",
+        ),
+        key(
+            "jitter",
+            Shape::Integer(0, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds that this varies by (latency)",
+        ),
+        key(
+            "rate",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "KB/s of each connection (bandwidth)",
+        ),
+        key(
+            "delay",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds before a close is passed on (slow_close), microseconds between slices (slicer)",
+        ),
+        key(
+            "timeout",
+            Shape::Integer(0, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds until the connection is closed (timeout; 0 = silence) or reset (reset_peer)",
+        ),
+        key(
+            "average_size",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "Bytes of a slice (slicer)",
+        ),
+        key(
+            "size_variation",
+            Shape::Integer(0, MAX_ATTRIBUTE),
+            "",
+            "Bytes that this varies by (slicer)",
+        ),
+        key(
+            "bytes",
+            Shape::Integer(1, u32::MAX as i64),
+            "",
+            "Bytes after which the connection is closed (limit_data)",
+        ),
+    ],
+    properties: None,
+    planned: &[],
 };
 
 /// `[readers]`
@@ -539,8 +660,7 @@ pub(crate) static RECOVERED: Section = Section {
 };
 
 /// Words of the design that stand for something later work builds.
-pub(crate) const PLANNED_WORDS: &[&str] =
-    &["ipc", "http", "file", "audit", "docker", "toxic", "down", "term"];
+pub(crate) const PLANNED_WORDS: &[&str] = &["ipc", "http", "file", "audit", "docker"];
 
 #[cfg(test)]
 mod tests {
@@ -559,6 +679,8 @@ mod tests {
             &KEYS,
             &HEADER,
             &FAULT,
+            &TOXIC,
+            &ATTRIBUTES,
             &CLAIMS,
             &RECOVERED,
             &READERS,

@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
-use steadfast_chaos::fault::{Action, Target};
+use steadfast_chaos::fault::{Action, Reach, Target};
 use steadfast_verifier::expectations::{ClaimId, Metric, Recovery, Threshold};
 use steadfast_verifier::provable;
 use steadfast_verifier::workload::{Executor, Full, Keys};
 
 use crate::scenario::Scenario;
 use crate::scenario::cluster::min_insync;
-use crate::scenario::fault::HEAL;
+use crate::scenario::fault::{HEAL, needs_kafka};
 use crate::scenario::origin::Value;
 use crate::scenario::phases::end;
 use crate::scenario::thresholds::METRICS;
@@ -137,7 +137,7 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         disk_bytes: (all * (in_log * f64::from(copies) + folder_bytes)) as u64
             * if scenario.copy().is_some() { 2 } else { 1 },
         claims: claims(scenario, kind),
-        notes: remarks(scenario),
+        notes: remarks(scenario, kind),
         values: scenario.values.clone(),
     }
 }
@@ -202,6 +202,8 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
     if scenario.faults.first().is_none_or(|fault| !fault.at.is_zero()) {
         steps.push(at(warmup, format!("steady: {}", offered(scenario))));
     }
+    // Faults may overlap: in the order of their moments, and what only the run can tell behind its fault.
+    let mut moments: Vec<(Duration, Step)> = Vec::new();
     for fault in &scenario.faults {
         let hold = fault
             .hold
@@ -211,31 +213,34 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
         } else {
             ""
         };
-        steps.push(at(
-            warmup + fault.at,
-            format!(
-                "fault:{}: {} {}{hold}{each}",
-                fault.name,
-                fault.action.word(),
-                fault.target
-            ),
-        ));
+        let what = match &fault.action {
+            Action::Toxic(toxic) => format!("{toxic} on"),
+            Action::Grow { partitions } => format!("grow to {partitions} partitions:"),
+            Action::Set { settings } => {
+                let settings: Vec<String> = settings
+                    .iter()
+                    .map(|(name, value)| format!("{name} = {value}"))
+                    .collect();
+                format!("set {} of", settings.join(", "))
+            }
+            action => action.word().to_owned(),
+        };
+        let what = format!("fault:{}: {what} {}{hold}{each}", fault.name, fault.target);
+        moments.push((fault.at, at(warmup + fault.at, what)));
         if let Some(end) = end(fault) {
-            steps.push(at(
-                warmup + end,
-                format!("heal:{} until {}", fault.name, show_duration(warmup + end + HEAL)),
+            let until = show_duration(warmup + end + HEAL);
+            moments.push((
+                end,
+                at(warmup + end, format!("heal:{} until {until}", fault.name)),
             ));
         } else {
-            steps.push(Step {
-                at_s: None,
-                what: format!(
-                    "heal:{}: {} from when its action is done",
-                    fault.name,
-                    show_duration(HEAL)
-                ),
-            });
+            let heal = show_duration(HEAL);
+            let what = format!("heal:{}: {heal} from when its action is done", fault.name);
+            moments.push((fault.at, Step { at_s: None, what }));
         }
     }
+    moments.sort_by_key(|(moment, _)| *moment);
+    steps.extend(moments.into_iter().map(|(_, step)| step));
     steps.push(at(warmup + duration, "end of the load".to_owned()));
     steps.push(ending(scenario));
     steps
@@ -397,8 +402,14 @@ fn show_threshold(threshold: &Threshold) -> String {
 }
 
 /// What a careful reader of the file would remark.
-fn remarks(scenario: &Scenario) -> Vec<String> {
+fn remarks(scenario: &Scenario, kind: &str) -> Vec<String> {
     let mut notes = scenario.producer.notes.clone();
+    if let Some(fault) = needs_kafka(&scenario.faults).filter(|_| kind == provable::SIMULATED) {
+        notes.push(format!(
+            "refused on the simulated broker, which cannot do fault {}: use --broker kafka",
+            fault.name
+        ));
+    }
     if scenario.thresholds.is_empty() {
         notes.push("no thresholds: latency, rate and CPU are shown, not judged".to_owned());
     }
@@ -418,7 +429,7 @@ fn remarks(scenario: &Scenario) -> Vec<String> {
     let kills = scenario
         .faults
         .iter()
-        .any(|f| f.target != Target::Client && f.action != Action::Partition);
+        .any(|fault| fault.target != Target::Client && fault.action.reach() == Reach::Process);
     if kills && scenario.cluster.nodes == 2 && scenario.cluster.controllers == 0 {
         notes.push(
             "two combined nodes have no quorum while one is down: nothing can fail over; use 3 nodes"
@@ -442,11 +453,14 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
         .iter()
         .filter(|fault| fault.target != Target::Client);
     let outage = of_brokers.filter_map(|fault| match fault.action {
-        // One copy alone: nobody takes over before it is back.
-        Action::Partition => fault.hold,
+        // One copy alone: nobody takes over before it is back. A toxic may let nothing through, or half.
+        Action::Partition | Action::Down | Action::Toxic(_) => fault.hold,
+        Action::Elect | Action::Reassign | Action::Grow { .. } | Action::Set { .. } => None,
+        // With all of them gone, or as good as gone, it is over when they are back.
+        _ if fault.target == Target::All => Some(fault.hold.unwrap_or_default() + fail_over),
         _ if scenario.cluster.nodes == 1 => Some(fault.hold.unwrap_or_default() + ELECTION),
         Action::Kill | Action::Pause => Some(fail_over),
-        Action::Restart => Some(ELECTION),
+        Action::Term | Action::Restart => Some(ELECTION),
     });
     let outage = outage.max()?;
     let size = f64::from(scenario.template.record_size) + LOG_OVERHEAD;

@@ -18,12 +18,14 @@ const TOPIC: &str = include_str!("properties/topic.txt");
 
 /// Name and type of every setting of a scope.
 pub(crate) fn known(scope: Properties) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let text = match scope {
-        Properties::Broker => BROKER,
-        Properties::Topic => TOPIC,
-        Properties::Producer | Properties::Consumer => "",
+    let (text, more) = match scope {
+        Properties::Broker => (BROKER, ""),
+        Properties::Topic => (TOPIC, ""),
+        Properties::Live => (BROKER, TOPIC),
+        Properties::Producer | Properties::Consumer => ("", ""),
     };
     text.lines()
+        .chain(more.lines())
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once(' '))
 }

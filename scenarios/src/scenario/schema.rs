@@ -82,6 +82,8 @@ fn shape(shape: &Shape) -> Value {
         Shape::Named(inner) => {
             json!({ "type": "object", "additionalProperties": section(inner), "minProperties": 1 })
         }
+        // The names of both scopes stand in the schema already, thousands of lines; the parser checks these.
+        Shape::Properties(Properties::Live) => json!({ "type": "object", "minProperties": 1 }),
         Shape::Properties(scope) => {
             json!({ "type": "object", "properties": nested(*scope), "additionalProperties": false })
         }
@@ -100,7 +102,7 @@ fn nested(scope: Properties) -> Map<String, Value> {
     let own: Vec<(String, Value)> = match scope {
         Properties::Producer => PROPERTIES.iter().map(|p| described((p.name, p.doc))).collect(),
         Properties::Consumer => SETTINGS.iter().copied().map(described).collect(),
-        Properties::Broker | Properties::Topic => Vec::new(),
+        Properties::Broker | Properties::Topic | Properties::Live => Vec::new(),
     };
     if own.is_empty() {
         // Names alone: a value may be pasted as a number or as text, and the parser checks it.

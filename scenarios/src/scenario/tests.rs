@@ -45,12 +45,21 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
     let scenarios = load_catalogue();
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
     for name in [
+        "delivery/ack-blackhole",
+        "delivery/all-links-down",
+        "delivery/below-min-isr",
         "delivery/client-partition",
+        "delivery/controller-kill",
+        "delivery/cut-at-byte",
         "delivery/copy-job",
         "delivery/copy-job-leader-kill",
         "delivery/leader-kill",
+        "delivery/leader-ping-pong",
+        "delivery/reset-connections",
         "delivery/rolling-restart",
+        "delivery/slow-link",
         "delivery/transactions",
+        "delivery/whole-cluster-down",
         "latency/steady-1k-idle-cost",
         "latency/steady-1k-idle-cost-linger5",
         "latency/steady-25k",

@@ -36,6 +36,8 @@ pub struct Config {
     pub value: Option<String>,
     /// True when nobody set it.
     pub is_default: bool,
+    /// True when it was set on this very topic or broker while that existed: what [`alter_config`] takes back.
+    pub is_own: bool,
 }
 
 /// All settings of a topic or broker.
@@ -52,11 +54,12 @@ pub fn describe_configs(
     let what = format!("describe configs of {resource:?}");
     let result = only(connection, &what, response.results)?;
     check(&what, result.error_code, result.error_message.as_deref())?;
-    // Source 5: DEFAULT_CONFIG.
+    // Sources 1 and 2: dynamic, of the topic and of the broker; 5: DEFAULT_CONFIG.
     let config = |found: DescribeConfigsResourceResult| Config {
         name: found.name.to_string(),
         value: found.value.map(|value| value.to_string()),
         is_default: found.config_source == 5,
+        is_own: matches!(found.config_source, 1 | 2),
     };
     Ok(result.configs.into_iter().map(config).collect())
 }

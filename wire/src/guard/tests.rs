@@ -277,6 +277,35 @@ fn describe_cluster_and_producers() {
     });
 }
 
+#[test]
+fn placement() {
+    use kafka_protocol::messages::alter_partition_reassignments_response::*;
+    use kafka_protocol::messages::create_partitions_response::*;
+    use kafka_protocol::messages::describe_quorum_response::*;
+    fits_every_version::<CreatePartitionsRequest>(|_| {
+        let result = CreatePartitionsTopicResult::default().with_error_message(Some(text("no")));
+        CreatePartitionsResponse::default().with_results(vec![result; 2])
+    });
+    fits_every_version::<AlterPartitionReassignmentsRequest>(|_| {
+        let partition = ReassignablePartitionResponse::default().with_error_message(Some(text("no")));
+        let topic = ReassignableTopicResponse::default().with_partitions(vec![partition; 2]);
+        AlterPartitionReassignmentsResponse::default().with_responses(vec![topic; 2])
+    });
+    fits_every_version::<DescribeQuorumRequest>(|version| {
+        let partition = PartitionData::default()
+            .with_current_voters(vec![ReplicaState::default(); 3])
+            .with_observers(vec![ReplicaState::default(); 2]);
+        let topic = TopicData::default()
+            .with_topic_name(topic_name())
+            .with_partitions(vec![partition; 2]);
+        let node = Node::default().with_listeners(vec![Listener::default().with_host(text("host")); 2]);
+        let nodes = if version >= 2 { vec![node; 2] } else { Vec::new() };
+        DescribeQuorumResponse::default()
+            .with_topics(vec![topic; 2])
+            .with_nodes(nodes)
+    });
+}
+
 fn refused(api_key: i16, version: i16, body: &[u8]) -> &'static str {
     match check_response(api_key, version, body) {
         Err(GuardError::Malformed { what, .. }) => what,
@@ -436,5 +465,8 @@ proptest! {
         decodes_without_panic::<AlterConfigsRequest>(version, &bytes);
         decodes_without_panic::<IncrementalAlterConfigsRequest>(version, &bytes);
         decodes_without_panic::<ElectLeadersRequest>(version, &bytes);
+        decodes_without_panic::<CreatePartitionsRequest>(version, &bytes);
+        decodes_without_panic::<AlterPartitionReassignmentsRequest>(version, &bytes);
+        decodes_without_panic::<DescribeQuorumRequest>(version, &bytes);
     }
 }

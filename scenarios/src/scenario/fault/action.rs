@@ -1,0 +1,216 @@
+//! What is done: the action with the keys that belong to it, and whether it can be done to the target.
+
+use steadfast_chaos::fault::{Action, Reach, Target};
+use steadfast_chaos::toxic::{Stream, Toxic, ToxicKind};
+use toml::Spanned;
+
+use crate::scenario::cluster::ClusterWish;
+use crate::scenario::diagnostics::Problem;
+use crate::scenario::grammar::Properties;
+use crate::scenario::notes::Notes;
+use crate::scenario::properties;
+use crate::scenario::reader::Table;
+
+/// Keys that belong to one action each.
+const OWN_KEYS: &[(&str, &str, &str)] = &[
+    ("toxic", "toxic", "What Toxiproxy puts into the link"),
+    ("partitions", "grow", "How many partitions the topic has then"),
+    ("settings", "set", "Settings meanwhile, under Kafka's names"),
+];
+/// Which attributes belong to which toxic, and which of them it cannot be without.
+const ATTRIBUTES: &[(&str, &[&str], &[&str])] = &[
+    ("latency", &["latency"], &["jitter"]),
+    ("bandwidth", &["rate"], &[]),
+    ("slow_close", &["delay"], &[]),
+    ("timeout", &["timeout"], &[]),
+    ("reset_peer", &["timeout"], &[]),
+    // Without a delay the kernel may join the slices again, and nothing would show that it bit.
+    ("slicer", &["average_size", "delay"], &["size_variation"]),
+    ("limit_data", &["bytes"], &[]),
+];
+
+/// Reads the action of a fault. `target` decides whose settings may be set.
+pub(super) fn read(table: &Table<'_>, target: Option<&Target>, notes: &Notes<'_>) -> Option<Spanned<Action>> {
+    let word = table.word("action")?;
+    for (key, action, doc) in OWN_KEYS {
+        if action != word.get_ref() {
+            table.out_of_place(key, &format!("it belongs to `action = \"{action}\"`"));
+        } else if !table.has(key) {
+            table.missing(key, doc);
+        }
+    }
+    let action = match *word.get_ref() {
+        "kill" => Action::Kill,
+        "term" => Action::Term,
+        "pause" => Action::Pause,
+        "restart" => Action::Restart,
+        "partition" => Action::Partition,
+        "down" => Action::Down,
+        "toxic" => Action::Toxic(toxic(&table.table("toxic")?)?),
+        "elect" => Action::Elect,
+        "reassign" => Action::Reassign,
+        "grow" if table.has("partitions") => Action::Grow {
+            partitions: u32::try_from(table.integer("partitions")?.into_inner()).ok()?,
+        },
+        "set" if table.has("settings") => {
+            let scope = match target {
+                None => Properties::Live,
+                Some(Target::Topic(_)) => Properties::Topic,
+                Some(_) => Properties::Broker,
+            };
+            let settings = properties::check(scope, &table.property_table("settings"), notes);
+            if settings.is_empty() && notes.clean() {
+                let place = table.place("settings");
+                notes.push(Problem::at(place, "no setting", "nothing would change"));
+            }
+            Action::Set { settings }
+        }
+        _ => return None,
+    };
+    times(table, &action, word.span(), notes);
+    Some(Spanned::new(word.span(), action))
+}
+
+/// Whether the action needs `for`, or has no use for it.
+fn times(table: &Table<'_>, action: &Action, span: std::ops::Range<usize>, notes: &Notes<'_>) {
+    match action {
+        Action::Kill | Action::Restart => {}
+        Action::Elect | Action::Reassign | Action::Grow { .. } => {
+            table.out_of_place("for", "it is done when it is done, and not taken back");
+        }
+        _ if table.has("for") => {}
+        _ => {
+            let problem = Problem::at(
+                table.span.clone(),
+                &format!("`{}` needs `for`", table_word(action)),
+                "expected `for = \"5s\"`",
+            );
+            notes.push(problem.context(span, "healed at once, it would not bite"));
+        }
+    }
+}
+
+/// The word of the file.
+fn table_word(action: &Action) -> &'static str {
+    match action {
+        Action::Toxic(_) => "toxic",
+        action => action.word(),
+    }
+}
+
+fn toxic(table: &Table<'_>) -> Option<Toxic> {
+    let kind = table.word("type");
+    let stream = match *table.word("stream")?.get_ref() {
+        "upstream" => Stream::Upstream,
+        "downstream" => Stream::Downstream,
+        _ => Stream::Both,
+    };
+    let kind = *kind?.get_ref();
+    let attributes = table.table("attributes")?;
+    let (_, needed, more) = ATTRIBUTES.iter().find(|(name, ..)| *name == kind)?;
+    for key in attributes.section.keys {
+        if !needed.contains(&key.name) && !more.contains(&key.name) {
+            let takes: Vec<&str> = needed.iter().chain(*more).copied().collect();
+            attributes.out_of_place(key.name, &format!("`{kind}` takes {}", takes.join(", ")));
+        } else if needed.contains(&key.name) && !attributes.has(key.name) {
+            attributes.missing(key.name, key.doc);
+        }
+    }
+    let value = |name: &'static str| {
+        let found = attributes.has(name).then(|| attributes.integer(name));
+        match found {
+            // Only one that may be left out comes to its default.
+            None if more.contains(&name) => Some(0),
+            None => None,
+            Some(found) => u32::try_from(found?.into_inner()).ok(),
+        }
+    };
+    let kind = match kind {
+        "latency" => ToxicKind::Latency {
+            latency: value("latency")?,
+            jitter: value("jitter")?,
+        },
+        "bandwidth" => ToxicKind::Bandwidth { rate: value("rate")? },
+        "slow_close" => ToxicKind::SlowClose {
+            delay: value("delay")?,
+        },
+        "timeout" => ToxicKind::Timeout {
+            timeout: value("timeout")?,
+        },
+        "reset_peer" => ToxicKind::ResetPeer {
+            timeout: value("timeout")?,
+        },
+        "slicer" => ToxicKind::Slicer {
+            average_size: value("average_size")?,
+            size_variation: value("size_variation")?,
+            delay: value("delay")?,
+        },
+        _ => ToxicKind::LimitData {
+            bytes: value("bytes")?,
+        },
+    };
+    Some(Toxic { kind, stream })
+}
+
+/// Whether the action can be done to the target.
+pub(super) fn suits(
+    table: &Table<'_>,
+    action: &Spanned<Action>,
+    target: &Spanned<Target>,
+    cluster: Option<&ClusterWish>,
+    notes: &Notes<'_>,
+) {
+    let word = table_word(action.get_ref());
+    if *target.get_ref() == Target::Client {
+        if *action.get_ref() != Action::Kill {
+            let problem = Problem::at(
+                action.span(),
+                &format!("`{word}` is not done to the client"),
+                "expected `kill`; with `for` it is started again",
+            );
+            notes.push(problem.context(target.span(), "the client"));
+        }
+        return;
+    }
+    let wrong = |title: String, mend: String| {
+        let problem = Problem::at(target.span(), &title, &format!("expected `{mend}`"));
+        notes.push(problem.fix("name it so", target.span(), &format!("\"{mend}\"")));
+    };
+    let topic = cluster.and_then(|cluster| cluster.topics.first());
+    let topic = topic.map_or("TOPIC", |topic| topic.name.as_str());
+    match (action.get_ref().reach(), target.get_ref()) {
+        (Reach::Process | Reach::Settings, Target::Link(broker)) => {
+            wrong(
+                format!("`{word}` is done to a broker, not to a link"),
+                broker.to_string(),
+            );
+        }
+        (Reach::Process, Target::Topic(_)) => wrong(
+            format!("`{word}` is done to a broker, not to a topic"),
+            format!("leader({topic}-0)"),
+        ),
+        (Reach::Link, Target::Topic(_)) => wrong(
+            format!("`{word}` is done to a link"),
+            format!("link(client, leader({topic}-0))"),
+        ),
+        (Reach::Link, Target::Link(_)) | (Reach::Topic, Target::Topic(_)) => {}
+        (Reach::Link, broker) => wrong(
+            format!("`{word}` is done to a link"),
+            format!("link(client, {broker})"),
+        ),
+        (Reach::Topic, _) => wrong(format!("`{word}` is done to a topic"), format!("topic({topic})")),
+        (Reach::Process | Reach::Settings, _) => {}
+    }
+    if let (Action::Grow { partitions }, Target::Topic(name), Some(cluster)) =
+        (action.get_ref(), target.get_ref(), cluster)
+        && let Some(topic) = cluster.topics.iter().find(|topic| topic.name == *name)
+        && *partitions <= topic.partitions
+    {
+        let label = format!("`{name}` has {} to begin with", topic.partitions);
+        notes.push(Problem::at(
+            table.place("partitions"),
+            "a topic can only get more partitions",
+            &label,
+        ));
+    }
+}

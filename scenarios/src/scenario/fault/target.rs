@@ -1,0 +1,189 @@
+//! Whom a fault meets: targets by name and by meaning. What they mean is looked up when the fault begins; what no cluster of
+//! this file can have is refused here.
+
+use steadfast_chaos::cluster::TopicSpec;
+use steadfast_chaos::fault::Target;
+use toml::Spanned;
+
+use crate::scenario::cluster::ClusterWish;
+use crate::scenario::diagnostics::{Problem, nearest};
+use crate::scenario::notes::Notes;
+
+const HINT: &str = "expected `leader(topic-0)`, `follower(topic-0)`, `controller`, `coordinator(txn-id)`, `broker-2`, \
+                    `random`, `minority`, `all`, `every-broker`, `link(client, leader(topic-0))` or `topic(topic)`";
+/// Longest transactional id that a message shows whole.
+const MAX_ID: usize = 200;
+
+/// Reads a target; `cluster` is none when it could not be read.
+pub(super) fn read(
+    text: &Spanned<String>,
+    cluster: Option<&ClusterWish>,
+    notes: &Notes<'_>,
+) -> Option<Spanned<Target>> {
+    match parse(text.get_ref(), cluster) {
+        Ok(target) => Some(Spanned::new(text.span(), target)),
+        Err((title, label, mend)) => {
+            let problem = Problem::at(text.span(), &title, &label);
+            notes.push(match mend {
+                Some(mend) => problem.fix(
+                    "a target with a similar name exists",
+                    text.span(),
+                    &format!("\"{mend}\""),
+                ),
+                None => problem,
+            });
+            None
+        }
+    }
+}
+
+/// Title, label, mend.
+type TargetError = (String, String, Option<String>);
+
+fn parse(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
+    let text = text.trim();
+    let unknown = || (format!("unknown target `{text}`"), HINT.to_owned(), None);
+    let inside = |word: &str| {
+        let inner = text.strip_prefix(word)?.trim_start().strip_prefix('(')?;
+        inner.strip_suffix(')').map(str::trim)
+    };
+    match text {
+        "every-broker" => return Ok(Target::EveryBroker),
+        "all" => return Ok(Target::All),
+        "random" => return Ok(Target::Random),
+        "controller" => return Ok(Target::Controller),
+        "client" => return Ok(Target::Client),
+        "minority" => return minority(cluster),
+        _ => {}
+    }
+    if let Some(number) = text.strip_prefix("broker-") {
+        return broker(number.parse().map_err(|_| unknown())?, cluster);
+    }
+    if let Some(inner) = inside("leader") {
+        let (topic, partition, _) = partition_of("leader", inner, cluster)?;
+        return Ok(Target::Leader { topic, partition });
+    }
+    if let Some(inner) = inside("follower") {
+        let (topic, partition, spec) = partition_of("follower", inner, cluster)?;
+        if spec.is_some_and(|spec| spec.replication_factor < 2) {
+            let label = format!("`{topic}` has one copy of each partition");
+            return Err(("nobody follows there".to_owned(), label, None));
+        }
+        return Ok(Target::Follower { topic, partition });
+    }
+    if let Some(id) = inside("coordinator") {
+        if id.is_empty() || id.len() > MAX_ID {
+            let label = "expected `coordinator(my-transactional-id)`".to_owned();
+            return Err(("no transactional id".to_owned(), label, None));
+        }
+        return Ok(Target::Coordinator(id.to_owned()));
+    }
+    if let Some(topic) = inside("topic") {
+        known("topic", topic, "", cluster)?;
+        return Ok(Target::Topic(topic.to_owned()));
+    }
+    if let Some(ends) = inside("link") {
+        let (from, to) = ends.split_once(',').ok_or_else(unknown)?;
+        return link(from.trim(), to, cluster);
+    }
+    let words = [
+        "every-broker",
+        "all",
+        "random",
+        "minority",
+        "controller",
+        "broker-1",
+    ];
+    let mend = nearest(text, words).map(str::to_owned);
+    Err((format!("unknown target `{text}`"), HINT.to_owned(), mend))
+}
+
+fn link(from: &str, to: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
+    if from != "client" {
+        let label = "expected `link(client, ...)`".to_owned();
+        return Err((format!("unknown end of a link `{from}`"), label, None));
+    }
+    match parse(to, cluster)? {
+        Target::Link(_) | Target::Topic(_) | Target::Client => Err((
+            "a link leads to brokers".to_owned(),
+            "expected `link(client, broker-1)` or `link(client, leader(topic-0))`".to_owned(),
+            None,
+        )),
+        Target::Controller if cluster.is_some_and(|cluster| cluster.controllers > 0) => Err((
+            "clients have no link to a dedicated controller".to_owned(),
+            "expected `link(client, broker-1)`".to_owned(),
+            None,
+        )),
+        end => Ok(Target::Link(Box::new(end))),
+    }
+}
+
+fn minority(cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
+    match cluster {
+        Some(cluster) if cluster.nodes < 3 => {
+            let label = "a minority needs three brokers at least".to_owned();
+            Err((format!("a minority of {} is nobody", cluster.nodes), label, None))
+        }
+        _ => Ok(Target::Minority),
+    }
+}
+
+fn broker(number: u32, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
+    match cluster {
+        Some(cluster) if number == 0 || number > cluster.nodes => {
+            let label = if cluster.nodes == 1 {
+                "the only broker is `broker-1`".to_owned()
+            } else {
+                format!("brokers are `broker-1` to `broker-{}`", cluster.nodes)
+            };
+            Err((format!("there is no `broker-{number}`"), label, None))
+        }
+        _ => Ok(Target::Broker(number)),
+    }
+}
+
+/// `orders-0`: topic and partition, and the topic as the file has it.
+fn partition_of<'a>(
+    word: &str,
+    text: &str,
+    cluster: Option<&'a ClusterWish>,
+) -> Result<(String, u32, Option<&'a TopicSpec>), TargetError> {
+    let wrong = || {
+        (
+            format!("`{text}` names no partition"),
+            format!("expected `{word}(topic-0)`: topic, `-`, partition"),
+            None,
+        )
+    };
+    let (topic, partition) = text.rsplit_once('-').ok_or_else(wrong)?;
+    let partition: u32 = partition.parse().map_err(|_| wrong())?;
+    let spec = known(word, topic, &format!("-{partition}"), cluster)?;
+    if let Some(spec) = spec.filter(|spec| partition >= spec.partitions) {
+        let label = format!("`{topic}` has partitions 0 to {}", spec.partitions - 1);
+        let title = format!("there is no partition {partition} of `{topic}`");
+        return Err((title, label, None));
+    }
+    Ok((topic.to_owned(), partition, spec))
+}
+
+/// The topic as the file has it; none when the file's cluster could not be read.
+fn known<'a>(
+    word: &str,
+    topic: &str,
+    rest: &str,
+    cluster: Option<&'a ClusterWish>,
+) -> Result<Option<&'a TopicSpec>, TargetError> {
+    let Some(cluster) = cluster else {
+        return Ok(None);
+    };
+    if let Some(found) = cluster.topics.iter().find(|found| found.name == topic) {
+        return Ok(Some(found));
+    }
+    let names: Vec<&str> = cluster.topics.iter().map(|topic| topic.name.as_str()).collect();
+    let mend = nearest(topic, names.iter().copied()).map(|near| format!("{word}({near}{rest})"));
+    Err((
+        format!("there is no topic `{topic}`"),
+        format!("the topics are {}", names.join(", ")),
+        mend,
+    ))
+}
