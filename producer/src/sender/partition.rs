@@ -178,6 +178,8 @@ pub(crate) struct Partition {
     needs_fence: Option<i16>,
     /// The head was refused as out of order while others were on the wire.
     head_refused: bool,
+    /// How often a probe went all the way down since the last acknowledgement (A11).
+    probed_down: usize,
     attempts: u32,
     retry_at_ns: u64,
     /// `retries`: how often a batch that is NOT_WRITTEN is sent again.
@@ -208,6 +210,7 @@ impl Partition {
             needs_epoch: false,
             needs_fence: None,
             head_refused: false,
+            probed_down: 0,
             attempts: 0,
             retry_at_ns: 0,
             retries,

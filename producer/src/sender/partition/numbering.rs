@@ -94,6 +94,7 @@ impl Partition {
         self.gap = None;
         self.needs_epoch = false;
         self.head_refused = false;
+        self.probed_down = 0;
         self.alone = true;
         self.last_ack_ns = None;
         self.acked_dated_ms = i64::MAX;

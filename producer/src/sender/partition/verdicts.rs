@@ -193,6 +193,7 @@ impl Partition {
         self.needs_fence = None; // the partition was left to its next epoch, so this append is of that one
         self.alone = false;
         self.head_refused = false;
+        self.probed_down = 0;
         self.attempts = 0;
         self.retry_at_ns = 0;
         if probing {
@@ -296,15 +297,18 @@ impl Partition {
 
     /// A11: newest first, where that proves anything.
     pub(super) fn begin_probe(&mut self, cx: &mut Context<'_>) {
-        let before_gap = self.before_gap();
-        if before_gap > 1 && self.remembered(cx.now_ns) {
-            if self.rules.on(Rule::NewestFirst) {
-                self.probe_below(before_gap, cx);
-            } else {
-                self.mode = Mode::Probing(0);
-            }
+        if self.before_gap() > 1 && self.remembered(cx.now_ns) {
+            self.probe_first(cx);
         } else {
             self.stop(OUT_OF_ORDER, cx);
+        }
+    }
+
+    fn probe_first(&mut self, cx: &mut Context<'_>) {
+        if self.rules.on(Rule::NewestFirst) {
+            self.probe_below(self.before_gap(), cx);
+        } else {
+            self.mode = Mode::Probing(0);
         }
     }
 
@@ -315,8 +319,19 @@ impl Partition {
             (Some(k), _) => self.mode = Mode::Probing(k),
             // One of them may be what the broker has last.
             (None, Some(code)) => self.leave_epoch(code, cx),
-            // All are out of order: nothing fits what the broker has, so acknowledged data is gone (A10).
-            (None, None) => self.stop(OUT_OF_ORDER, cx),
+            (None, None) => self.probed_down(cx),
+        }
+    }
+
+    /// All are out of order: nothing fits what the broker has, so acknowledged data is gone (A10), unless a copy that was
+    /// on its way, or a probe whose answer was lost, came into the log meanwhile. Each batch can do so once: among more
+    /// rounds than batches there is one in which nothing came.
+    fn probed_down(&mut self, cx: &mut Context<'_>) {
+        self.probed_down += 1;
+        if self.probed_down > self.before_gap() || !self.has_unknown() {
+            self.stop(OUT_OF_ORDER, cx);
+        } else {
+            self.probe_first(cx);
         }
     }
 

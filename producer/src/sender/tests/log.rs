@@ -162,6 +162,11 @@ impl Log {
         while lose_tail && self.entries.last().is_some_and(|entry| !entry.committed) {
             self.entries.pop();
         }
+        // What comes in the place of a lost entry is news.
+        let end = self.entries.len();
+        self.forgotten
+            .values_mut()
+            .for_each(|from| *from = end.min(*from));
         self.commit_to(i64::MAX);
     }
 
