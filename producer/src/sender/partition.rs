@@ -39,6 +39,9 @@ pub(crate) const MAX_UNACKED: usize = 5;
 /// How long an acknowledgement counts as proof that the broker remembers us: half of the default of
 /// `producer.id.expiration.ms` (1 day), so that a broker's clock may run faster.
 pub(crate) const EXPIRATION_NS: u64 = 12 * 3600 * 1_000_000_000;
+/// After so long without one, the next batch goes alone (A5): an hour earlier, so that several that were sent together at
+/// the last moment can still be asked about.
+const QUIET_NS: u64 = EXPIRATION_NS - 3600 * 1_000_000_000;
 /// No leader is known.
 pub(crate) const NO_NODE: i32 = -1;
 /// Reported for what a local deadline ended; the Java client's TimeoutException has this code too.
@@ -252,7 +255,7 @@ impl Partition {
     fn next_fresh(&self, now_ns: u64, wall_ms: i64) -> Next {
         let forgotten = self
             .last_ack_ns
-            .is_none_or(|ack| now_ns.saturating_sub(ack) > EXPIRATION_NS);
+            .is_none_or(|ack| now_ns.saturating_sub(ack) > QUIET_NS);
         let forgotten = forgotten || self.last_is_forgotten(wall_ms);
         let alone = (self.alone || forgotten) && self.rules.on(Rule::FirstAlone);
         let full = self.unacked.len() >= MAX_UNACKED && self.rules.on(Rule::Window);
