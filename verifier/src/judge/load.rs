@@ -31,12 +31,16 @@ struct Segment {
     visible_latency: Histogram<u64>,
 }
 
+/// A generator hands over what is due on a grid of less than this. A record that waits there counts as on its way: its
+/// acknowledgement belongs to either side of a cut. What waits longer is backlog and no excuse.
+const HAND_OVER_GRID_NS: u64 = 1_000_000;
+
 /// What was measured of the load.
 #[derive(Debug)]
 pub(super) struct Load {
     cuts: Cuts,
     segments: Vec<Segment>,
-    /// Per cut: records handed over before it and acknowledged after it.
+    /// Per cut: records on their way before it and acknowledged after it.
     in_flight: Vec<u64>,
     near: usize,
     pub(super) series: Series,
@@ -110,7 +114,9 @@ impl Load {
         self.series.latency(intended_ns, latency);
         let acked_in = self.cuts.segment(answered_ns, self.near);
         if acked_in != self.near {
-            let sent_in = self.cuts.segment(handover_ns, self.near);
+            let on_time = handover_ns.saturating_sub(intended_ns) <= HAND_OVER_GRID_NS;
+            let sent_ns = if on_time { intended_ns } else { handover_ns };
+            let sent_in = self.cuts.segment(sent_ns, self.near);
             (sent_in..acked_in).for_each(|cut| self.in_flight[cut] += 1);
         }
     }

@@ -173,6 +173,24 @@ fn a_rate_may_count_what_was_in_flight_at_both_ends() {
 }
 
 #[test]
+fn waiting_for_the_generators_grid_is_in_flight_and_backlog_is_not() {
+    let with_one_due_before = |ns: u64| {
+        let mut run = Run::clean(20);
+        let sent = run.sent(0);
+        sent.due_ns = sent.sent_ns - ns;
+        let least = limit(
+            Metric::AchievedRate,
+            Statistic::Rate,
+            Comparison::GreaterOrEqual,
+            21.9 / 9.0,
+        );
+        weigh(&run, least).verdict
+    };
+    assert_eq!(with_one_due_before(MS), Outcome::Pass);
+    assert_eq!(with_one_due_before(MS + 1), Outcome::Fail);
+}
+
+#[test]
 fn no_figure_is_no_pass() {
     let steady = |phase: &str, metric| Threshold {
         phase: Some(phase.into()),
