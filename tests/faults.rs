@@ -53,6 +53,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             scenario("scenarios/delivery/whole-cluster-down.toml")
         }),
         trial(
+            "faults::campaign",
+            &[Need::All, Need::Kafka, Need::Toxiproxy],
+            campaign,
+        ),
+        trial(
             "faults::what_the_simulated_broker_cannot_do_is_refused_there",
             &[],
             beyond_the_simulated,
@@ -288,16 +293,36 @@ fn not_steady() -> Result<(), Failed> {
 }
 
 fn scenario(file: &str) -> Result<(), Failed> {
+    scenario_with(file, &[], 1)
+}
+
+/// Two cycles of the hour, three faults in each.
+fn campaign() -> Result<(), Failed> {
+    let short = [
+        "workload.duration=175s",
+        "workload.warmup=10s",
+        "campaign.faults=6",
+        "campaign.cycle=80s",
+    ];
+    scenario_with("scenarios/soak/campaign.toml", &short, 6)
+}
+
+fn scenario_with(file: &str, sets: &[&str], least_faults: usize) -> Result<(), Failed> {
     let dir = temporary();
     let out = dir.path().join("run");
-    let output = steadfast(&["run", file, "--broker", "kafka", "--out", &out.to_string_lossy()]);
+    let out_text = out.to_string_lossy();
+    let mut arguments = vec!["run", file, "--broker", "kafka", "--out", &out_text];
+    arguments.extend(sets.iter().flat_map(|set| ["--set", *set]));
+    let output = steadfast(&arguments);
     expect_exit(&output, 0)?;
     let verdict = verdict(&out)?;
     expect(
         verdict.verdict == Outcome::Pass && verdict.broker.nodes == 3,
         || format!("{verdict:?}"),
     )?;
-    expect(!verdict.faults.is_empty(), || "no fault in the verdict".into())?;
+    expect(verdict.faults.len() >= least_faults, || {
+        format!("{} faults in the verdict", verdict.faults.len())
+    })?;
     for fault in &verdict.faults {
         expect(!fault.evidence.is_empty() && fault.healed_ns.is_some(), || {
             format!("no evidence: {fault:?}")

@@ -71,6 +71,8 @@ pub struct ClusterSpec {
     pub version: String,
     /// Broker settings under Kafka's names.
     pub properties: BTreeMap<String, String>,
+    /// Options of each broker's JVM beside Kafka's own.
+    pub jvm_options: Vec<String>,
     /// Topics to create.
     pub topics: Vec<TopicSpec>,
     /// Whether a proxy stands between clients and every broker.

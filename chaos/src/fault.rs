@@ -156,24 +156,40 @@ impl fmt::Display for Target {
 
 /// Pure: `count` of `among`, drawn by the scenario's seed and the fault's name, so that a run can be had again.
 pub(crate) fn draw(seed: u64, name: &str, among: &[u32], count: usize) -> Vec<u32> {
-    // FNV-1a of the name, then splitmix64: https://prng.di.unimi.it/splitmix64.c
-    let mut state = name.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    };
+    let mut dice = Dice::new(seed, name);
     let mut left = among.to_vec();
     let mut drawn = Vec::new();
     while drawn.len() < count && !left.is_empty() {
-        let at = next() % left.len() as u64;
+        let at = dice.below(left.len() as u64);
         drawn.push(left.swap_remove(at as usize));
     }
     drawn.sort_unstable();
     drawn
+}
+
+/// Numbers drawn by a seed, one sequence for each name. FNV-1a of the name, then
+/// [splitmix64](https://prng.di.unimi.it/splitmix64.c).
+#[derive(Debug, Clone)]
+pub struct Dice {
+    state: u64,
+}
+
+impl Dice {
+    /// The same seed and name throw the same.
+    pub fn new(seed: u64, name: &str) -> Dice {
+        let state = name.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Dice { state }
+    }
+
+    /// Less than this; 0 of nothing. That the first of them come up more often by some in 2^64 is no matter here.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).checked_rem(end).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

@@ -84,6 +84,11 @@ pub(crate) enum Command {
     },
     /// End what a killed run left behind, from its journal on disk
     Heal,
+    /// Explain an anomaly (L1), a harness cause (H2), a claim, a metric or an exit code; without an id, list them
+    Explain {
+        /// As a verdict names it, such as L1, H1, torn, ack_latency or exit-5
+        id: Option<String>,
+    },
     /// (internal) The load generator process of a run
     #[command(hide = true)]
     Worker {

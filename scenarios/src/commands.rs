@@ -12,5 +12,6 @@ pub(crate) mod broker; // the simulated broker
 pub(crate) mod schema; // for editors
 pub(crate) mod doctor; // this machine
 pub(crate) mod heal; // after SIGKILL
+pub(crate) mod explain; // what an id means
 pub(crate) mod worker; // the load generator process
 pub(crate) mod reader; // a concurrent reader's process

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Schema { which } => commands::schema::run(which),
         Command::Doctor { json } => commands::doctor::run(json),
         Command::Heal => commands::heal::run(),
+        Command::Explain { id } => commands::explain::run(id.as_deref()),
         Command::Worker { workload } => commands::worker::run(&workload),
         Command::Reader { order } => commands::reader::run(&order),
         Command::ExecChild { arguments } => return steadfast_chaos::process::shim(arguments.into_iter()),

@@ -57,6 +57,8 @@ use crate::scenario::source::Source;
 pub(crate) use crate::scenario::cluster::ClusterWish;
 use crate::scenario::origin::Value;
 pub(crate) use crate::scenario::readers::Readers;
+#[cfg(test)]
+pub(crate) use crate::scenario::thresholds::metric_names;
 
 /// Most files of one command line.
 const MAX_FILES: usize = 1_000;
@@ -134,6 +136,7 @@ impl Scenario {
             controllers: self.cluster.controllers,
             version: self.cluster.version.clone(),
             properties: self.cluster.properties.clone(),
+            jvm_options: self.cluster.jvm_options.clone(),
             topics: self.cluster.topics.clone(),
             proxied: self.cluster.proxied,
         }
@@ -297,29 +300,42 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
     let producer_table = root.table("producer");
     let producer = producer::read(producer_table.as_ref(), load.as_ref(), notes);
     let fault_tables = root.tables("fault");
-    let faults = fault::read(&fault_tables, cluster.as_ref(), notes);
+    let mut faults = fault::read(&fault_tables, cluster.as_ref(), notes);
+    let mut all_read = faults.len() == fault_tables.len();
     if let Some(duration) = load.as_ref().and_then(|load| load.duration.as_ref()) {
         fault::check_times(&fault_tables, duration, notes);
     } else if let (Some(_), Some(table)) = (&load, fault_tables.first()) {
-        let problem = Problem::at(
-            table.span.clone(),
-            "a fault in an `unlimited` load",
-            "it has no timeline that `at` could count on",
-        );
-        notes.push(problem.note("use `constant-arrival-rate`, whose length is known"));
+        notes.push(no_timeline(table));
     }
     if let Some(load) = &load {
         fault::check_client(&fault_tables, load, notes);
     }
+    if let Some(table) = root.table("campaign") {
+        let duration = load.as_ref().and_then(|load| load.duration.as_ref());
+        let drawn = fault::campaign::read(&table, cluster.as_ref(), duration, seed.unwrap_or(0), notes);
+        all_read &= drawn.is_some();
+        faults.extend(drawn.unwrap_or_default());
+        if let Some(fault) = fault_tables.first() {
+            let problem = Problem::at(
+                fault.span.clone(),
+                "a fault beside a campaign",
+                "the two would collide",
+            );
+            notes.push(problem.context(table.span.clone(), "this draws all faults of the run"));
+        }
+        if let Some(load) = &load {
+            fault::check_client(&table.tables("fault"), load, notes);
+            if load.duration.is_none() {
+                notes.push(no_timeline(&table));
+            }
+        }
+    }
     // A phase is judged only where every fault could be read: one that is wrong would make its phases look unknown.
-    let known = load
-        .as_ref()
-        .filter(|_| faults.len() == fault_tables.len())
-        .map(|load| Phases {
-            warmup: Duration::from_nanos(load.workload.warmup_ns),
-            duration: load.duration.as_ref().map(|duration| *duration.get_ref()),
-            faults: &faults,
-        });
+    let known = load.as_ref().filter(|_| all_read).map(|load| Phases {
+        warmup: Duration::from_nanos(load.workload.warmup_ns),
+        duration: load.duration.as_ref().map(|duration| *duration.get_ref()),
+        faults: &faults,
+    });
     let claims_table = root.table("claims");
     let mut claims = thresholds::read_claims(claims_table.as_ref(), load.as_ref(), notes);
     let recovered = recovery::read(claims_table.as_ref(), (load.as_ref(), known.as_ref()), notes);
@@ -358,6 +374,15 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         values,
         template,
     })
+}
+
+fn no_timeline(table: &Table<'_>) -> Problem {
+    let problem = Problem::at(
+        table.span.clone(),
+        "a fault in an `unlimited` load",
+        "it has no timeline that `at` could count on",
+    );
+    problem.note("use `constant-arrival-rate`, whose length is known")
 }
 
 /// `scenarios/latency/steady-25k.toml` → `latency/steady-25k`; elsewhere the path below the folder that was named, or the

@@ -160,6 +160,12 @@ impl Heap {
     }
 }
 
+/// An option that the scenario adds, as `KAFKA_JVM_PERFORMANCE_OPTS` would.
+pub(crate) fn asked_for(option: &str) -> Setting {
+    let reason = "the scenario's own jvm-options";
+    setting(option, "given".into(), "not given", reason)
+}
+
 fn setting(name: &str, value: String, default: &str, reason: &str) -> Setting {
     Setting {
         scope: "jvm".into(),

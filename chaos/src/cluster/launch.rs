@@ -81,6 +81,7 @@ struct Site<'a> {
     plans: Vec<NodePlan>,
     house: Vec<Setting>,
     heap: Heap,
+    jvm_options: Vec<String>,
 }
 
 impl<'a> Site<'a> {
@@ -112,6 +113,7 @@ impl<'a> Site<'a> {
             plans,
             house,
             heap,
+            jvm_options: spec.jvm_options.clone(),
         };
         for node in &site.plans {
             let file = settings::server_properties(
@@ -158,6 +160,7 @@ impl<'a> Site<'a> {
         progress(&format!("starting {}", nodes_in_words(&self.plans)));
         let mut differences = self.house;
         differences.extend(self.heap.differences(spec.nodes));
+        differences.extend(spec.jvm_options.iter().map(|option| java::asked_for(option)));
         let cluster = Cluster {
             kind: "kafka",
             version: self.home.version.clone(),
@@ -246,6 +249,7 @@ impl<'a> Site<'a> {
             Heap::CONTROLLER
         };
         let mut args = java::broker_arguments(heap, &gc_log);
+        args.extend(self.jvm_options.iter().cloned());
         args.extend(java::logging_arguments(&self.log4j(), &self.log4j2()));
         args.extend(["-cp".into(), self.home.class_path()]);
         args.extend([

@@ -28,6 +28,8 @@ pub(crate) struct ClusterWish {
     pub version: String,
     /// Broker settings under Kafka's names.
     pub properties: BTreeMap<String, String>,
+    /// Options of each broker's JVM.
+    pub jvm_options: Vec<String>,
     /// Topics to create, by name.
     pub topics: Vec<TopicSpec>,
     /// Whether a proxy stands in front of every broker (a network fault is planned).
@@ -77,7 +79,7 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
         None
     };
     if kind == Some("external") {
-        for name in ["properties", "controllers"]
+        for name in ["properties", "controllers", "jvm-options"]
             .into_iter()
             .filter(|name| table.has(name))
         {
@@ -90,9 +92,30 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
         controllers: u32::try_from(controllers?.into_inner()).ok()?,
         version: version?,
         properties,
+        jvm_options: read_jvm_options(table, notes),
         topics,
         proxied: false,
     })
+}
+
+fn read_jvm_options(table: &Table<'_>, notes: &Notes<'_>) -> Vec<String> {
+    let Some(text) = table
+        .has("jvm-options")
+        .then(|| table.text("jvm-options"))
+        .flatten()
+    else {
+        return Vec::new();
+    };
+    let options: Vec<String> = text.get_ref().split_whitespace().map(str::to_owned).collect();
+    if let Some(wrong) = options
+        .iter()
+        .find(|option| !(option.starts_with("-X") || option.starts_with("-D")))
+    {
+        let title = format!("`{wrong}` is no option of a JVM");
+        let problem = Problem::at(text.span(), &title, "expected options that begin with -X or -D");
+        notes.push(problem.note("such as jvm-options = \"-XX:TieredStopAtLevel=1\""));
+    }
+    options
 }
 
 fn pinned(version: &Spanned<String>, notes: &Notes<'_>) -> bool {

@@ -7,18 +7,18 @@ use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
 use crate::scenario::diagnostics::Problem;
+use crate::scenario::grammar::MAX_FAULTS;
 use crate::scenario::notes::Notes;
 use crate::scenario::reader::Table;
 use crate::scenario::units::show_duration;
 use crate::scenario::workload::Load;
 
 mod action; // what is done
+pub(crate) mod campaign; // many of them, drawn
 mod target; // to whom
 
 /// How long `heal:<name>` lasts after a fault's end.
 pub(crate) const HEAL: Duration = Duration::from_secs(10);
-/// Most faults of a scenario.
-pub(crate) const MAX_FAULTS: usize = 100;
 
 /// Reads the faults; `cluster` is none when it could not be read.
 pub(crate) fn read(
@@ -27,14 +27,14 @@ pub(crate) fn read(
     notes: &Notes<'_>,
 ) -> Vec<PlannedFault> {
     let mut faults: Vec<(Spanned<String>, PlannedFault)> = Vec::new();
-    if let Some(table) = tables.get(MAX_FAULTS) {
+    if let Some(table) = tables.get(MAX_FAULTS as usize) {
         notes.push(Problem::at(
             table.span.clone(),
             "too many faults",
             &format!("at most {MAX_FAULTS}"),
         ));
     }
-    for table in tables.iter().take(MAX_FAULTS) {
+    for table in tables.iter().take(MAX_FAULTS as usize) {
         if let Some((name, fault)) = read_one(table, cluster, notes) {
             if let Some((earlier, _)) = faults
                 .iter()
@@ -92,6 +92,31 @@ fn read_one(
     let name = table.text("name").filter(|name| plain_name(name, notes));
     let at = table.duration("at");
     let hold = table.duration("for");
+    let what = read_what(table, cluster, notes);
+    if let Some(hold) = hold.as_ref().filter(|hold| hold.get_ref().is_zero()) {
+        notes.push(Problem::at(
+            hold.span(),
+            "`for` is zero",
+            "healed at once, it would not bite",
+        ));
+    }
+    let (action, target) = what?;
+    let fault = PlannedFault {
+        name: name.as_ref()?.get_ref().clone(),
+        at: at?.into_inner(),
+        hold: hold.map(Spanned::into_inner),
+        action,
+        target,
+    };
+    Some((name?, fault))
+}
+
+/// What is done and to whom, as a fault and a campaign's mix say it alike.
+pub(super) fn read_what(
+    table: &Table<'_>,
+    cluster: Option<&ClusterWish>,
+    notes: &Notes<'_>,
+) -> Option<(Action, Target)> {
     let target: Option<Spanned<Target>> = table
         .text("target")
         .and_then(|text| target::read(&text, cluster, notes));
@@ -100,13 +125,6 @@ fn read_one(
         action::suits(table, action, target, cluster, notes);
     }
     let action = action?;
-    if let Some(hold) = hold.as_ref().filter(|hold| hold.get_ref().is_zero()) {
-        notes.push(Problem::at(
-            hold.span(),
-            "`for` is zero",
-            "healed at once, it would not bite",
-        ));
-    }
     if cluster.is_some_and(|cluster| cluster.kind == Some("external")) {
         let problem = Problem::at(
             action.span(),
@@ -115,14 +133,7 @@ fn read_one(
         );
         notes.push(problem.note("leave `kind` out, so that --broker may choose `kafka` or `simulated`"));
     }
-    let fault = PlannedFault {
-        name: name.as_ref()?.get_ref().clone(),
-        at: at?.into_inner(),
-        hold: hold.map(Spanned::into_inner),
-        action: action.get_ref().clone(),
-        target: target?.into_inner(),
-    };
-    Some((name?, fault))
+    Some((action.into_inner(), target?.into_inner()))
 }
 
 fn plain_name(name: &Spanned<String>, notes: &Notes<'_>) -> bool {

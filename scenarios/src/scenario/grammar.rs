@@ -3,6 +3,10 @@
 //! The reader refuses what is not here, suggestions come from here, and so do the defaults that `plan` shows and the JSON
 //! Schema for editors: one table, so that they cannot disagree.
 
+mod faults; // [[fault]], [campaign]
+
+pub(crate) use self::faults::{CAMPAIGN, FAULT, MAX_FAULTS};
+
 /// A table of the file.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -86,20 +90,6 @@ pub(crate) const EXECUTORS: &[&str] = &[
     "poisson",
     "unlimited",
 ];
-/// Actions of a fault by name.
-pub(crate) const ACTIONS: &[&str] = &[
-    "kill",
-    "term",
-    "pause",
-    "restart",
-    "partition",
-    "down",
-    "toxic",
-    "elect",
-    "reassign",
-    "grow",
-    "set",
-];
 /// Most nodes that one host is asked to carry.
 pub(crate) const MAX_NODES: i64 = 9;
 /// Most partitions of a topic: a bound on what the verifier keeps open.
@@ -166,6 +156,12 @@ pub(crate) static ROOT: Section = Section {
         ),
         key("fault", Shape::Tables(&FAULT), "", "What goes wrong, and when"),
         key(
+            "campaign",
+            Shape::Table(&CAMPAIGN),
+            "",
+            "A seeded mix of faults over the whole load",
+        ),
+        key(
             "readers",
             Shape::Table(&READERS),
             "",
@@ -216,6 +212,12 @@ pub(crate) static CLUSTER: Section = Section {
             Shape::Properties(Properties::Broker),
             "",
             "Broker settings, as in server.properties",
+        ),
+        key(
+            "jvm-options",
+            Shape::Text,
+            "",
+            "Options of each broker's JVM, as in KAFKA_JVM_PERFORMANCE_OPTS",
         ),
         required(
             "topics",
@@ -426,136 +428,6 @@ pub(crate) static STEADY_STATE: Section = Section {
     planned: &["mode"],
 };
 
-/// `[[fault]]`
-pub(crate) static FAULT: Section = Section {
-    title: "[[fault]]",
-    keys: &[
-        required("name", Shape::Text, "Names the phases fault:NAME and heal:NAME"),
-        required("at", Shape::Duration, "Begin, counted from the end of warm-up"),
-        key(
-            "for",
-            Shape::Duration,
-            "",
-            "How long it lasts; without it, it ends when its action is done",
-        ),
-        required("action", Shape::Word(ACTIONS), "What is done"),
-        required(
-            "target",
-            Shape::Target,
-            "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...); of elect, reassign, grow and set topic(TOPIC)",
-        ),
-        key(
-            "toxic",
-            Shape::Table(&TOXIC),
-            "",
-            "What Toxiproxy puts into the link (toxic)",
-        ),
-        key(
-            "partitions",
-            Shape::Integer(2, MAX_PARTITIONS),
-            "",
-            "How many partitions the topic has then (grow)",
-        ),
-        key(
-            "settings",
-            Shape::Properties(Properties::Live),
-            "",
-            "Settings of the topic or brokers meanwhile (set)",
-        ),
-    ],
-    properties: None,
-    planned: &["when", "mode"],
-};
-
-/// `toxic = { type = "latency", attributes = { latency = 40 } }`, as Toxiproxy's users write it.
-pub(crate) static TOXIC: Section = Section {
-    title: "toxic",
-    keys: &[
-        required(
-            "type",
-            Shape::Word(&[
-                "latency",
-                "bandwidth",
-                "slow_close",
-                "timeout",
-                "reset_peer",
-                "slicer",
-                "limit_data",
-            ]),
-            "Toxiproxy's type",
-        ),
-        key(
-            "stream",
-            Shape::Word(&["upstream", "downstream", "both"]),
-            "both",
-            "upstream leads to the broker, downstream to the client",
-        ),
-        required("attributes", Shape::Table(&ATTRIBUTES), "Toxiproxy's attributes"),
-    ],
-    properties: None,
-    planned: &["toxicity"],
-};
-
-/// Ten minutes in milliseconds, a gigabyte in kilobytes: more is a slip.
-const MAX_ATTRIBUTE: i64 = 600_000;
-
-/// `attributes = { ... }`, in Toxiproxy's units.
-pub(crate) static ATTRIBUTES: Section = Section {
-    title: "attributes",
-    keys: &[
-        key(
-            "latency",
-            Shape::Integer(1, MAX_ATTRIBUTE),
-            "",
-            "Milliseconds that every chunk is late (latency)",
-        ),
-        key(
-            "jitter",
-            Shape::Integer(0, MAX_ATTRIBUTE),
-            "",
-            "Milliseconds that this varies by (latency)",
-        ),
-        key(
-            "rate",
-            Shape::Integer(1, MAX_ATTRIBUTE),
-            "",
-            "KB/s of each connection (bandwidth)",
-        ),
-        key(
-            "delay",
-            Shape::Integer(1, MAX_ATTRIBUTE),
-            "",
-            "Milliseconds before a close is passed on (slow_close), microseconds between slices (slicer)",
-        ),
-        key(
-            "timeout",
-            Shape::Integer(0, MAX_ATTRIBUTE),
-            "",
-            "Milliseconds until the connection is closed (timeout; 0 = silence) or reset (reset_peer)",
-        ),
-        key(
-            "average_size",
-            Shape::Integer(1, MAX_ATTRIBUTE),
-            "",
-            "Bytes of a slice (slicer)",
-        ),
-        key(
-            "size_variation",
-            Shape::Integer(0, MAX_ATTRIBUTE),
-            "",
-            "Bytes that this varies by (slicer)",
-        ),
-        key(
-            "bytes",
-            Shape::Integer(1, u32::MAX as i64),
-            "",
-            "Bytes after which the connection is closed (limit_data)",
-        ),
-    ],
-    properties: None,
-    planned: &[],
-};
-
 /// `[readers]`
 pub(crate) static READERS: Section = Section {
     title: "[readers]",
@@ -679,8 +551,10 @@ mod tests {
             &KEYS,
             &HEADER,
             &FAULT,
-            &TOXIC,
-            &ATTRIBUTES,
+            &faults::TOXIC,
+            &faults::ATTRIBUTES,
+            &CAMPAIGN,
+            &faults::MIX,
             &CLAIMS,
             &RECOVERED,
             &READERS,

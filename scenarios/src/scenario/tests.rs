@@ -91,11 +91,17 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
             scenario.name
         );
         assert!(
-            scenario.duration().is_none_or(|d| d <= Duration::from_secs(60)),
+            scenario.duration().is_none_or(|d| d <= longest(scenario)),
             "{}",
             scenario.name
         );
     }
+}
+
+/// What lasts long stands under `soak/`.
+fn longest(scenario: &Scenario) -> Duration {
+    let minutes = if scenario.name.starts_with("soak/") { 70 } else { 1 };
+    Duration::from_secs(60 * minutes)
 }
 
 #[test]
@@ -103,7 +109,10 @@ fn the_text_as_run_is_the_same_scenario_again() {
     for scenario in load_catalogue() {
         let mut set = vec!["claims.lost=1"];
         if scenario.duration().is_some() {
-            set.extend(["workload.duration=60s", "workload.warmup=5s"]);
+            set.push("workload.warmup=5s");
+        }
+        if scenario.duration().is_some_and(|d| d <= Duration::from_secs(60)) {
+            set.push("workload.duration=60s");
         }
         let overrides = overrides(&set, &["delivery.timeout.ms=60000"], Some(7));
         let (_, run) = load_one(&scenario.path, &scenario.name, &overrides);
@@ -264,7 +273,7 @@ fn a_flag_wins_over_x_and_x_over_the_file_and_each_value_knows_who_set_it() {
     assert_eq!(origin("seed"), "--seed 9");
     assert_eq!(origin("workload.duration"), "--set workload.duration=20s");
     assert_eq!(origin("producer.linger.ms"), "-X linger.ms=1");
-    assert_eq!(origin("producer.acks"), "line 16");
+    assert_eq!(origin("producer.acks"), "line 20");
     assert_eq!(origin("cluster.nodes"), "default");
 }
 
@@ -343,7 +352,7 @@ fn the_file_of_init_runs_and_names_every_key() {
         }
     }
     // What stands behind a # is right as well, but for what belongs to other executors.
-    let others = ["# start-rate", "# stages", "# records", "# source"];
+    let others = ["# start-rate", "# stages", "# records", "# source", "# campaign"];
     let lines = template
         .lines()
         .filter(|line| !others.iter().any(|other| line.starts_with(other)));
@@ -358,6 +367,55 @@ fn the_file_of_init_runs_and_names_every_key() {
         ),
         (1, 8, 2)
     );
+}
+
+#[test]
+fn a_campaign_is_drawn_into_faults_by_the_seed() {
+    let template = crate::commands::init::TEMPLATE.replace("# campaign", "campaign");
+    let faults = |text: &str| {
+        let parsed = parse_text(text, &no_overrides());
+        parsed
+            .unwrap_or_else(|errors| panic!("{}", errors.render(false)))
+            .faults
+    };
+    let drawn = faults(&template);
+    assert_eq!(drawn.len(), 3);
+    assert_eq!(drawn, faults(&template));
+    assert_ne!(drawn, faults(&template.replace("seed = 1", "seed = 2")));
+    assert!(
+        drawn.iter().all(|fault| fault.name.ends_with("-down")),
+        "{drawn:?}"
+    );
+
+    let frames = |text: &str| {
+        let errors = parse_text(text, &no_overrides()).expect_err("refused");
+        errors.render(false)
+    };
+    let both =
+        format!("{template}\n[[fault]]\nname = \"x\"\nat = \"1s\"\naction = \"kill\"\ntarget = \"random\"\n");
+    assert!(
+        frames(&both).contains("a fault beside a campaign"),
+        "{}",
+        frames(&both)
+    );
+    for (from, to, title) in [
+        ("cycle = \"20s\"", "cycle = \"10m\"", "the campaign does not fit"),
+        ("for = \"1s\" }", "for-max = \"1s\" }", "`for-max` without `for`"),
+        (
+            "for = \"1s\" }",
+            "for = \"2s\", for-max = \"1s\" }",
+            "`for-max` is shorter than `for`",
+        ),
+        ("for = \"1s\" }", "for = \"0s\" }", "`for` is zero"),
+        ("\"down\"", "\"grow\"", "unknown action `grow`"),
+        ("faults = 3", "faults = 400", "`faults` is out of range"),
+        ("link(client, random)", "client", "is not done to the client"),
+    ] {
+        let wrong = template.replacen(from, to, 1);
+        assert_ne!(wrong, template, "{from}");
+        let frames = frames(&wrong);
+        assert!(frames.contains(title), "{title}: {frames}");
+    }
 }
 
 /// A commented key of the template as a key.

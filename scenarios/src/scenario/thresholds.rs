@@ -57,6 +57,12 @@ pub(crate) const METRICS: &[(&str, Metric, &[&str], Unit)] = &[
     ),
 ];
 
+/// Their names.
+#[cfg(test)]
+pub(crate) fn metric_names() -> impl Iterator<Item = &'static str> {
+    METRICS.iter().map(|(name, ..)| *name)
+}
+
 const LATENCY: &[&str] = &["p(N)", "avg", "min", "max"];
 
 /// What a limit is counted in.

@@ -1,0 +1,229 @@
+//! The grammar of what goes wrong: `[[fault]]`, and `[campaign]` with its mix.
+
+use super::{Key, MAX_PARTITIONS, Properties, Section, Shape, key, required};
+
+/// Actions of a fault by name.
+const ACTIONS: &[&str] = &[
+    "kill",
+    "term",
+    "pause",
+    "restart",
+    "partition",
+    "down",
+    "toxic",
+    "elect",
+    "reassign",
+    "grow",
+    "set",
+];
+/// Those that a campaign may draw again and again: partitions never become fewer.
+const REPEATABLE: &[&str] = &[
+    "kill",
+    "term",
+    "pause",
+    "restart",
+    "partition",
+    "down",
+    "toxic",
+    "elect",
+    "reassign",
+    "set",
+];
+/// Most faults of a scenario: each has two phases, and a histogram for each.
+pub(crate) const MAX_FAULTS: i64 = 100;
+
+const TARGET_KEY: Key = required(
+    "target",
+    Shape::Target,
+    "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...); of elect, reassign, grow and set topic(TOPIC)",
+);
+const TOXIC_KEY: Key = key(
+    "toxic",
+    Shape::Table(&TOXIC),
+    "",
+    "What Toxiproxy puts into the link (toxic)",
+);
+const SETTINGS_KEY: Key = key(
+    "settings",
+    Shape::Properties(Properties::Live),
+    "",
+    "Settings of the topic or brokers meanwhile (set)",
+);
+
+/// `[[fault]]`
+pub(crate) static FAULT: Section = Section {
+    title: "[[fault]]",
+    keys: &[
+        required("name", Shape::Text, "Names the phases fault:NAME and heal:NAME"),
+        required("at", Shape::Duration, "Begin, counted from the end of warm-up"),
+        key(
+            "for",
+            Shape::Duration,
+            "",
+            "How long it lasts; without it, it ends when its action is done",
+        ),
+        required("action", Shape::Word(ACTIONS), "What is done"),
+        TARGET_KEY,
+        TOXIC_KEY,
+        key(
+            "partitions",
+            Shape::Integer(2, MAX_PARTITIONS),
+            "",
+            "How many partitions the topic has then (grow)",
+        ),
+        SETTINGS_KEY,
+    ],
+    properties: None,
+    planned: &["when", "mode"],
+};
+
+/// `toxic = { type = "latency", attributes = { latency = 40 } }`, as Toxiproxy's users write it.
+pub(super) static TOXIC: Section = Section {
+    title: "toxic",
+    keys: &[
+        required(
+            "type",
+            Shape::Word(&[
+                "latency",
+                "bandwidth",
+                "slow_close",
+                "timeout",
+                "reset_peer",
+                "slicer",
+                "limit_data",
+            ]),
+            "Toxiproxy's type",
+        ),
+        key(
+            "stream",
+            Shape::Word(&["upstream", "downstream", "both"]),
+            "both",
+            "upstream leads to the broker, downstream to the client",
+        ),
+        required("attributes", Shape::Table(&ATTRIBUTES), "Toxiproxy's attributes"),
+    ],
+    properties: None,
+    planned: &["toxicity"],
+};
+
+/// Ten minutes in milliseconds, a gigabyte in kilobytes: more is a slip.
+const MAX_ATTRIBUTE: i64 = 600_000;
+
+/// `attributes = { ... }`, in Toxiproxy's units.
+pub(super) static ATTRIBUTES: Section = Section {
+    title: "attributes",
+    keys: &[
+        key(
+            "latency",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds that every chunk is late (latency)",
+        ),
+        key(
+            "jitter",
+            Shape::Integer(0, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds that this varies by (latency)",
+        ),
+        key(
+            "rate",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "KB/s of each connection (bandwidth)",
+        ),
+        key(
+            "delay",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds before a close is passed on (slow_close), microseconds between slices (slicer)",
+        ),
+        key(
+            "timeout",
+            Shape::Integer(0, MAX_ATTRIBUTE),
+            "",
+            "Milliseconds until the connection is closed (timeout; 0 = silence) or reset (reset_peer)",
+        ),
+        key(
+            "average_size",
+            Shape::Integer(1, MAX_ATTRIBUTE),
+            "",
+            "Bytes of a slice (slicer)",
+        ),
+        key(
+            "size_variation",
+            Shape::Integer(0, MAX_ATTRIBUTE),
+            "",
+            "Bytes that this varies by (slicer)",
+        ),
+        key(
+            "bytes",
+            Shape::Integer(1, u32::MAX as i64),
+            "",
+            "Bytes after which the connection is closed (limit_data)",
+        ),
+    ],
+    properties: None,
+    planned: &[],
+};
+
+/// `[campaign]`
+pub(crate) static CAMPAIGN: Section = Section {
+    title: "[campaign]",
+    keys: &[
+        required(
+            "faults",
+            Shape::Integer(1, MAX_FAULTS),
+            "How many faults, over the whole load",
+        ),
+        key(
+            "at",
+            Shape::Duration,
+            "10s",
+            "Begin of the first cycle, counted from the end of warm-up",
+        ),
+        key(
+            "cycle",
+            Shape::Duration,
+            "4m",
+            "Faults fall into its first three quarters; the last one is quiet",
+        ),
+        required(
+            "fault",
+            Shape::Tables(&MIX),
+            "What may be drawn: [[campaign.fault]]",
+        ),
+    ],
+    properties: None,
+    planned: &[],
+};
+
+/// `[[campaign.fault]]`
+pub(super) static MIX: Section = Section {
+    title: "[[campaign.fault]]",
+    keys: &[
+        key(
+            "weight",
+            Shape::Integer(1, 1_000),
+            "1",
+            "How often it is drawn beside the others",
+        ),
+        key(
+            "for",
+            Shape::Duration,
+            "",
+            "How long it lasts, or the shortest time",
+        ),
+        key(
+            "for-max",
+            Shape::Duration,
+            "",
+            "The longest time; drawn evenly between",
+        ),
+        required("action", Shape::Word(REPEATABLE), "What is done"),
+        TARGET_KEY,
+        TOXIC_KEY,
+        SETTINGS_KEY,
+    ],
+    properties: None,
+    planned: &[],
+};
