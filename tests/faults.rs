@@ -296,15 +296,15 @@ fn scenario(file: &str) -> Result<(), Failed> {
     scenario_with(file, &[], 1)
 }
 
-/// Two cycles of the hour, three faults in each.
+/// Two cycles of the hour, two faults in each.
 fn campaign() -> Result<(), Failed> {
     let short = [
         "workload.duration=175s",
         "workload.warmup=10s",
-        "campaign.faults=6",
+        "campaign.faults=4",
         "campaign.cycle=80s",
     ];
-    scenario_with("scenarios/soak/campaign.toml", &short, 6)
+    scenario_with("scenarios/soak/campaign.toml", &short, 4)
 }
 
 fn scenario_with(file: &str, sets: &[&str], least_faults: usize) -> Result<(), Failed> {
