@@ -182,7 +182,7 @@ fn unknown_flag() -> Result<(), Failed> {
 }
 
 fn schemas() -> Result<(), Failed> {
-    for which in ["scenario", "verdict"] {
+    for which in ["scenario", "verdict", "log-verdict"] {
         let output = steadfast(&["schema", which]);
         expect_exit(&output, 0)?;
         let schema: serde_json::Value = serde_json::from_slice(&output.stdout)?;

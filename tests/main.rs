@@ -19,6 +19,7 @@ mod simulate; // worlds in virtual time: clean, and the same from the same seed
 mod mutants; // rules broken on purpose, and what notices
 mod main_job; // the main job on a real broker, judged again from the folder
 mod planted; // anomalies planted into a sealed log are named; damage is never judged
+mod topic; // a topic of stamped records, judged by its log alone
 mod oracle; // Kafka's own consumer counts the same records
 mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
 mod kept_cluster; // a cluster outside any run; other versions of Kafka
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         mutants::trials(),
         main_job::trials(),
         planted::trials(),
+        topic::trials(),
         oracle::trials(),
         interrupted::trials(),
         kept_cluster::trials(),

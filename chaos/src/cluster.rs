@@ -24,6 +24,7 @@ mod ports; // free ones
 pub(crate) mod probe; // timed exchanges on the clients' way
 mod settings; // server.properties and its differences
 mod simulated; // our own broker instead of Kafka
+mod witness; // Kafka's own tools
 mod watch; // leaders, replicas in sync
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! The command line: what a user types, as types. Flags carry no defaults of their own: flag > `-X` > scenario > default.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -47,14 +48,8 @@ pub(crate) enum Command {
         #[arg(default_value = "scenario.toml")]
         file: PathBuf,
     },
-    /// Judge a run folder again, from the folder alone
-    Verify {
-        /// Run folder
-        directory: PathBuf,
-        /// Print verdict.json
-        #[arg(long)]
-        json: bool,
-    },
+    /// Judge a run folder again, from the folder alone; or a topic of stamped records, by its log alone
+    Verify(VerifyArgs),
     /// Draw report.html, junit.xml and summary.md of a run folder again
     Report {
         /// Run folder
@@ -70,7 +65,7 @@ pub(crate) enum Command {
     },
     /// Serve the Kafka protocol: the simulated broker with its log in a folder, until SIGTERM or Ctrl-C
     Broker(BrokerArgs),
-    /// Print a JSON Schema: of scenario files (for editors) or of verdict.json
+    /// Print a JSON Schema: of scenario files (for editors), of verdict.json or of a topic's verdict
     Schema {
         /// Which
         #[arg(value_enum, default_value = "scenario")]
@@ -163,6 +158,8 @@ pub(crate) enum SchemaKind {
     Scenario,
     /// verdict.json.
     Verdict,
+    /// What `verify --topic --json` prints.
+    LogVerdict,
 }
 
 /// Cluster kinds that `--broker` can name.
@@ -217,9 +214,43 @@ pub(crate) struct RunArgs {
     /// Leave the topics that a run made on an external cluster there (else they are deleted when it is over)
     #[arg(long)]
     pub(crate) keep_topics: bool,
+    /// Let Kafka's own consumer and a dump of its segments confirm the log, offset by offset (I6; needs --broker kafka)
+    #[arg(long)]
+    pub(crate) oracle: bool,
     /// Print verdict.json of each run on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `steadfast verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Run folder
+    #[arg(required_unless_present = "topic", conflicts_with = "topic")]
+    pub(crate) directory: Option<PathBuf>,
+    /// A topic instead of a folder.
+    #[command(flatten)]
+    pub(crate) topic: VerifyTopic,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `verify` reads instead of a run folder.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyTopic {
+    /// host:port of a cluster whose topic is judged; it is only read
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', requires = "topic")]
+    pub(crate) bootstrap_server: Vec<String>,
+    /// Topic whose values begin with the record stamp
+    #[arg(long, requires = "bootstrap_server")]
+    pub(crate) topic: Option<String>,
+    /// Allow a bootstrap server that is not on loopback
+    #[arg(long, requires = "topic")]
+    pub(crate) allow_remote: bool,
+    /// How long reading may take; a topic that still grows then is inconclusive
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration, requires = "topic")]
+    pub(crate) within: Duration,
 }
 
 /// `steadfast broker`

@@ -5,6 +5,7 @@ pub(crate) mod plan; // what a run would do
 pub(crate) mod list; // the catalogue
 pub(crate) mod init; // a file to start from
 pub(crate) mod verify; // judge again
+pub(crate) mod verify_topic; // a topic, by its log alone
 pub(crate) mod report; // draw again
 pub(crate) mod simulate; // many worlds in virtual time
 pub(crate) mod cluster; // jars

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => commands::plan::run(&args),
         Command::List { directory, json } => commands::list::run(&directory, json),
         Command::Init { file } => commands::init::run(&file),
-        Command::Verify { directory, json } => commands::verify::run(&directory, json),
+        Command::Verify(args) => commands::verify::run(&args),
         Command::Report { directory } => commands::report::run(&directory),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Cluster { command } => commands::cluster::run(&command),

@@ -16,8 +16,10 @@ pub(crate) mod folder; // where a run is written
 pub(crate) mod interrupt; // Ctrl-C
 pub(crate) mod load; // the measured stretch
 pub(crate) mod readers; // who reads while it is written
+pub(crate) mod oracle; // Kafka's own tools as witnesses
 pub(crate) mod judging; // seal, judge, draw
 pub(crate) mod steady; // steady state at the end of warm-up
+mod dossiers; // the first of them, in words
 pub(crate) mod summary; // what is printed at the end
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ use steadfast_chaos::cluster::Cluster;
 use steadfast_chaos::journal::Journal;
 use steadfast_chaos::nemesis::{self, Nemesis};
 use steadfast_chaos::process::{Child, ChildSpec, Output, Program, Spawner};
+use steadfast_verifier::dossier::Dossier;
 use steadfast_verifier::timeline::Sample;
 use steadfast_verifier::verdict::Verdict;
 use steadfast_verifier::workload::Workload;
@@ -99,6 +102,8 @@ impl From<ChaosError> for RunError {
 /// A judged run.
 pub(crate) struct Done {
     pub(crate) verdict: Verdict,
+    /// The way of each record that the verdict's examples name.
+    pub(crate) dossiers: Vec<Dossier>,
     /// H1 (b) of phase `steady`.
     pub(crate) disturbance: Option<f64>,
 }
@@ -127,6 +132,7 @@ pub(crate) struct Runner {
     interrupt: Interrupt,
     rerun: String,
     keep_topics: bool,
+    oracle: bool,
 }
 
 impl Runner {
@@ -142,6 +148,7 @@ impl Runner {
             interrupt,
             rerun: rerun_command(),
             keep_topics: args.keep_topics,
+            oracle: args.oracle,
         })
     }
 
@@ -180,9 +187,17 @@ impl Runner {
             cluster.keep_topics()?;
         }
         self.not_interrupted()?;
+        if self.oracle {
+            oracle::announce(&scenario.topic, folder)?;
+        }
         self.load(scenario, folder, cluster, display)?;
         self.not_interrupted()?;
-        judging::seal(scenario, folder, cluster, display)
+        judging::seal(scenario, folder, cluster, display)?;
+        if self.oracle {
+            self.not_interrupted()?;
+            oracle::ask(&scenario.topic, folder, cluster, display)?;
+        }
+        Ok(())
     }
 
     #[expect(

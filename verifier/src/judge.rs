@@ -23,6 +23,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::dossier::{self, Dossier};
 use crate::environment::Environment;
 use crate::expectations::Expectations;
 use crate::frame::FormatError;
@@ -62,12 +63,17 @@ mod visibility; // what a reader at read_committed gets
 mod copies; // T6, D6: a copy job and its source
 mod readers; // L6, O4, O5, T1, T2, T8: what concurrent readers saw
 mod standing; // what stands where
+mod witnesses; // I6: Kafka's own tools and the log
+
+// ---- a log without a history ------------------------------------------------------------------------------
+mod alone; // D1, D2, O1, O2, I1-I3, T7, and gaps
 
 // ---- the front for evidence in memory -------------------------------------------------------------------
 mod evidence; // plain structures in, findings out
 
 // ---- verdict --------------------------------------------------------------------------------------------
 mod case; // everything known, weighed
+mod dossiers; // the way of each record that an example names
 mod claims; // anomalies against their limits
 mod figures; // what was measured, phase by phase
 mod harness; // H1-H5, and what each voids
@@ -75,6 +81,7 @@ mod recovery; // how close `recovered` came to its limits
 mod steady; // probes at the end of warm-up, at the time and afterwards
 mod thresholds; // figures against their limits
 
+pub use alone::judge_log;
 use availability::Availability;
 use case::Case;
 use evidence::Exhibits;
@@ -152,6 +159,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// measurements.json.
     pub measurements: Measurements,
+    /// dossiers.json: of the records that the verdict's examples name.
+    pub dossiers: Vec<Dossier>,
     /// latency.hlog: an HdrHistogram interval log, one tag a phase.
     pub latency_log: Vec<u8>,
     /// The last 5 s of warm-up.
@@ -207,7 +216,7 @@ impl Judgement {
         };
     }
 
-    /// Writes verdict.json, measurements.json and latency.hlog into the run folder.
+    /// Writes verdict.json, measurements.json, dossiers.json and latency.hlog into the run folder.
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
         let json = |value: Result<Vec<u8>, serde_json::Error>| -> io::Result<Vec<u8>> {
             let mut json = value?;
@@ -218,6 +227,10 @@ impl Judgement {
         fs::write(
             run_dir.join("measurements.json"),
             json(serde_json::to_vec(&self.measurements))?,
+        )?;
+        fs::write(
+            run_dir.join(dossier::FILE_NAME),
+            json(serde_json::to_vec_pretty(&self.dossiers))?,
         )?;
         // Last: where a verdict stands, the rest stands too.
         fs::write(
@@ -308,9 +321,16 @@ pub fn judge(
         log.unfinished.push(unknown.to_owned());
     }
 
+    if let Some(oracle) = folder::oracle(run_dir)? {
+        let logs = Logs::files(&run_dir.join("log"), &topic, seal.as_ref())?;
+        log.witnessed = true;
+        log.silent = witnesses::confront(&oracle, &logs, (&topic, seal.as_ref()), &mut findings)?;
+    }
+
     let table_bytes =
         tables.bytes() + log.key_bytes + log.standing_bytes + availability.bytes() + load.series.bytes();
     drop(tables);
+    let dossiers = dossiers::gather(run_dir, (&topic, seal.as_ref()), &findings.named(), plan.start_ns)?;
     let case = Case {
         expectations,
         environment,
@@ -326,7 +346,11 @@ pub fn judge(
         liveness,
         table_bytes: table_bytes as u64,
     };
-    case.close()
+    let judgement = case.close()?;
+    Ok(Judgement {
+        dossiers,
+        ..judgement
+    })
 }
 
 /// Kafka's default of `transaction.timeout.ms`.

@@ -18,11 +18,14 @@ pub mod log; // log/*.bin: what the reader read
 pub mod reads; // reads/*.bin: what readers saw during the run
 pub mod seal; // seal.json: whether that is all there will ever be
 pub mod frame; // what both binary formats are cut into
+pub mod oracle; // oracle.json: what Kafka's own tools read
 mod varint; // and what their numbers look like
 pub mod environment; // environment.json: where it happened
 pub mod expectations; // what the scenario claims, already parsed
 pub mod provable; // what a kind of cluster can never prove
 pub mod verdict; // verdict.json
+pub mod dossier; // dossiers.json: the way of each record that an anomaly names
+pub mod log_verdict; // what a log shows without a history
 pub mod measurements; // measurements.json: series and curves for the report
 
 // ---- the reader: from the cluster to log/ and seal.json -----------------------------------------------

@@ -4,8 +4,9 @@
 //! file   = "STFRLOG1" · 8 zeros · frame(header) · frame(block) · ... · frame(footer)     frames: see frame.rs
 //! header = kind 0 · length of topic, topic · partition                      numbers: varints (varint.rs)
 //! block  = kind 1 · batch · batch · ...               at least one; each block can be read without those before it
-//! batch  = flags (1 control, 2 transactional, 4 commit marker, 8 abort marker) · base offset minus the offset after the batch before · producer id ·
-//!          epoch · base sequence · coordinator epoch, if a marker · count · record · record · ...
+//! batch  = flags (1 control, 2 transactional, 4 commit marker, 8 abort marker, 16 other leader epoch than the batch before) ·
+//!          base offset minus the offset after the batch before · producer id · epoch · base sequence · leader epoch minus
+//!          that before (first: -1), if another · coordinator epoch, if a marker · count · record · record · ...
 //! record = flags · fields that the flags ask for, in this order:
 //!          8 offset is not the one after the record before (first: the batch's base offset): its difference to that
 //!          1 has an id · 16 worker, if not that of the record before · index minus the index before
@@ -55,6 +56,8 @@ pub struct LogBatch {
     pub producer_epoch: i16,
     /// Sequence number of the first record, -1 = none.
     pub base_sequence: i32,
+    /// Leader epoch that the broker wrote it under, -1 = not known.
+    pub leader_epoch: i32,
     /// A control batch (transaction markers): its records are no data.
     pub control: bool,
     /// Part of a transaction.

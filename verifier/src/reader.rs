@@ -20,6 +20,7 @@ mod records; // whole records, for a subject that copies them
 mod positions; // how far a copy job says that it is
 pub mod live; // a reader that follows the topic while the load runs
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -40,6 +41,8 @@ pub use decompress::MAX_DECOMPRESSED_BYTES;
 pub use positions::{NoPositions, read_positions};
 pub use records::{FetchedRecord, committed_records};
 
+/// How long a cluster may take to tell the offsets of a topic that somebody asks about.
+pub const LOOK: Duration = Duration::from_secs(10);
 /// How long the end offsets must stand still.
 pub const SETTLE: Duration = Duration::from_secs(1);
 /// Bytes of one answer, all partitions of a leader together. A single larger batch still comes (KIP-74).
@@ -61,6 +64,25 @@ pub enum ReadError {
     /// The run folder cannot be written.
     #[error("cannot write the log into the run folder: {0}")]
     Io(#[from] io::Error),
+    /// Nobody gave the topic's offsets, so that there is nothing to judge.
+    #[error("cannot read topic {topic} from {servers}: {reason}")]
+    Unreachable {
+        /// Which topic.
+        topic: String,
+        /// The bootstrap servers that were asked.
+        servers: String,
+        /// What the last of them said.
+        reason: String,
+    },
+}
+
+/// A topic that somebody else filled, as far as it can still be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AsItStands {
+    /// How far it was read, and whether that was all.
+    pub seal: Seal,
+    /// By partition, the offset that its log begins at: what stood before is deleted.
+    pub begins: BTreeMap<i32, i64>,
 }
 
 /// Reads all partitions of `topics` from the cluster behind `bootstrap` (`host:port`, listeners that no fault
@@ -98,19 +120,34 @@ fn read_topic(
     deadline: Duration,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Seal, ReadError> {
-    let mut reading = Reading {
-        cluster: Cluster::new(bootstrap, topic, deadline),
-        topic,
-        ends: Vec::new(),
-        logs: Vec::new(),
-    };
-    let stopped = reading.run(dir, progress);
-    let reason = match stopped {
-        Ok(()) => None,
-        Err(Stop::Io(error)) => return Err(error.into()),
-        Err(Stop::NotSealed(reason)) => Some(reason),
-    };
+    let mut reading = Reading::of(bootstrap, topic, deadline);
+    let reason = reading.run(dir, progress)?;
     Ok(reading.finish(reason)?)
+}
+
+/// Reads a topic of which nobody knows a history: from the first offset that is still there, into `dir`. Changes nothing
+/// on the cluster. A topic that cannot even be looked at within [`LOOK`] is an error, and not a seal that says so.
+pub fn read_as_it_stands(
+    bootstrap: &[String],
+    topic: &str,
+    dir: &Path,
+    deadline: Duration,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<AsItStands, ReadError> {
+    fs::create_dir_all(dir)?;
+    let looked = Cluster::new(bootstrap, topic, LOOK.min(deadline)).persist(Cluster::ends);
+    let ends = looked.map_err(|trouble| ReadError::Unreachable {
+        topic: topic.to_owned(),
+        servers: bootstrap.join(","),
+        reason: trouble.to_string(),
+    })?;
+    let begins = ends.iter().map(|ends| (ends.partition, ends.earliest)).collect();
+    let mut reading = Reading::of(bootstrap, topic, deadline);
+    reading.begins = Some(begins);
+    let reason = reading.run(dir, progress)?;
+    let begins = reading.begins.take().unwrap_or_default();
+    let seal = reading.finish(reason)?;
+    Ok(AsItStands { seal, begins })
 }
 
 /// The batches of one partition of a simulated cluster, from all its bytes, by the same eyes. An error is a sentence:
@@ -146,23 +183,52 @@ struct Partition {
 struct Reading<'a> {
     cluster: Cluster,
     topic: &'a str,
+    /// Where each partition may begin; none: at 0, since anything else lacks what was written.
+    begins: Option<BTreeMap<i32, i64>>,
     /// The newest that the leaders told, in the order of `logs`.
     ends: Vec<Ends>,
     logs: Vec<Partition>,
 }
 
-impl Reading<'_> {
-    fn run(&mut self, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Stop> {
+impl<'a> Reading<'a> {
+    fn of(bootstrap: &[String], topic: &'a str, deadline: Duration) -> Reading<'a> {
+        Reading {
+            cluster: Cluster::new(bootstrap, topic, deadline),
+            topic,
+            begins: None,
+            ends: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    /// Reads to the end; why it is not sealed, if it is not.
+    fn run(&mut self, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Option<String>> {
+        match self.read(dir, progress) {
+            Ok(()) => Ok(None),
+            Err(Stop::Io(error)) => Err(error),
+            Err(Stop::NotSealed(reason)) => Ok(Some(reason)),
+        }
+    }
+
+    fn read(&mut self, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Stop> {
         self.ends = self.cluster.persist(Cluster::ends)?;
         for ends in &self.ends {
-            if ends.earliest > 0 {
+            let may_begin = match &mut self.begins {
+                None => 0,
+                // Retention may have gone on since the first look.
+                Some(begins) => {
+                    begins.insert(ends.partition, ends.earliest);
+                    ends.earliest
+                }
+            };
+            if ends.earliest > may_begin {
                 let gone = format!(
                     "{}-{}: records below offset {} were deleted before they could be read",
                     self.topic, ends.partition, ends.earliest
                 );
                 return Err(Stop::NotSealed(gone));
             }
-            let log = PartitionLog::create(dir, self.topic, ends.partition, 0).map_err(Stop::Io)?;
+            let log = PartitionLog::create(dir, self.topic, ends.partition, may_begin).map_err(Stop::Io)?;
             self.logs.push(Partition {
                 number: ends.partition,
                 log,

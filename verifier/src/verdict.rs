@@ -94,7 +94,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimVerdict {
     /// `lost`, `duplicated`, `reordered-per-key`, `reordered-in-time`, `reordered-for-readers`, `torn`, `corrupted`,
-    /// `recovered`.
+    /// `recovered`; `oracle` where Kafka's own tools were asked.
     pub id: String,
     /// Highest number allowed.
     pub limit: u64,

@@ -85,7 +85,7 @@ mod tests {
     fn whatever_a_verdict_can_name_is_explained_once() {
         let ids: Vec<&str> = ENTRIES.iter().map(|entry| entry.id).collect();
         let mut expected: BTreeSet<String> = Anomaly::ALL.map(|a| a.id().to_owned()).into();
-        expected.extend(["H1", "H2", "H3", "H4", "H5", "simulated", "check"].map(str::to_owned));
+        expected.extend(["H1", "H2", "H3", "H4", "H5", "simulated", "check", "oracle"].map(str::to_owned));
         expected.extend(metric_names().map(str::to_owned));
         let claims = [
             ClaimId::Lost,

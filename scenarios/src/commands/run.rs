@@ -23,10 +23,13 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
         eprintln!("error: {refusal}");
         return Exit::Usage;
     }
-    if let Some(error) = scenarios
-        .iter()
-        .find_map(|s| runner::cluster::choose(&args.overrides, s).err())
-    {
+    let refused = scenarios.iter().find_map(|scenario| {
+        let chosen = runner::cluster::choose(&args.overrides, scenario);
+        chosen
+            .and_then(|choice| choice.can_be_witnessed(args.oracle))
+            .err()
+    });
+    if let Some(error) = refused {
         return fail(&error);
     }
     let runner = match Runner::start(args) {
@@ -102,7 +105,7 @@ fn show(run: &Finished, json: bool) {
             Ok(text) => out::line(format_args!("{text}")),
             Err(error) => eprintln!("error: {error}"),
         },
-        Ok(done) => out::text(&summary::one(&done.verdict, &run.folder)),
+        Ok(done) => out::text(&summary::one(done, &run.folder)),
         Err(error) => eprintln!("error: {}: {error}", run.label),
     }
 }

@@ -1,4 +1,4 @@
-//! `steadfast schema`: JSON Schema of scenario files and of verdict.json, draft-07.
+//! `steadfast schema`: JSON Schema of scenario files, of verdict.json and of a topic's verdict, draft-07.
 
 use schemars::generate::SchemaSettings;
 use steadfast_verifier::verdict::Verdict;
@@ -17,6 +17,12 @@ pub(crate) fn run(which: SchemaKind) -> Exit {
                 .into_generator()
                 .into_root_schema_for::<Verdict>();
             out::line(format_args!("{:#}", schema.to_value()));
+        }
+        SchemaKind::LogVerdict => {
+            out::line(format_args!(
+                "{:#}",
+                steadfast_verifier::log_verdict::json_schema()
+            ));
         }
     }
     Exit::Pass

@@ -82,6 +82,17 @@ pub(crate) fn unnamed(version: &str) -> (BrokerKind, String) {
 }
 
 impl Choice {
+    /// `--oracle` asks Kafka's own tools on its own files: only real brokers that we run have them here.
+    pub(crate) fn can_be_witnessed(&self, asked: bool) -> Result<(), RunError> {
+        if asked && self.kind != BrokerKind::Kafka {
+            return Err(RunError::Usage(format!(
+                "--oracle reads the segment files of Kafka, and --broker {} has none here\n  mend: use --broker kafka",
+                word(self.kind)
+            )));
+        }
+        Ok(())
+    }
+
     /// Starts it, with the scenario's topics.
     pub(crate) fn start(
         &self,
@@ -154,7 +165,8 @@ pub(crate) fn word(kind: BrokerKind) -> &'static str {
     }
 }
 
-fn loopback(server: &str) -> bool {
+/// Whether an address is one of this machine, by its words alone.
+pub(crate) fn loopback(server: &str) -> bool {
     let host = server
         .rsplit_once(':')
         .map_or(server, |(host, _)| host)

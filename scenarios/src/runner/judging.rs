@@ -77,6 +77,7 @@ pub(crate) fn judge_folder(
         .and_then(|d| d.share);
     Ok(Done {
         verdict: judgement.verdict,
+        dossiers: judgement.dossiers,
         disturbance,
     })
 }

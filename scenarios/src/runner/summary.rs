@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use steadfast_verifier::verdict::{Outcome, Verdict};
+use steadfast_verifier::verdict::Outcome;
 
-use super::Finished;
+use super::{Done, Finished, dossiers};
 
 /// The verdict of one run, for a person at a terminal.
-pub(crate) fn one(verdict: &Verdict, folder: &Path) -> String {
+pub(crate) fn one(done: &Done, folder: &Path) -> String {
+    let verdict = &done.verdict;
     let mut text = String::new();
     let word = word(verdict.verdict);
     let broker = &verdict.broker;
@@ -145,6 +146,7 @@ pub(crate) fn one(verdict: &Verdict, folder: &Path) -> String {
         let record = example.record.as_deref().unwrap_or("-");
         let _ = writeln!(text, "  {} record {record}: {}", example.id, example.detail);
     }
+    text.push_str(&dossiers::text(&done.dossiers));
     let _ = writeln!(text, "  report      {}", folder.join("report.html").display());
     text
 }

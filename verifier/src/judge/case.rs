@@ -65,6 +65,7 @@ impl Case<'_> {
         causes.note_clock(&self.account, &self.usage);
         causes.note_histories(&self.account, &self.log);
         causes.note_runner(&self.usage);
+        causes.note_witnesses(&self.log.silent);
         causes.note_readers(self.expectations.readers, &self.log.readers_told);
 
         let measurements = self.measurements(&figures, disturbance);
@@ -83,6 +84,7 @@ impl Case<'_> {
             verdict,
             measurements,
             latency_log,
+            dossiers: Vec::new(),
             steady_state,
         })
     }
@@ -116,12 +118,17 @@ impl Case<'_> {
             recovered_ns: recovered.unwrap_or(0),
             ..self.log.liveness
         };
+        let witnesses = self
+            .log
+            .witnessed
+            .then(|| claims::oracle(&self.findings, causes, self.account.acked));
         let claims: Vec<_> = self
             .expectations
             .claims
             .iter()
             .map(|&claim| self.claim(claim, causes, &looked))
             .map(|claim| self.with_limits(claim, observed))
+            .chain(witnesses)
             .collect();
         let mut voided: Vec<Inconclusive> = Vec::new();
         let mut thresholds = Vec::new();
@@ -143,6 +150,7 @@ impl Case<'_> {
             .chain(&causes.absence)
             .chain(&causes.clock)
             .chain(&causes.readers)
+            .chain(&causes.witnesses)
             .cloned()
             .collect();
         inconclusive.extend(voided.into_iter().filter(|cause| cause.id == "H1"));
@@ -253,6 +261,7 @@ impl Case<'_> {
             transactions: self.log.transactional,
             readers: self.log.readers,
             committed_readers: self.log.committed_readers,
+            witnessed: self.log.witnessed,
             copied: self.log.copied,
             recovery: self.expectations.recovery.as_ref(),
             unjudged,

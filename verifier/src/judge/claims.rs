@@ -17,6 +17,8 @@ pub(super) struct Looked<'a> {
     /// There were readers during the run; some at read_committed.
     pub(super) readers: bool,
     pub(super) committed_readers: bool,
+    /// Kafka's own tools were asked what they read.
+    pub(super) witnessed: bool,
     /// It was a copy job, and its source was read.
     pub(super) copied: bool,
     pub(super) recovery: Option<&'a Recovery>,
@@ -45,6 +47,9 @@ const ALL: [ClaimId; 8] = [
     ClaimId::Recovered,
 ];
 
+/// What verdict.json calls the agreement of witnesses.
+const ORACLE: &str = "oracle";
+
 /// The name in scenario files and verdict.json.
 pub(super) fn name(id: ClaimId) -> &'static str {
     match id {
@@ -61,10 +66,35 @@ pub(super) fn name(id: ClaimId) -> &'static str {
 
 /// Every anomaly that was checked in this run.
 pub(super) fn checked(looked: &Looked<'_>) -> impl Iterator<Item = Anomaly> {
-    ALL.into_iter().flat_map(move |id| {
+    let claimed = ALL.into_iter().flat_map(move |id| {
         let checks = checks(id, looked);
         checks.counted.into_iter().chain(checks.beside.iter().copied())
-    })
+    });
+    claimed.chain(looked.witnessed.then_some(Anomaly::I6))
+}
+
+/// I6 always counts, where witnesses were asked: no file claims it, and no limit excuses it.
+pub(super) fn oracle(findings: &Findings, causes: &Causes, acked: u64) -> ClaimVerdict {
+    let observed = findings.count(Anomaly::I6);
+    let void = causes.witnesses.first().or(causes.absence.first());
+    let (verdict, reason) = match void {
+        _ if observed > 0 => (Outcome::Fail, None),
+        Some(cause) => (
+            Outcome::Inconclusive,
+            Some(format!("{}: {}", cause.id, cause.reason)),
+        ),
+        None => (Outcome::Pass, None),
+    };
+    ClaimVerdict {
+        id: ORACLE.to_owned(),
+        limit: 0,
+        observed,
+        sample: acked,
+        checked: vec![Anomaly::I6.id().to_owned()],
+        verdict,
+        reason,
+        limits: Vec::new(),
+    }
 }
 
 /// One claim; `acked` = records it speaks of.

@@ -49,6 +49,8 @@ pub enum Anomaly {
     I3,
     /// An acknowledgement with another place than the record has, or with none.
     I4,
+    /// Our own reader and one of Kafka's own tools disagree about what stands where.
+    I6,
     /// A record of an aborted transaction that can be read, or was given to a reader at read_committed.
     T1,
     /// A record given to a reader at read_committed before its transaction could be committed.
@@ -79,7 +81,7 @@ pub enum Anomaly {
 
 impl Anomaly {
     /// All of them, in order.
-    pub const ALL: [Anomaly; 32] = [
+    pub const ALL: [Anomaly; 33] = [
         Anomaly::L1,
         Anomaly::L2,
         Anomaly::L3,
@@ -99,6 +101,7 @@ impl Anomaly {
         Anomaly::I2,
         Anomaly::I3,
         Anomaly::I4,
+        Anomaly::I6,
         Anomaly::T1,
         Anomaly::T2,
         Anomaly::T3,
@@ -136,6 +139,7 @@ impl Anomaly {
             Anomaly::I2 => "I2",
             Anomaly::I3 => "I3",
             Anomaly::I4 => "I4",
+            Anomaly::I6 => "I6",
             Anomaly::T1 => "T1",
             Anomaly::T2 => "T2",
             Anomaly::T3 => "T3",
@@ -157,7 +161,7 @@ impl Anomaly {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     counts: BTreeMap<Anomaly, u64>,
-    examples: Vec<(Anomaly, Example)>,
+    examples: Vec<(Anomaly, Option<RecordId>, Example)>,
 }
 
 impl Findings {
@@ -171,12 +175,12 @@ impl Findings {
         let count = self.counts.entry(anomaly).or_insert(0);
         *count += 1;
         if *count <= EXAMPLES_MAX {
-            let record = record.map(|id| id.to_string());
             self.examples.push((
                 anomaly,
+                record,
                 Example {
                     id: anomaly.id().to_owned(),
-                    record,
+                    record: record.map(|id| id.to_string()),
                     detail: detail(),
                 },
             ));
@@ -196,8 +200,19 @@ impl Findings {
     /// The examples, by anomaly.
     pub(super) fn examples(&self) -> Vec<Example> {
         let mut examples = self.examples.clone();
-        examples.sort_by_key(|(anomaly, _)| *anomaly);
-        examples.into_iter().map(|(_, example)| example).collect()
+        examples.sort_by_key(|(anomaly, _, _)| *anomaly);
+        examples.into_iter().map(|(_, _, example)| example).collect()
+    }
+
+    /// The records that the examples name, by anomaly, with what was found about each.
+    pub(super) fn named(&self) -> Vec<(Anomaly, RecordId, String)> {
+        let mut named: Vec<_> = self
+            .examples
+            .iter()
+            .filter_map(|(anomaly, record, example)| Some((*anomaly, (*record)?, example.detail.clone())))
+            .collect();
+        named.sort_by_key(|&(anomaly, _, _)| anomaly);
+        named
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::JudgeError;
+use crate::oracle::{self, Oracle};
 use crate::seal::{FILE_NAME, POSITIONS_FILE_NAME, Positions, Seal};
 use crate::timeline::FaultEvent;
 
@@ -57,6 +58,23 @@ pub(super) fn seal(run_dir: &Path) -> Result<Option<Seal>, JudgeError> {
             path: run_dir.join(FILE_NAME),
             source,
         }),
+    }
+}
+
+/// Only a run that was asked for it has one.
+pub(super) fn oracle(run_dir: &Path) -> Result<Option<Oracle>, JudgeError> {
+    let path = run_dir.join(oracle::FILE_NAME);
+    match std::fs::read(&path) {
+        Ok(json) => {
+            let oracle = serde_json::from_slice(&json);
+            oracle.map(Some).map_err(|source| JudgeError::Json {
+                path,
+                line: 1,
+                source,
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(JudgeError::Io { path, source }),
     }
 }
 

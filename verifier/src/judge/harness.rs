@@ -8,6 +8,7 @@
 //! | H3 | the log is not sealed | claims of absence |
 //! | H4 | stamps that one monotonic clock cannot give | latency; absence of reordering in time |
 //! | H5 | a history lacks something | claims of absence |
+//! | H5 | a witness that was asked for did not speak | that witnesses agree |
 //! | H5 | a reader that was ordered left nothing, died, or did not come to the end | what rests on what readers did not see |
 //!
 //! A found anomaly is never voided.
@@ -40,6 +41,8 @@ pub(super) struct Causes {
     pub(super) clock: Vec<Inconclusive>,
     /// H5 of readers: it voids claims of absence that they are asked for, and visible latency.
     pub(super) readers: Vec<Inconclusive>,
+    /// H5 of witnesses: it voids that they agree.
+    pub(super) witnesses: Vec<Inconclusive>,
 }
 
 impl Causes {
@@ -166,6 +169,12 @@ impl Causes {
             let what = format!("{} intact records of the log are in no history", log.unaccounted);
             self.absence.push(cause("H5", what));
         }
+    }
+
+    /// H5 of witnesses: one that was asked for and said nothing has confirmed nothing.
+    pub(super) fn note_witnesses(&mut self, silent: &[String]) {
+        self.witnesses
+            .extend(silent.iter().map(|why| cause("H5", why.clone())));
     }
 
     /// H5 of readers: one that did not see everything proves nothing by what it did not see.

@@ -81,6 +81,9 @@ pub(super) struct LogAccount {
     pub(super) unfinished: Vec<String>,
     /// How close liveness came to its limits.
     pub(super) liveness: Observed,
+    /// Witnesses were asked for; why some of them say nothing (H5).
+    pub(super) witnessed: bool,
+    pub(super) silent: Vec<String>,
     /// Bytes of what readers were held against.
     pub(super) standing_bytes: usize,
     /// Why the log is not complete (H3); empty when it is sealed.

@@ -61,6 +61,12 @@ impl Order {
 
     /// The next record of the partition: intact, no duplicate, none that should not be there.
     pub(super) fn check(&mut self, id: RecordId, row: &Row, place: Place<'_>, findings: &mut Findings) {
+        self.in_sequence(id, place, findings);
+        self.in_time(id, row, place, findings);
+    }
+
+    /// O1, O2 and O7: what the log shows by itself.
+    pub(super) fn in_sequence(&mut self, id: RecordId, place: Place<'_>, findings: &mut Findings) {
         let overtaken = match place.record.key {
             Some(key) => self.keyed(id, key, place, findings),
             None => self.keyless(id, place),
@@ -78,7 +84,6 @@ impl Order {
                 )
             });
         }
-        self.in_time(id, row, place, findings);
     }
 
     /// Bytes of the maps, about: hashbrown keeps a byte a bucket beside the entry.

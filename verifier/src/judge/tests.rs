@@ -1,7 +1,10 @@
 //! Tiny hand-written runs: one for each anomaly and each harness cause, and clean ones that raise nothing.
 
+mod alone;
 mod anomalies;
 mod causes;
+mod dossiers;
+mod oracle;
 mod fixture;
 mod folder;
 mod limits;

@@ -8,6 +8,7 @@ const CONTROL: u8 = 1;
 const TRANSACTIONAL: u8 = 2;
 const COMMIT: u8 = 4;
 const ABORT: u8 = 8;
+const OTHER_LEADER: u8 = 16;
 
 const HAS_ID: u8 = 1;
 const HAS_KEY: u8 = 2;
@@ -18,12 +19,26 @@ const OTHER_SEQUENCE: u8 = 32;
 const OTHER_TIMESTAMP: u8 = 64;
 
 /// What the next batch and record of a block are compared with.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Before {
     offset_after: i64,
+    leader_epoch: i32,
     worker: u16,
     index: u64,
     timestamp_ms: i64,
+}
+
+impl Default for Before {
+    fn default() -> Before {
+        Before {
+            offset_after: 0,
+            // Not known: a file from before it was written down says nothing else.
+            leader_epoch: -1,
+            worker: 0,
+            index: 0,
+            timestamp_ms: 0,
+        }
+    }
 }
 
 pub(super) fn encode(block: &mut Vec<u8>, before: &mut Before, batch: &LogBatch) {
@@ -33,11 +48,20 @@ pub(super) fn encode(block: &mut Vec<u8>, before: &mut Before, batch: &LogBatch)
         Some(Marker { commit: false, .. }) => ABORT,
         None => 0,
     };
-    block.push(control | marker | if batch.transactional { TRANSACTIONAL } else { 0 });
+    let transactional = if batch.transactional { TRANSACTIONAL } else { 0 };
+    let other_leader = batch.leader_epoch != before.leader_epoch;
+    block.push(control | marker | transactional | if other_leader { OTHER_LEADER } else { 0 });
     put_signed(block, batch.base_offset.wrapping_sub(before.offset_after));
     put_signed(block, batch.producer_id);
     put_signed(block, batch.producer_epoch.into());
     put_signed(block, batch.base_sequence.into());
+    if other_leader {
+        put_signed(
+            block,
+            i64::from(batch.leader_epoch) - i64::from(before.leader_epoch),
+        );
+        before.leader_epoch = batch.leader_epoch;
+    }
     if let Some(marker) = batch.marker {
         put_signed(block, marker.coordinator_epoch.into());
     }
@@ -51,7 +75,8 @@ pub(super) fn encode(block: &mut Vec<u8>, before: &mut Before, batch: &LogBatch)
 /// The next batch of a block, into `batch`, whose buffer is reused. None when the block is malformed.
 pub(super) fn decode(block: &mut Cursor<'_>, before: &mut Before, batch: &mut LogBatch) -> Option<()> {
     let flags = block.byte()?;
-    if flags & !(CONTROL | TRANSACTIONAL | COMMIT | ABORT) != 0 || flags & (COMMIT | ABORT) == COMMIT | ABORT
+    if flags & !(CONTROL | TRANSACTIONAL | COMMIT | ABORT | OTHER_LEADER) != 0
+        || flags & (COMMIT | ABORT) == COMMIT | ABORT
     {
         return None;
     }
@@ -61,6 +86,11 @@ pub(super) fn decode(block: &mut Cursor<'_>, before: &mut Before, batch: &mut Lo
     batch.producer_id = block.signed()?;
     batch.producer_epoch = block.narrow()?;
     batch.base_sequence = block.narrow()?;
+    if flags & OTHER_LEADER != 0 {
+        let epoch = i64::from(before.leader_epoch).checked_add(block.signed()?)?;
+        before.leader_epoch = i32::try_from(epoch).ok()?;
+    }
+    batch.leader_epoch = before.leader_epoch;
     batch.marker = match flags & (COMMIT | ABORT) {
         0 => None,
         kind => Some(Marker {

@@ -45,6 +45,7 @@ fn keyless(batches: u64) -> Vec<LogBatch> {
             producer_id: 4_000,
             producer_epoch: 0,
             base_sequence: b as i32 * 10,
+            leader_epoch: 2,
             control: false,
             transactional: false,
             marker: None,
@@ -193,6 +194,7 @@ fn any_batch() -> impl Strategy<Value = LogBatch> {
                     producer_id,
                     producer_epoch,
                     base_sequence,
+                    leader_epoch: producer_epoch.into(),
                     control,
                     transactional,
                     marker: marker.map(|(commit, coordinator_epoch)| Marker {

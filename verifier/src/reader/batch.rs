@@ -25,6 +25,7 @@ pub(super) struct Batch<'a> {
     pub(super) base_offset: i64,
     /// Offset behind the batch: where the next one may begin.
     pub(super) next_offset: i64,
+    pub(super) leader_epoch: i32,
     pub(super) base_timestamp: i64,
     pub(super) max_timestamp: i64,
     pub(super) producer_id: i64,
@@ -97,6 +98,7 @@ pub(super) fn next(bytes: &[u8]) -> Next<'_> {
     let Some((header, records)) = whole.split_first_chunk::<HEADER_BYTES>() else {
         return Next::Lost("a length too short for a batch");
     };
+    let leader_epoch = Fixed(&header[PREFIX_BYTES..]).i32();
     let mut fixed = Fixed(&header[17..]);
     let crc = fixed.i32() as u32;
     let attributes = fixed.i16();
@@ -111,6 +113,7 @@ pub(super) fn next(bytes: &[u8]) -> Next<'_> {
     let batch = Batch {
         base_offset,
         next_offset,
+        leader_epoch,
         base_timestamp,
         max_timestamp,
         producer_id,

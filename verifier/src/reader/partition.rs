@@ -145,6 +145,7 @@ impl PartitionLog {
         self.out.producer_id = batch.producer_id;
         self.out.producer_epoch = batch.producer_epoch;
         self.out.base_sequence = batch.base_sequence;
+        self.out.leader_epoch = batch.leader_epoch;
         self.out.control = batch.control();
         self.out.transactional = batch.transactional();
         self.out.marker = None;

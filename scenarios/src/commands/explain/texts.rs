@@ -238,6 +238,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Look whether the batch was answered as a duplicate: some brokers answer with the offset of another batch.",
     ),
     entry(
+        INTEGRITY,
+        "I6",
+        "two ways of reading disagree",
+        "`run --oracle`: Kafka's own console consumer and a dump of the leaders' segment files must have the very records that our reader has, offset by offset below the sealed end; and a batch that they find damaged must be so for us.",
+        "Read the place that the example names by hand (kafka-dump-log, kafka-console-consumer): whoever is wrong there, nothing else of this verdict can be believed before it is known.",
+    ),
+    entry(
         LIVENESS,
         "V1",
         "no acknowledgement for longer than allowed",
@@ -304,7 +311,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         HARNESS,
         "H5",
         "the history is incomplete",
-        "A worker or reader died, or records are in the log that no history tells of. Voids claims of absence.",
+        "A worker or reader died, a witness that was asked for (`--oracle`) did not speak, or records are in the log that no history tells of. Voids claims of absence. Of a topic without a history: indexes that are missing below a writer's last one.",
         "Look at why it died: worker and reader logs stand in the run folder.",
     ),
     entry(
@@ -369,6 +376,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "I1 I2 I3 I4",
         "Each record carries its id, a number of its key and a hash over all its bytes.",
         "`steadfast explain I2`",
+    ),
+    entry(
+        CLAIMS,
+        "oracle",
+        "I6; always counts where `run --oracle` asked, and is written in no file",
+        "Kafka's own consumer and the dump of its segments are held against our own reader's log.",
+        "`steadfast explain I6`",
     ),
     entry(
         CLAIMS,

@@ -117,6 +117,7 @@ pub(crate) fn batch(records: Vec<LogRecord>) -> LogBatch {
         producer_id: 1,
         producer_epoch: 0,
         base_sequence: 0,
+        leader_epoch: 3,
         control: false,
         transactional: false,
         marker: None,
