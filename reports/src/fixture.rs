@@ -242,6 +242,7 @@ fn dossier(id: &str, index: u64, offset: i64, places: &[i64]) -> Dossier {
         producer_id: 4000,
         producer_epoch: 0,
         base_sequence: 152_050 + 5 * i as i32,
+        leader_epoch: 0,
         visibility: "committed".to_owned(),
         intact: true,
     };

@@ -86,6 +86,8 @@ pub struct Place {
     pub producer_epoch: i16,
     /// Sequence number of the first record of its batch, -1 = none.
     pub base_sequence: i32,
+    /// Leader epoch that its batch was written under, -1 = not known.
+    pub leader_epoch: i32,
     /// `committed`, `aborted`, `open`: whether a reader at read_committed gets it.
     pub visibility: String,
     /// Its stamp fits.

@@ -143,6 +143,9 @@ fn place(found: &Place) -> String {
         found.base_sequence,
     ));
     parts.push(format!("batch at {}", found.batch_offset));
+    if found.leader_epoch >= 0 {
+        parts.push(format!("leader epoch {}", found.leader_epoch));
+    }
     parts.push(found.visibility.clone());
     if !found.intact {
         parts.push("not the bytes that were sent".to_owned());
