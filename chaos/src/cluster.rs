@@ -43,6 +43,7 @@ use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::Spawner;
 use crate::toxiproxy::Toxiproxy;
+use crate::wire_proxy::WireProxy;
 
 pub use self::admin::Leader;
 pub(crate) use self::node::Evidence;
@@ -75,8 +76,20 @@ pub struct ClusterSpec {
     pub jvm_options: Vec<String>,
     /// Topics to create.
     pub topics: Vec<TopicSpec>,
-    /// Whether a proxy stands between clients and every broker.
-    pub proxied: bool,
+    /// What stands between clients and every broker.
+    pub front: Front,
+}
+
+/// What stands between clients and every broker; each broker advertises it, so that no client learns another way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Front {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Toxiproxy, for faults of the network.
+    Toxiproxy,
+    /// Our own proxy, for faults of single requests and answers.
+    WireProxy,
 }
 
 /// A topic to create.
@@ -107,6 +120,8 @@ pub struct Cluster {
     spawner: Spawner,
     /// In front of every broker, when the spec says so.
     proxy: Mutex<Option<Arc<Toxiproxy>>>,
+    /// The same.
+    wire: Mutex<Option<Arc<WireProxy>>>,
     /// What we made on an external cluster.
     foreign: Mutex<Vec<ForeignTopic>>,
     /// Set by [`Cluster::stop`]: a fault that is being mended meanwhile must not start a broker again.
@@ -211,7 +226,8 @@ impl Cluster {
         self.nodes
             .iter()
             .try_for_each(|node| node.check_alive("during the run"))?;
-        self.proxy().map_or(Ok(()), |proxy| proxy.check())
+        self.proxy().map_or(Ok(()), |proxy| proxy.check())?;
+        self.wire_proxy().map_or(Ok(()), |proxy| proxy.check())
     }
 
     /// Leaves the topics that were made on an external cluster to its owner.
@@ -248,6 +264,7 @@ impl Cluster {
             let _ended_already = node.stop(deadline.left());
         }
         *self.proxy.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.foreign().clear();
         *self.data() = None;
     }
@@ -268,6 +285,17 @@ impl Cluster {
         self.proxy().ok_or_else(|| ChaosError::Refused {
             what: "a fault of the network, but no proxy stands in front of the brokers".into(),
             mend: "start the cluster with proxies".into(),
+        })
+    }
+
+    fn wire_proxy(&self) -> Option<Arc<WireProxy>> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn needs_wire_proxy(&self) -> Result<Arc<WireProxy>, ChaosError> {
+        self.wire_proxy().ok_or_else(|| ChaosError::Refused {
+            what: "a fault of single frames, but no wire proxy stands in front of the brokers".into(),
+            mend: "start the cluster with the wire proxy".into(),
         })
     }
 

@@ -194,6 +194,9 @@ pub(crate) struct Overrides {
     /// Override a scenario key, e.g. workload.duration=20s
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Who produces: `steadfast` (the default), or the path of another program (docs/subject.md)
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) subject: Option<PathBuf>,
     /// Override a producer property, e.g. linger.ms=1
     #[arg(short = 'X', value_name = "PROPERTY=VALUE")]
     pub(crate) property: Vec<String>,

@@ -43,6 +43,7 @@ pub(crate) fn of(servers: &[String], spawner: &Spawner) -> Cluster {
         differences: Vec::new(),
         spawner: spawner.clone(),
         proxy: Mutex::new(None),
+        wire: Mutex::new(None),
         foreign: Mutex::default(),
         stopped: AtomicBool::new(false),
         data: Mutex::new(None),

@@ -14,12 +14,13 @@ use super::java::{self, Heap, Java};
 use super::kafka::{self, Home};
 use super::node::{Node, failure_of};
 use super::settings::{self, NodePlan};
-use super::{Cluster, ClusterSpec, LOOK, admin, ports};
+use super::{Cluster, ClusterSpec, Front, LOOK, admin, ports};
 use crate::clock::{Deadline, now_ns, sleep};
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
 use crate::toxiproxy::{self, Binary, ProxySpec, Toxiproxy};
+use crate::wire_proxy::WireProxy;
 
 /// How long all brokers together may take from their start to knowing each other.
 const READY_BOUND: Duration = Duration::from_secs(120);
@@ -52,10 +53,9 @@ pub(super) fn start(
     fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
     let home = kafka::locate(&spec.version)?;
     let java = java::check(spawner, &logs)?;
-    let toxiproxy = if spec.proxied {
-        Some(toxiproxy::find_or_build(spawner, progress)?)
-    } else {
-        None
+    let toxiproxy = match spec.front {
+        Front::Toxiproxy => Some(toxiproxy::find_or_build(spawner, progress)?),
+        Front::Nothing | Front::WireProxy => None,
     };
     let mut tries = 1;
     loop {
@@ -93,11 +93,12 @@ impl<'a> Site<'a> {
         java: &'a Java,
         spawner: &Spawner,
     ) -> Result<Site<'a>, ChaosError> {
-        let needed = settings::ports_needed(spec.nodes, spec.controllers, spec.proxied);
+        let proxied = spec.front != Front::Nothing;
+        let needed = settings::ports_needed(spec.nodes, spec.controllers, proxied);
         let plans = settings::plan(
             spec.nodes,
             spec.controllers,
-            spec.proxied,
+            proxied,
             &ports::free(needed, now_ns())?,
         );
         let heap = Heap::of_broker(spec.nodes, java::available_memory());
@@ -148,10 +149,13 @@ impl<'a> Site<'a> {
         let proxy = toxiproxy
             .map(|binary| front_proxies(&self.plans, binary, self.logs, spawner))
             .transpose();
-        let proxy = proxy.map_err(|error| {
-            let port_taken = error.to_string().contains("address already in use");
-            (Box::new(error), port_taken)
-        })?;
+        // Go's words, and ours.
+        let taken = |error: ChaosError| {
+            let text = error.to_string().to_lowercase();
+            (Box::new(error), text.contains("address already in use"))
+        };
+        let proxy = proxy.map_err(taken)?;
+        let wire = wire_proxy(spec, &self.plans).map_err(taken)?;
         let nodes: Vec<Node> = self
             .plans
             .iter()
@@ -171,6 +175,7 @@ impl<'a> Site<'a> {
             differences,
             spawner: spawner.clone(),
             proxy: Mutex::new(proxy),
+            wire: Mutex::new(wire),
             foreign: Mutex::default(),
             stopped: AtomicBool::new(false),
             data: Mutex::new(Some(self.data)),
@@ -300,15 +305,28 @@ pub(super) fn front_proxies(
     logs: &Path,
     spawner: &Spawner,
 ) -> Result<Arc<Toxiproxy>, ChaosError> {
+    Toxiproxy::start(binary, &proxies(plans), logs, spawner).map(Arc::new)
+}
+
+/// The same of our own; none where the spec wants none.
+pub(super) fn wire_proxy(
+    spec: &ClusterSpec,
+    plans: &[NodePlan],
+) -> Result<Option<Arc<WireProxy>>, ChaosError> {
+    match spec.front {
+        Front::WireProxy => WireProxy::start(&proxies(plans)).map(|proxy| Some(Arc::new(proxy))),
+        Front::Nothing | Front::Toxiproxy => Ok(None),
+    }
+}
+
+fn proxies(plans: &[NodePlan]) -> Vec<ProxySpec> {
     let brokers = plans.iter().filter(|node| node.role.is_broker());
-    let proxies: Vec<ProxySpec> = brokers
-        .map(|node| ProxySpec {
-            broker: node.id,
-            listen: format!("127.0.0.1:{}", node.advertised_port),
-            upstream: format!("127.0.0.1:{}", node.client_port),
-        })
-        .collect();
-    Toxiproxy::start(binary, &proxies, logs, spawner).map(Arc::new)
+    let proxy = |node: &NodePlan| ProxySpec {
+        broker: node.id,
+        listen: format!("127.0.0.1:{}", node.advertised_port),
+        upstream: format!("127.0.0.1:{}", node.client_port),
+    };
+    brokers.map(proxy).collect()
 }
 
 /// Every broker answers on both its listeners and knows every other. Both: a broker that finds the port of one taken answers

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use steadfast_chaos::ChaosError;
-use steadfast_chaos::cluster::{Cluster, java, kafka};
+use steadfast_chaos::cluster::{Cluster, Front, java, kafka};
 use steadfast_chaos::process::Spawner;
 use steadfast_verifier::environment::BrokerEnvironment;
 
@@ -140,7 +140,7 @@ impl Choice {
             nodes: cluster.admin_servers().len() as u32,
             reason: self.reason.clone(),
             java: cluster.java_version().to_owned(),
-            proxied: scenario.cluster.proxied,
+            proxied: scenario.cluster.front != Front::Nothing,
         }
     }
 }

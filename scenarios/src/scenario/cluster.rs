@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use steadfast_chaos::cluster::TopicSpec;
 use steadfast_chaos::cluster::kafka::PINNED;
+use steadfast_chaos::cluster::{Front, TopicSpec};
 use toml::Spanned;
 
 use crate::scenario::diagnostics::Problem;
@@ -32,8 +32,8 @@ pub(crate) struct ClusterWish {
     pub jvm_options: Vec<String>,
     /// Topics to create, by name.
     pub topics: Vec<TopicSpec>,
-    /// Whether a proxy stands in front of every broker (a network fault is planned).
-    pub proxied: bool,
+    /// What stands in front of every broker, where a fault of the network or of frames is planned.
+    pub front: Front,
 }
 
 /// Replicas that must have a record before it is acknowledged.
@@ -94,7 +94,7 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
         properties,
         jvm_options: read_jvm_options(table, notes),
         topics,
-        proxied: false,
+        front: Front::Nothing,
     })
 }
 
