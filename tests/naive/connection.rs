@@ -6,10 +6,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use steadfast_wire::guard;
 use steadfast_wire::kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use steadfast_wire::kafka_protocol::messages::{ApiKey, ProduceRequest, RequestHeader, TopicName};
-use steadfast_wire::kafka_protocol::protocol::{Encodable, StrBytes};
+use steadfast_wire::kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName};
+use steadfast_wire::kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::Batch;
 
@@ -118,8 +117,9 @@ impl Leader {
         }
     }
 
-    fn understood(&mut self, frame: Bytes) -> Option<Answer> {
-        let (correlation, response) = guard::decode::<ProduceRequest>(VERSION, frame).ok()?;
+    fn understood(&mut self, mut frame: Bytes) -> Option<Answer> {
+        let correlation = ResponseHeader::decode(&mut frame, 1).ok()?.correlation_id;
+        let response = ProduceResponse::decode(&mut frame, VERSION).ok()?;
         let (asked, _, batches) = self.flight.pop_front()?;
         if asked != correlation {
             self.flight.push_front((asked, 0, batches));

@@ -248,8 +248,11 @@ impl Naive {
                         for batch in batches {
                             match results.get(&batch.partition) {
                                 Some((0, offset)) => self.acknowledged(&batch, *offset)?,
-                                // 46, duplicate: the broker has it, and so this is as good as an acknowledgement.
-                                _ => self.failed(vec![batch]),
+                                other => {
+                                    // For whoever wonders why it goes on and on; stderr is logs/worker-0.log.
+                                    eprintln!("partition {}: {other:?}", batch.partition);
+                                    self.failed(vec![batch]);
+                                }
                             }
                         }
                     }
@@ -314,6 +317,7 @@ impl Naive {
 
     fn lose(&mut self, node: i32) {
         if let Some(leader) = self.leaders.remove(&node) {
+            eprintln!("the connection to {node} is given up, {} requests unanswered", leader.in_flight());
             self.failed(leader.unanswered());
         }
     }
@@ -413,7 +417,8 @@ fn encode(batch: &Batch, numbers: &mut Numbers) -> Bytes {
         record.offset = at as i64;
         record.producer_id = numbers.id;
         record.producer_epoch = numbers.epoch;
-        record.sequence = if numbers.id < 0 { -1 } else { first + at as i32 };
+        // The encoder takes a jump for the begin of another batch, so it counts on from -1 too, which alone is written.
+        record.sequence = if numbers.id < 0 { -1 } else { first } + at as i32;
     }
     if numbers.id >= 0 {
         numbers.next.insert(batch.partition, first + records.len() as i32);
