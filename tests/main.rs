@@ -29,6 +29,7 @@ mod outcomes; // what Kafka refuses for good
 mod nonsense; // a broker that answers nonsense
 mod toxiproxy; // the real server: silence, refusal, bypasses
 mod faults; // three nodes: kill, pause, restart, partition
+mod naive; // clients that make the usual mistakes are found guilty
 mod broker; // `steadfast broker` by itself: bad folders, SIGKILL, torn ends
 mod simulated; // runs on it, judged
 mod transactions; // transactions and copies on real runs; what is torn is named
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         nonsense::trials(),
         toxiproxy::trials(),
         faults::trials(),
+        naive::trials(),
         broker::trials(),
         simulated::trials(),
         transactions::trials(),
