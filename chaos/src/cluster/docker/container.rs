@@ -90,7 +90,7 @@ impl Container {
 
     /// Starts it, and gives the child that attends it.
     pub(super) fn attend(&self, log: &Path) -> Result<Child, ChaosError> {
-        let args = ["start", "--attach", "--sig-proxy=false", &self.id];
+        let args = ["start", "--attach", &self.id];
         let output = Output::File(log.to_owned());
         Ok(self
             .engine
