@@ -1,7 +1,7 @@
 //! The one integration binary: it drives the `steadfast` binary as a user would and looks at what is left on disk.
 //!
 //! A test that needs something this machine lacks is listed as ignored with the reason, and fails where
-//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser, kcat, small-disk) names that thing. `STEADFAST_SUITE=all`
+//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, docker, browser, kcat, small-disk) names that thing. `STEADFAST_SUITE=all`
 //! adds the long ones.
 
 #![expect(
@@ -22,6 +22,7 @@ mod planted; // anomalies planted into a sealed log are named; damage is never j
 mod oracle; // Kafka's own consumer counts the same records
 mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
 mod kept_cluster; // a cluster outside any run; other versions of Kafka
+mod docker; // Kafka in containers
 mod conformance; // one script of requests, answered as measured
 mod disk; // full before, during and after the load
 mod external; // what we made on somebody else's cluster goes, what was there stays
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         oracle::trials(),
         interrupted::trials(),
         kept_cluster::trials(),
+        docker::trials(),
         conformance::trials(),
         disk::trials(),
         external::trials(),

@@ -12,16 +12,22 @@ use crate::support::{Need, STEADFAST, expect, expect_exit, temporary, trial, ver
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("naive::a_leader_is_killed", &[Need::All, Need::Kafka], || {
-            guilty("leader-kill", "retries", &["workload.rate=5000/s", "workload.duration=32s"])
+            guilty(
+                "leader-kill",
+                "retries",
+                &["workload.rate=5000/s", "workload.duration=32s"],
+            )
         }),
         trial(
             "naive::answers_are_lost",
             &[Need::All, Need::Kafka, Need::Toxiproxy],
             || guilty("ack-blackhole", "retries", &["workload.duration=28s"]),
         ),
-        trial("naive::a_broker_restarts_blind", &[Need::All, Need::Kafka], || {
-            guilty("blind-restart", "renumbers", &[])
-        }),
+        trial(
+            "naive::a_broker_restarts_blind",
+            &[Need::All, Need::Kafka],
+            || guilty("blind-restart", "renumbers", &[]),
+        ),
         trial("naive::what_is_no_program_is_refused", &[], refused),
     ]
 }
@@ -40,12 +46,14 @@ fn guilty(scenario: &str, mistake: &str, sets: &[&str]) -> Result<(), Failed> {
     let output = run.output()?;
     expect_exit(&output, 10)?;
     let verdict = verdict(&out)?;
-    expect(verdict.subject == "naive" && verdict.verdict == Outcome::Fail, || {
-        format!("{verdict:?}")
-    })?;
-    expect(verdict.anomalies.get("D1").is_some_and(|found| *found > 0), || {
-        format!("{:?}", verdict.anomalies)
-    })?;
+    expect(
+        verdict.subject == "naive" && verdict.verdict == Outcome::Fail,
+        || format!("{verdict:?}"),
+    )?;
+    expect(
+        verdict.anomalies.get("D1").is_some_and(|found| *found > 0),
+        || format!("{:?}", verdict.anomalies),
+    )?;
     for fault in &verdict.faults {
         expect(!fault.evidence.is_empty(), || format!("no evidence: {fault:?}"))?;
     }
@@ -55,12 +63,20 @@ fn guilty(scenario: &str, mistake: &str, sets: &[&str]) -> Result<(), Failed> {
 
 fn refused() -> Result<(), Failed> {
     let output = Command::new(STEADFAST)
-        .args(["run", "scenarios/quickstart.toml", "--subject", "scenarios/quickstart.toml"])
+        .args([
+            "run",
+            "scenarios/quickstart.toml",
+            "--subject",
+            "scenarios/quickstart.toml",
+        ])
         .args(["--broker", "simulated"])
         .output()?;
     expect_exit(&output, 2)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    expect(said.contains("not a program") && said.contains("docs/subject.md"), || said)
+    expect(
+        said.contains("not a program") && said.contains("docs/subject.md"),
+        || said,
+    )
 }
 
 /// Built by cargo beside the binary.
@@ -68,7 +84,10 @@ fn naive() -> Result<PathBuf, Failed> {
     let target = PathBuf::from(STEADFAST);
     let path = target.parent().unwrap_or(&target).join("examples/naive");
     expect(path.is_file(), || {
-        format!("{} is not there; mend: cargo build -p steadfast-scenarios --example naive", path.display())
+        format!(
+            "{} is not there; mend: cargo build -p steadfast-scenarios --example naive",
+            path.display()
+        )
     })?;
     Ok(path)
 }

@@ -12,6 +12,7 @@
 
 mod admin; // metadata, topics, settings over the ADMIN listener
 pub(crate) mod external; // somebody else's brokers
+pub mod docker; // Kafka in containers
 mod fetch; // jars by Maven
 pub(crate) mod foreign; // what we made on somebody else's cluster
 mod hurt; // kill, pause, partition
@@ -70,6 +71,8 @@ pub struct ClusterSpec {
     pub controllers: u32,
     /// Version of Apache Kafka; empty = what `KAFKA_HOME` has, else [`kafka::DEFAULT_VERSION`].
     pub version: String,
+    /// Image that a `docker` cluster runs, with its tag or digest; empty = [`docker::DEFAULT_IMAGE`] of that version.
+    pub image: String,
     /// Broker settings under Kafka's names.
     pub properties: BTreeMap<String, String>,
     /// Options of each broker's JVM beside Kafka's own.
@@ -139,14 +142,7 @@ impl Cluster {
         spawner: &Spawner,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Cluster, ChaosError> {
-        let mut cluster = launch::start(spec, run_dir, spawner, progress)?;
-        let told = cluster
-            .create_topics(&spec.topics)
-            .and_then(|()| cluster.described(spec));
-        // A broker that died is the reason, and not that it does not answer.
-        let told = told.or_else(|error| cluster.check().and(Err(error)))?;
-        cluster.differences.extend(told);
-        Ok(cluster)
+        launch::start(spec, run_dir, spawner, progress)?.with_topics(spec)
     }
 
     /// As [`Cluster::start`], with our own broker in Kafka's place.
@@ -160,6 +156,16 @@ impl Cluster {
         cluster.create_topics(&spec.topics)?;
         cluster.differences.extend(cluster.described(spec)?);
         Ok(cluster)
+    }
+
+    /// As [`Cluster::start`], with each node in a container of its own.
+    pub fn contain(
+        spec: &ClusterSpec,
+        run_dir: &Path,
+        spawner: &Spawner,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Cluster, ChaosError> {
+        docker::start(spec, run_dir, spawner, progress)?.with_topics(spec)
     }
 
     /// Takes a cluster that somebody else runs. Only loopback addresses, unless `allow_remote`.
@@ -179,7 +185,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// `kafka`, `simulated` or `external`.
+    /// `kafka`, `docker`, `simulated` or `external`.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
@@ -277,6 +283,16 @@ impl Cluster {
             .map_err(ChaosError::io("keep the brokers' data"))
     }
 
+    fn with_topics(mut self, spec: &ClusterSpec) -> Result<Cluster, ChaosError> {
+        let told = self
+            .create_topics(&spec.topics)
+            .and_then(|()| self.described(spec));
+        // A broker that died is the reason, and not that it does not answer.
+        let told = told.or_else(|error| self.check().and(Err(error)))?;
+        self.differences.extend(told);
+        Ok(self)
+    }
+
     fn proxy(&self) -> Option<Arc<Toxiproxy>> {
         self.proxy.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -314,7 +330,7 @@ impl Cluster {
             .ok_or_else(|| ChaosError::Refused {
                 what: format!("broker {broker} is not one that steadfast has started"),
                 mend:
-                    "faults on processes need `--broker kafka` or `simulated`, and a broker of this cluster"
+                    "faults on processes need `--broker kafka`, `docker` or `simulated`, and a broker of this cluster"
                         .into(),
             })
     }

@@ -121,7 +121,7 @@ pub(crate) enum ClusterCommand {
         #[arg(long, default_value = "")]
         version: String,
     },
-    /// Start a cluster of real Kafka and keep it until `cluster stop`, Ctrl-C, or the end of a piped standard input
+    /// Start a cluster of real Kafka, as processes or in containers, and keep it until `cluster stop`, Ctrl-C, or the end of a piped standard input
     Start(ClusterStartArgs),
     /// Stop the cluster that `cluster start` keeps in a folder
     Stop {
@@ -140,6 +140,12 @@ pub(crate) struct ClusterStartArgs {
     /// Version of Apache Kafka, one of the pinned ones
     #[arg(long, default_value = "")]
     pub(crate) version: String,
+    /// Where the brokers live
+    #[arg(long, value_enum, default_value_t = KeptKind::Kafka)]
+    pub(crate) broker: KeptKind,
+    /// Image and tag for --broker docker (default apache/kafka of that version)
+    #[arg(long, default_value = "")]
+    pub(crate) image: String,
     /// Brokers
     #[arg(long, default_value_t = 1)]
     pub(crate) nodes: u32,
@@ -149,6 +155,15 @@ pub(crate) struct ClusterStartArgs {
     /// Folder for logs, data and cluster.json
     #[arg(long, default_value = CLUSTER_FOLDER)]
     pub(crate) out: PathBuf,
+}
+
+/// Cluster kinds that `cluster start` can keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeptKind {
+    /// As child processes
+    Kafka,
+    /// In containers, by Docker
+    Docker,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -170,6 +185,8 @@ pub(crate) enum SchemaKind {
 pub(crate) enum BrokerKind {
     /// Real Apache Kafka as child processes
     Kafka,
+    /// Real Apache Kafka in containers, by Docker: each node in one of its own
+    Docker,
     /// Our own broker as one child process: no Java, and no claim about Kafka's speed or durability
     Simulated,
     /// A cluster that already runs; needs --bootstrap-server

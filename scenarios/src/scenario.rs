@@ -135,6 +135,7 @@ impl Scenario {
             nodes: self.cluster.nodes,
             controllers: self.cluster.controllers,
             version: self.cluster.version.clone(),
+            image: self.cluster.image.clone(),
             properties: self.cluster.properties.clone(),
             jvm_options: self.cluster.jvm_options.clone(),
             topics: self.cluster.topics.clone(),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use steadfast_wire::kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use steadfast_wire::kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName};
+use steadfast_wire::kafka_protocol::messages::{
+    ApiKey, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+};
 use steadfast_wire::kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::Batch;

@@ -317,7 +317,10 @@ impl Naive {
 
     fn lose(&mut self, node: i32) {
         if let Some(leader) = self.leaders.remove(&node) {
-            eprintln!("the connection to {node} is given up, {} requests unanswered", leader.in_flight());
+            eprintln!(
+                "the connection to {node} is given up, {} requests unanswered",
+                leader.in_flight()
+            );
             self.failed(leader.unanswered());
         }
     }

@@ -25,9 +25,9 @@ use crate::wire_proxy::WireProxy;
 /// How long all brokers together may take from their start to knowing each other.
 const READY_BOUND: Duration = Duration::from_secs(120);
 /// How long formatting the storage may take (one short JVM per node).
-const FORMAT_BOUND: Duration = Duration::from_secs(120);
+pub(super) const FORMAT_BOUND: Duration = Duration::from_secs(120);
 /// How often a start is tried with other ports when one was taken between choosing and binding it.
-const PORT_TRIES: u32 = 3;
+pub(super) const PORT_TRIES: u32 = 3;
 /// More JVMs than this on one machine prove nothing.
 const MOST_NODES: u32 = 9;
 
@@ -37,17 +37,7 @@ pub(super) fn start(
     spawner: &Spawner,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Cluster, ChaosError> {
-    settings::check(&spec.properties)?;
-    if spec.nodes == 0 || spec.nodes + spec.controllers > MOST_NODES {
-        let what = format!(
-            "a cluster of {} brokers and {} controllers",
-            spec.nodes, spec.controllers
-        );
-        return Err(ChaosError::Refused {
-            what,
-            mend: format!("ask for 1 to {MOST_NODES} nodes in all"),
-        });
-    }
+    check(spec)?;
     let run_dir = std::path::absolute(run_dir).map_err(ChaosError::io("find the run folder"))?;
     let logs = run_dir.join("logs");
     fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
@@ -70,6 +60,22 @@ pub(super) fn start(
             Ok(cluster) => return Ok(cluster),
         }
     }
+}
+
+/// What cannot work is refused before anything starts.
+pub(super) fn check(spec: &ClusterSpec) -> Result<(), ChaosError> {
+    settings::check(&spec.properties)?;
+    if spec.nodes == 0 || spec.nodes + spec.controllers > MOST_NODES {
+        let what = format!(
+            "a cluster of {} brokers and {} controllers",
+            spec.nodes, spec.controllers
+        );
+        return Err(ChaosError::Refused {
+            what,
+            mend: format!("ask for 1 to {MOST_NODES} nodes in all"),
+        });
+    }
+    Ok(())
 }
 
 /// Everything decided, nothing running.
@@ -105,7 +111,7 @@ impl<'a> Site<'a> {
         let data = run_dir.join("broker-data");
         let data = spawner.journal().temporary_directory(&data);
         let data = data.map_err(ChaosError::io("make the directory of the brokers' data"))?;
-        let house = settings::house_settings(spec.nodes, home.has_share_groups(), &spec.properties);
+        let house = settings::house_settings(spec.nodes, kafka::is_line_4(&home.version), &spec.properties);
         let site = Site {
             home,
             java,
@@ -360,7 +366,7 @@ pub(super) fn wait_until_ready(cluster: &Cluster) -> Result<(), ChaosError> {
 }
 
 /// 16 random bytes as Kafka writes a cluster id; never with a leading dash, which would look like an option.
-fn random_id() -> Result<String, ChaosError> {
+pub(super) fn random_id() -> Result<String, ChaosError> {
     let uuid =
         fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(ChaosError::io("read a random id"))?;
     let digits: Vec<u8> = uuid.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -377,7 +383,7 @@ fn random_id() -> Result<String, ChaosError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes).replacen('-', "_", 1))
 }
 
-fn nodes_in_words(plans: &[NodePlan]) -> String {
+pub(super) fn nodes_in_words(plans: &[NodePlan]) -> String {
     let brokers = plans.iter().filter(|node| node.role.is_broker()).count();
     let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     match plans.len() - brokers {

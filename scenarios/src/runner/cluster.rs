@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use steadfast_chaos::ChaosError;
-use steadfast_chaos::cluster::{Cluster, Front, java, kafka};
+use steadfast_chaos::cluster::{Cluster, Front, docker, java, kafka};
 use steadfast_chaos::process::Spawner;
 use steadfast_verifier::environment::BrokerEnvironment;
 
@@ -27,6 +27,7 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
     let (kind, reason) = match (overrides.broker, scenario.cluster.kind) {
         (Some(kind), _) => (kind, format!("--broker {}", word(kind))),
         (None, Some("external")) => (BrokerKind::External, "the scenario says so".to_owned()),
+        (None, Some("docker")) => (BrokerKind::Docker, "the scenario says so".to_owned()),
         (None, Some("simulated")) => (BrokerKind::Simulated, "the scenario says so".to_owned()),
         (None, Some(_)) => (BrokerKind::Kafka, "the scenario says so".to_owned()),
         (None, None) => unnamed(&scenario.cluster.version),
@@ -36,9 +37,9 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
         BrokerKind::External if servers.is_empty() => Err(RunError::Usage(
             "--broker external needs --bootstrap-server HOST:PORT".into(),
         )),
-        BrokerKind::Kafka | BrokerKind::Simulated if !servers.is_empty() => Err(RunError::Usage(
-            "--bootstrap-server goes with --broker external".into(),
-        )),
+        BrokerKind::Kafka | BrokerKind::Docker | BrokerKind::Simulated if !servers.is_empty() => Err(
+            RunError::Usage("--bootstrap-server goes with --broker external".into()),
+        ),
         BrokerKind::External if !overrides.allow_remote && servers.iter().any(|server| !loopback(server)) => {
             Err(RunError::Usage(format!(
                 "{} is not on loopback; a load test of somebody else's cluster needs --allow-remote",
@@ -49,7 +50,7 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
             )))
         }
         BrokerKind::External if !scenario.faults.is_empty() => Err(RunError::Usage(format!(
-            "{} orders faults; an external cluster is not ours to hurt: use --broker kafka or simulated",
+            "{} orders faults; an external cluster is not ours to hurt: use --broker kafka, docker or simulated",
             scenario.name
         ))),
         BrokerKind::Simulated if needs_kafka(&scenario.faults).is_some() => {
@@ -100,6 +101,7 @@ impl Choice {
                 }
                 Cluster::start(&spec, folder, spawner, progress)
             }
+            BrokerKind::Docker => Cluster::contain(&spec, folder, spawner, progress),
             BrokerKind::Simulated => Cluster::simulate(&spec, folder, spawner, progress),
             BrokerKind::External => {
                 Cluster::external(&self.bootstrap_servers, self.allow_remote, &spec.topics, spawner)
@@ -127,6 +129,12 @@ impl Choice {
                 scenario.cluster.nodes,
                 if scenario.cluster.nodes == 1 { "" } else { "s" }
             ),
+            BrokerKind::Docker => format!(
+                "docker {}, {} node{}",
+                docker::reference(&scenario.cluster.image, "", &scenario.cluster.version),
+                scenario.cluster.nodes,
+                if scenario.cluster.nodes == 1 { "" } else { "s" }
+            ),
             BrokerKind::External => self.bootstrap_servers.join(","),
         };
         format!("{cluster} ({})", self.reason)
@@ -149,6 +157,7 @@ impl Choice {
 pub(crate) fn word(kind: BrokerKind) -> &'static str {
     match kind {
         BrokerKind::Kafka => "kafka",
+        BrokerKind::Docker => "docker",
         BrokerKind::Simulated => "simulated",
         BrokerKind::External => "external",
     }
