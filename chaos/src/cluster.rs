@@ -168,14 +168,16 @@ impl Cluster {
         docker::start(spec, run_dir, spawner, progress)?.with_topics(spec)
     }
 
-    /// Takes a cluster that somebody else runs. Only loopback addresses, unless `allow_remote`.
+    /// Takes a cluster that somebody else runs. Only loopback addresses, unless `allow_remote`; of what can stand in front
+    /// only the wire proxy can here, and on loopback alone.
     pub fn external(
         bootstrap_servers: &[String],
         allow_remote: bool,
-        topics: &[TopicSpec],
+        (topics, front): (&[TopicSpec], Front),
         spawner: &Spawner,
     ) -> Result<Cluster, ChaosError> {
         let mut cluster = external::take(bootstrap_servers, allow_remote, spawner)?;
+        external::put_in_front(&cluster, front)?;
         cluster.create_topics(topics)?;
         let spec = ClusterSpec {
             topics: topics.to_vec(),
@@ -202,6 +204,9 @@ impl Cluster {
 
     /// `host:port` of every broker as clients shall use it (the proxies, when proxied).
     pub fn bootstrap_servers(&self) -> Vec<String> {
+        if let Some(wire) = self.wire_proxy().filter(|_| self.is_external()) {
+            return wire.doors().map(|(_, listen)| listen.to_owned()).collect();
+        }
         self.servers(Node::client_server)
     }
 
@@ -293,6 +298,11 @@ impl Cluster {
         Ok(self)
     }
 
+    /// Somebody else's.
+    pub(crate) fn is_external(&self) -> bool {
+        !self.external_servers.is_empty()
+    }
+
     fn proxy(&self) -> Option<Arc<Toxiproxy>> {
         self.proxy.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -354,7 +364,7 @@ impl Cluster {
         let server = servers
             .first()
             .ok_or_else(|| ChaosError::admin("create topics", "no broker"))?;
-        let foreign = !self.external_servers.is_empty();
+        let foreign = self.is_external();
         let view = self
             .view(None)
             .map_err(|reason| ChaosError::admin("look for the topics", reason))?;

@@ -16,6 +16,7 @@
 
 mod connection; // two readers, two writers, how it ends
 mod exchange; // pure: frames, and which answer belongs to which request
+mod rewrite; // pure: where brokers are said to be
 mod link; // what is done to the frames of one link now, and what it did
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::link::Link;
+use self::rewrite::Doors;
 use crate::error::ChaosError;
 use crate::sockets;
 use crate::toxiproxy::{ProxySpec, bypasses};
@@ -107,15 +109,35 @@ pub struct WireProxy {
 }
 
 impl WireProxy {
-    /// Listens in front of every broker. The brokers need not run yet.
+    /// Listens in front of every broker. The brokers need not run yet; they advertise the proxies themselves.
     pub fn start(proxies: &[ProxySpec]) -> Result<WireProxy, ChaosError> {
+        WireProxy::open(proxies, &Doors::new())
+    }
+
+    /// In front of brokers that advertise themselves: what they say of where they are is changed on its way.
+    pub fn in_front_of(proxies: &[ProxySpec]) -> Result<WireProxy, ChaosError> {
+        let door = |spec: &ProxySpec| {
+            let node = i32::try_from(spec.broker).ok()?;
+            Some((node, sockets::port_of(&spec.listen)))
+        };
+        WireProxy::open(proxies, &proxies.iter().filter_map(door).collect())
+    }
+
+    /// Brokers behind it, and where clients reach them.
+    pub fn doors(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.proxies
+            .iter()
+            .map(|spec| (spec.broker, spec.listen.as_str()))
+    }
+
+    fn open(proxies: &[ProxySpec], told: &Doors) -> Result<WireProxy, ChaosError> {
         let mut links = BTreeMap::new();
         let mut doors = Vec::new();
         for spec in proxies {
             let failed = || ChaosError::io(format!("listen on {} for the wire proxy", spec.listen));
             let listener = Listener::bind(&spec.listen).map_err(failed())?;
             listener.set_nonblocking(true).map_err(failed())?;
-            let link = Arc::new(Link::default());
+            let link = Arc::new(Link::new(told.clone()));
             links.insert(spec.broker, Arc::clone(&link));
             doors.push((listener, spec.upstream.clone(), link));
         }

@@ -125,7 +125,11 @@ fn life(stage: &Stage, aim: &Aim) -> Result<String, ChaosError> {
 /// `broker-2 (pid 4711), leader of orders-0 in epoch 3`.
 fn describe(stage: &Stage, aims: &[Aim]) -> String {
     let one = |aim: &Aim| {
-        let life = stage.cluster.life(aim.broker).unwrap_or_else(|| "down".into());
+        let life = match stage.cluster.life(aim.broker) {
+            Some(life) => life,
+            None if stage.cluster.is_external() => "somebody else's".to_owned(),
+            None => "down".to_owned(),
+        };
         let leads = aim.watched.as_ref().map(|(topic, partition, leader)| {
             format!(", leader of {topic}-{partition} in epoch {}", leader.epoch)
         });

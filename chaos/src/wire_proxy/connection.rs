@@ -13,8 +13,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::exchange::{Exchange, Framer, request_header};
+use super::exchange::{Exchange, Framer, RequestHead};
 use super::link::{Fate, Link, Strike};
+use super::rewrite::through;
 use super::{Deed, HELD_BYTES, Side};
 
 /// How much is read at once.
@@ -104,12 +105,12 @@ impl Both<'_> {
     async fn read_requests(&self, mut socket: OwnedReadHalf, to_broker: UnboundedSender<Item>) {
         let mut framer = Framer::default();
         while let Some(frame) = next(&mut framer, &mut socket).await {
-            let Some((api, correlation)) = request_header(&frame) else {
+            let Some(head) = RequestHead::of(&frame) else {
                 break;
             };
             let room = self.room(Side::Request, frame.len()).await;
             // No await from here on: what is judged, noted and queued stays in one order.
-            let strike = self.link.judge(Side::Request, api, frame.len());
+            let strike = self.link.judge(Side::Request, head.api, frame.len());
             let mut exchange = self.exchange();
             match strike.map(|strike| strike.deed) {
                 Some(Deed::Drop) => {}
@@ -117,12 +118,12 @@ impl Both<'_> {
                     let Some(answer) = steadfast_broker::refusal(&frame.slice(4..), code) else {
                         break; // an API or version that nobody here can answer for
                     };
-                    exchange.answered(api, correlation, answer);
+                    exchange.answered(head, answer);
                     self.send_due(&mut exchange);
                 }
                 _ => {
-                    let kept = self.link.answers_for(api).then(|| frame.clone());
-                    exchange.asked(api, correlation, kept);
+                    let kept = self.link.answers_for(head.api).then(|| frame.clone());
+                    exchange.asked(head, kept);
                     // The writer is gone when the connection is.
                     let _gone = to_broker.send(Item::new(frame, strike, room));
                 }
@@ -141,6 +142,12 @@ impl Both<'_> {
             let room = self.room(Side::Response, frame.len()).await;
             let mut exchange = self.exchange();
             let asked = exchange.answer(&frame);
+            if let Some(asked) = &asked {
+                let Ok(told) = through(&self.link.doors, asked.api, asked.version, &frame) else {
+                    break; // it would lead the client round the proxies
+                };
+                frame = told;
+            }
             let strike = asked
                 .as_ref()
                 .and_then(|asked| self.link.judge(Side::Response, asked.api, frame.len()));

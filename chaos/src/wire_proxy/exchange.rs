@@ -45,6 +45,7 @@ impl Framer {
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) api: i16,
+    pub(super) version: i16,
     pub(super) correlation: i32,
     /// Kept where an answer may have to be made of it.
     pub(super) request: Option<Bytes>,
@@ -58,12 +59,24 @@ pub(super) struct Exchange {
     asked: VecDeque<Asked>,
 }
 
-/// API key and correlation id of a request.
-pub(super) fn request_header(frame: &[u8]) -> Option<(i16, i32)> {
-    let mut header = frame.get(4..12)?;
-    let api = header.get_i16();
-    let _version = header.get_i16();
-    Some((api, header.get_i32()))
+/// What stands before every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RequestHead {
+    pub(super) api: i16,
+    pub(super) version: i16,
+    pub(super) correlation: i32,
+}
+
+impl RequestHead {
+    /// Of a frame; none where it is too short for one.
+    pub(super) fn of(frame: &[u8]) -> Option<RequestHead> {
+        let mut head = frame.get(4..12)?;
+        Some(RequestHead {
+            api: head.get_i16(),
+            version: head.get_i16(),
+            correlation: head.get_i32(),
+        })
+    }
 }
 
 fn correlation_of(answer: &[u8]) -> Option<i32> {
@@ -72,22 +85,22 @@ fn correlation_of(answer: &[u8]) -> Option<i32> {
 
 impl Exchange {
     /// A request goes to the broker.
-    pub(super) fn asked(&mut self, api: i16, correlation: i32, request: Option<Bytes>) {
-        self.asked.push_back(Asked {
-            api,
-            correlation,
-            request,
-            answer: None,
-        });
+    pub(super) fn asked(&mut self, head: RequestHead, request: Option<Bytes>) {
+        self.push(head, request, None);
     }
 
     /// A request that the broker never sees; its answer waits for its turn.
-    pub(super) fn answered(&mut self, api: i16, correlation: i32, answer: Bytes) {
+    pub(super) fn answered(&mut self, head: RequestHead, answer: Bytes) {
+        self.push(head, None, Some(answer));
+    }
+
+    fn push(&mut self, head: RequestHead, request: Option<Bytes>, answer: Option<Bytes>) {
         self.asked.push_back(Asked {
-            api,
-            correlation,
-            request: None,
-            answer: Some(answer),
+            api: head.api,
+            version: head.version,
+            correlation: head.correlation,
+            request,
+            answer,
         });
     }
 
@@ -140,7 +153,8 @@ mod tests {
             for chunk in wire.chunks(step) {
                 framer.buffer().extend_from_slice(chunk);
                 while let Some(frame) = framer.next().expect("sound") {
-                    frames.push(request_header(&frame).expect("whole"));
+                    let head = RequestHead::of(&frame).expect("whole");
+                    frames.push((head.api, head.correlation));
                 }
             }
             assert_eq!(frames, [(0, 1), (3, 2)], "in pieces of {step}");
@@ -159,9 +173,14 @@ mod tests {
     #[test]
     fn a_made_answer_waits_for_its_turn() {
         let mut exchange = Exchange::default();
-        exchange.asked(0, 1, None);
-        exchange.answered(0, 2, answer(2));
-        exchange.asked(0, 3, None);
+        let head = |correlation| RequestHead {
+            api: 0,
+            version: 9,
+            correlation,
+        };
+        exchange.asked(head(1), None);
+        exchange.answered(head(2), answer(2));
+        exchange.asked(head(3), None);
         assert!(exchange.due().is_empty(), "the first is still at the broker");
         assert_eq!(exchange.answer(&answer(1)).map(|asked| asked.api), Some(0));
         assert_eq!(exchange.due(), [answer(2)]);

@@ -4,11 +4,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::rewrite::Doors;
 use super::{Deed, Side, WireBite, WireFault};
 
 /// The link of all clients to one broker.
 #[derive(Debug)]
 pub(super) struct Link {
+    /// Where brokers are to be said to be; empty where they say it themselves.
+    pub(super) doors: Doors,
     state: Mutex<State>,
     /// The number of the fault that is over last: who is held waits for its own.
     over: watch::Sender<u64>,
@@ -45,16 +48,15 @@ pub(super) enum Fate {
     Lost,
 }
 
-impl Default for Link {
-    fn default() -> Link {
+impl Link {
+    pub(super) fn new(doors: Doors) -> Link {
         Link {
+            doors,
             state: Mutex::default(),
             over: watch::channel(0).0,
         }
     }
-}
 
-impl Link {
     /// Begins a fault; an error while another one lasts.
     pub(super) fn hurt(&self, fault: WireFault) -> Result<(), ()> {
         let mut state = self.state();
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn frames_are_counted_from_the_nth_and_only_those_of_its_kind() {
-        let link = Link::default();
+        let link = Link::new(Doors::new());
         assert_eq!(link.judge(Side::Response, 0, 10), None, "no fault");
         link.hurt(fault(2, Some(2))).expect("free");
         assert!(link.hurt(fault(1, None)).is_err(), "one at a time");
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_an_old_fault_held_is_not_booked_for_a_new_one() {
-        let link = Link::default();
+        let link = Link::new(Doors::new());
         link.hurt(fault(1, None)).expect("free");
         let old = link.judge(Side::Response, 0, 1).expect("struck").fault;
         link.mend();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use steadfast_chaos::ChaosError;
 use steadfast_chaos::cluster::{Cluster, Front, docker, java, kafka};
+use steadfast_chaos::fault::Reach;
 use steadfast_chaos::process::Spawner;
 use steadfast_verifier::environment::BrokerEnvironment;
 
@@ -49,10 +50,18 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
                     .map_or("", String::as_str)
             )))
         }
-        BrokerKind::External if !scenario.faults.is_empty() => Err(RunError::Usage(format!(
-            "{} orders faults; an external cluster is not ours to hurt: use --broker kafka, docker or simulated",
-            scenario.name
-        ))),
+        BrokerKind::External
+            if scenario
+                .faults
+                .iter()
+                .any(|fault| fault.action.reach() != Reach::Frames) =>
+        {
+            Err(RunError::Usage(format!(
+                "{} orders faults; an external cluster is not ours to hurt, but for single frames on their way (hold, \
+                 delay, drop, answer, cut): use --broker kafka, docker or simulated",
+                scenario.name
+            )))
+        }
         BrokerKind::Simulated if needs_kafka(&scenario.faults).is_some() => {
             let fault = needs_kafka(&scenario.faults).map_or("", |fault| fault.name.as_str());
             Err(RunError::Usage(format!(
@@ -104,7 +113,8 @@ impl Choice {
             BrokerKind::Docker => Cluster::contain(&spec, folder, spawner, progress),
             BrokerKind::Simulated => Cluster::simulate(&spec, folder, spawner, progress),
             BrokerKind::External => {
-                Cluster::external(&self.bootstrap_servers, self.allow_remote, &spec.topics, spawner)
+                let wish = (spec.topics.as_slice(), spec.front);
+                Cluster::external(&self.bootstrap_servers, self.allow_remote, wish, spawner)
             }
         }
     }

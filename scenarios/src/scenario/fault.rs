@@ -162,7 +162,8 @@ pub(super) fn read_what(
         action::suits(table, action, target, cluster, notes);
     }
     let action = action?;
-    if cluster.is_some_and(|cluster| cluster.kind == Some("external")) {
+    let of_frames = action.get_ref().reach() == Reach::Frames;
+    if cluster.is_some_and(|cluster| cluster.kind == Some("external") && !of_frames) {
         let problem = Problem::at(
             action.span(),
             "an external cluster cannot be broken from here",
