@@ -11,6 +11,7 @@
 //!
 //! The page is compared letter by letter: the seeds are fixed. `STEADFAST_BLESS=1` writes it anew.
 
+mod actor;
 mod clean;
 mod dice;
 mod doubled;

@@ -18,7 +18,10 @@ pub(super) struct Silence {
     pub(super) wrong: Vec<String>,
 }
 
-const SHAPES: [(&str, fn(&mut Dice) -> Shape); 6] = [
+/// Draws a shape.
+type Draw = fn(&mut Dice) -> Shape;
+
+const SHAPES: [(&str, Draw); 6] = [
     ("keys or none, several workers and starts, readers", shapes::plain),
     ("keys that choose among several partitions", shapes::keyed),
     (
@@ -42,7 +45,7 @@ pub(super) fn play() -> Vec<Silence> {
     all
 }
 
-fn of(name: &'static str, shape: fn(&mut Dice) -> Shape) -> Silence {
+fn of(name: &'static str, shape: Draw) -> Silence {
     let mut silence = Silence {
         shape: name,
         histories: HISTORIES,
@@ -78,7 +81,7 @@ fn folders() -> Silence {
     }
 }
 
-fn played(shape: fn(&mut Dice) -> Shape, seed: u64) -> Scene {
+fn played(shape: Draw, seed: u64) -> Scene {
     let mut dice = Dice::new(seed);
     let mut scene = Scene::draw(shape(&mut dice), &mut dice);
     scene.lay();

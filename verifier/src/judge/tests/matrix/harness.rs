@@ -122,7 +122,7 @@ pub(super) const ROWS: [FolderRow; 23] = [
         });
     }),
     row("H3", "the log was not sealed", EXIT_INCONCLUSIVE, |run, _| {
-        sealed(run, |seal| seal.sealed = false)
+        sealed(run, |seal| seal.sealed = false);
     }),
     row(
         "H3",
@@ -150,7 +150,7 @@ pub(super) const ROWS: [FolderRow; 23] = [
         },
     ),
     row("H3", "there is no seal", EXIT_INCONCLUSIVE, |run, _| {
-        run.seal = None
+        run.seal = None;
     }),
     row(
         "H4",
