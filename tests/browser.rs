@@ -30,6 +30,7 @@ fn report() -> Result<(), Failed> {
         "corrupted",
         &acked,
         "4.1.0",
+        "Each phase with its own limits",
     ] {
         expect(dom.contains(fact), || format!("the rendered page lacks {fact:?}"))?;
     }

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! view::charts ──▶ Chart (values, names) ──▶ scale (value to pixel, ticks) ──▶ svg (escaped markup)
+//!             └──▶ Bars (a histogram) ──────────────────┴───────────────────▶ bars (escaped markup)
 //! ```
 //!
 //! Colours and strokes are CSS classes of the page (`templates/style.css`), so that light, dark and print agree.
 
+mod bars;
 mod scale;
 mod svg;
 
+pub(crate) use bars::{Bar, Bars, Mark};
 pub(crate) use scale::Scale;
 
 /// One chart. Positions are in the units of its scales; names and texts are plain, the writer escapes them.
@@ -24,7 +27,7 @@ pub(crate) struct Chart {
     pub width: f64,
     /// Room at the right for the names of the lines.
     pub right: f64,
-    /// Height of the drawing without the rows of phases.
+    /// Height of the drawing without the rows of phases above it and the lanes of faults under it.
     pub height: f64,
     /// Horizontal axis.
     pub x: Axis,
@@ -38,6 +41,8 @@ pub(crate) struct Chart {
     pub limits: Vec<Limit>,
     /// What the pointer tells, by horizontal range.
     pub tips: Vec<Tip>,
+    /// Rows between the plot and the words of its horizontal axis.
+    pub lanes: Vec<Lane>,
 }
 
 /// One axis.
@@ -58,12 +63,34 @@ pub(crate) struct Band {
     pub name: String,
     /// CSS class: `warmup`, `calm`, `fault`, `heal`.
     pub class: &'static str,
-    /// Row above the plot, 0 at the top.
-    pub lane: usize,
+    /// Row above the plot, 0 at the top; none: only a tint behind the curves.
+    pub lane: Option<usize>,
     /// Begin.
     pub from: f64,
     /// End.
     pub to: f64,
+}
+
+/// A row under the plot.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lane {
+    /// Written at its right end.
+    pub name: String,
+    /// What happened when, in order of painting.
+    pub strips: Vec<Strip>,
+}
+
+/// A stretch of a lane.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Strip {
+    /// CSS class: `fault`, `hurt`, `late`.
+    pub class: &'static str,
+    /// Begin.
+    pub from: f64,
+    /// End.
+    pub to: f64,
+    /// What the pointer tells.
+    pub tip: String,
 }
 
 /// One curve; `None` breaks it.

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use steadfast_verifier::dossier::{self, Dossier, Finding, Place, Source, Told};
 use steadfast_verifier::environment::{BrokerEnvironment, Environment, Setting};
 use steadfast_verifier::measurements::{
-    Curve, Disturbance, JudgeCost, Measurements, Phase, Point, ResourcePoint,
+    Backlog, Curve, Disturbance, Fate, Fates, Histogram, Impact, JudgeCost, LimitKept, Measurements, Phase,
+    Point, ResourcePoint, Unknown, UnknownRun,
 };
 use steadfast_verifier::reads::Isolation;
 use steadfast_verifier::timeline::Fault;
@@ -84,6 +86,7 @@ pub(crate) fn pass() -> Folder {
         verdict,
         measurements: measurements(&phases, None),
         environment: environment(),
+        dossiers: Vec::new(),
     }
 }
 
@@ -164,9 +167,137 @@ pub(crate) fn fail() -> Folder {
         failed: None,
     }];
     verdict.latency_ns = latencies(&phases);
+    verdict.records.unknown = 61;
     folder.measurements = measurements(&phases, Some((35, 40)));
+    folder.measurements.impacts = vec![impact("kill-leader", 35, 50, 75)];
+    folder.measurements.unknown = Some(unknown());
+    folder.dossiers = vec![
+        dossier("L1", 912_338, 152_056, &[]),
+        dossier("L1", 912_340, 152_057, &[]),
+        dossier("D1", 912_344, 152_056, &[152_056, 152_061]),
+    ];
     folder.environment.broker.nodes = 3;
     folder
+}
+
+/// Twelve faults of one campaign, some of them together.
+pub(crate) fn campaign() -> Folder {
+    let mut folder = fail();
+    let actions = ["kill", "pause", "partition", "latency"];
+    let fault = |i: i64| {
+        let (from, to) = (18 + i * 4, 18 + i * 4 + 2 + i % 4);
+        let name = format!("{:02}-{}-of-broker-{}", i + 1, actions[i as usize % 4], i % 3 + 1);
+        let mut fault = folder.verdict.faults[0].clone();
+        fault.name.clone_from(&name);
+        fault.action = actions[i as usize % 4].to_owned();
+        fault.started_ns = (9_000 + from as u64) * SECOND as u64;
+        fault.healed_ns = Some((9_000 + to as u64) * SECOND as u64);
+        (fault, impact(&name, from, to, to + 3))
+    };
+    let (faults, impacts): (Vec<_>, Vec<_>) = (0..12).map(fault).unzip();
+    let mut phases = vec![phase("warmup", 0, 15), phase("steady", 15, 18)];
+    for impact in &impacts {
+        let span = (impact.start_ns / SECOND, impact.healed_ns.unwrap_or(0) / SECOND);
+        phases.push(phase(&format!("fault:{}", impact.fault), span.0, span.1));
+        phases.push(phase(&format!("heal:{}", impact.fault), span.1, span.1 + 10));
+    }
+    folder.verdict.latency_ns = latencies(&phases);
+    folder.verdict.faults = faults;
+    let unknown = folder.measurements.unknown.take();
+    folder.measurements = measurements(&phases, Some((35, 40)));
+    folder.measurements.impacts = impacts;
+    folder.measurements.unknown = unknown;
+    folder
+}
+
+fn impact(name: &str, from: i64, to: i64, until: i64) -> Impact {
+    Impact {
+        fault: name.to_owned(),
+        start_ns: from * SECOND,
+        healed_ns: Some(to * SECOND),
+        until_ns: until * SECOND,
+        beside: Vec::new(),
+        outage_ns: 4_200_000_000,
+        limit: Some(LimitKept {
+            expression: "ack_latency p(99)<5ms".to_owned(),
+            missed: 6,
+            missed_for_ns: 6_000_000_000,
+            back: true,
+        }),
+        backlog: Some(Backlog {
+            most: 125_000,
+            at_heal: Some(14),
+            drained_ns: Some(610_000),
+        }),
+    }
+}
+
+/// Acknowledged at one offset, and found at these.
+fn dossier(id: &str, index: u64, offset: i64, places: &[i64]) -> Dossier {
+    let due_ns = index as i64 * SECOND / RATE as i64;
+    let place = |(i, offset): (usize, &i64)| Place {
+        partition: 0,
+        offset: *offset,
+        batch_offset: offset - 6,
+        producer_id: 4000,
+        producer_epoch: 0,
+        base_sequence: 152_050 + 5 * i as i32,
+        visibility: "committed".to_owned(),
+        intact: true,
+    };
+    Dossier {
+        record: format!("0:{index}"),
+        findings: vec![Finding {
+            id: id.to_owned(),
+            detail: match places {
+                [] => format!("acknowledged at orders-0 offset {offset}, and not in the log"),
+                _ => format!("at orders-0 offsets {places:?}"),
+            },
+        }],
+        source: Some(Source {
+            worker: 0,
+            incarnation: 0,
+            index,
+            due_ns,
+            handed_over_ns: due_ns + 180_000,
+        }),
+        outcomes: vec![Told {
+            outcome: "acked".to_owned(),
+            error_code: 0,
+            at_ns: due_ns + 800_000,
+            partition: 0,
+            offset,
+            producer_id: 4000,
+            producer_epoch: 0,
+            base_sequence: 152_050,
+            transaction: 0,
+        }],
+        places: places.iter().enumerate().map(place).collect(),
+        readers: Vec::new(),
+    }
+}
+
+fn unknown() -> Unknown {
+    let run = |first: u64, records, fate, place| UnknownRun {
+        first: format!("0:{first}"),
+        records,
+        told: true,
+        handed_over_ns: 35_049_000_000,
+        fate,
+        place,
+    };
+    Unknown {
+        told: Fates {
+            written: 40,
+            absent: 21,
+            ..Fates::default()
+        },
+        untold: Fates::default(),
+        runs: vec![
+            run(501_220, 40, Fate::Written, Some((0, 83_536))),
+            run(501_260, 21, Fate::Absent, None),
+        ],
+    }
 }
 
 /// The same load on a machine that was busy with something else; nothing was read back.
@@ -199,7 +330,7 @@ pub(crate) fn inconclusive() -> Folder {
     folder
 }
 
-/// Writes the three documents of a run folder.
+/// Writes the documents of a run folder.
 pub(crate) fn write(folder: &Folder, run_dir: &Path) {
     std::fs::create_dir_all(run_dir).unwrap();
     let document = |name: &str, json: Result<Vec<u8>, serde_json::Error>| {
@@ -207,6 +338,7 @@ pub(crate) fn write(folder: &Folder, run_dir: &Path) {
     };
     document("verdict.json", serde_json::to_vec_pretty(&folder.verdict));
     document("measurements.json", serde_json::to_vec(&folder.measurements));
+    document(dossier::FILE_NAME, serde_json::to_vec_pretty(&folder.dossiers));
     document("environment.json", serde_json::to_vec_pretty(&folder.environment));
 }
 
@@ -383,6 +515,10 @@ fn measurements(phases: &[Phase], outage: Option<(i64, i64)>) -> Measurements {
                 .then_some(262_000 + ripple * 3_000 + cold / 4 + waiting / 2),
             p99_ns: Some(560_000 + ripple * 14_000 + cold + waiting),
             max_ns: Some(1_600_000 + ripple * ripple * 40_000 + cold * 6 + waiting),
+            waiting: Some(match outage {
+                Some((from, _)) if down(second) => (second - from + 1) as u64 * RATE,
+                _ => 9 + ripple,
+            }),
             ..Point::default()
         }
     });
@@ -413,6 +549,9 @@ fn measurements(phases: &[Phase], outage: Option<(i64, i64)>) -> Measurements {
         series: series.collect(),
         resources: resources.collect(),
         curves: curves.collect(),
+        histograms: phases.iter().map(histogram).collect(),
+        impacts: Vec::new(),
+        unknown: Some(Unknown::default()),
         disturbance: phases
             .iter()
             .map(|phase| Disturbance {
@@ -424,6 +563,31 @@ fn measurements(phases: &[Phase], outage: Option<(i64, i64)>) -> Measurements {
             records: 1_875_000,
             table_bytes: 61 << 20,
         },
+    }
+}
+
+/// Ten steps to a factor of ten: most records around 300 µs, a tail that thins out, of a fault a second hill at seconds.
+fn histogram(phase: &Phase) -> Histogram {
+    let count = (phase.end_ns - phase.start_ns) as f64 / SECOND as f64 * RATE as f64;
+    let slow = phase.name.starts_with("fault:");
+    let edge = |step: i32| 10f64.powf(f64::from(step) / 10.0).round() as u64;
+    let share = |step: i32| {
+        let x = f64::from(step) / 10.0 - 5.45;
+        let body = (-(x * x) / 0.02).exp() * 0.2;
+        let tail = if x > 0.0 { 0.02 * 10f64.powf(-3.2 * x) } else { 0.0 };
+        let y = f64::from(step) / 10.0 - 9.4;
+        let hill = if slow && y < 0.2 {
+            (-(y * y) / 0.12).exp() * 0.04
+        } else {
+            0.0
+        };
+        body + tail + hill
+    };
+    let buckets = (50..98).map(|step| (edge(step), edge(step + 1), (share(step) * count) as u64));
+    Histogram {
+        phase: phase.name.clone(),
+        buckets: buckets.filter(|bucket| bucket.2 > 0).collect(),
+        unacknowledged: 0,
     }
 }
 

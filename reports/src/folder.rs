@@ -1,10 +1,11 @@
-//! The three documents of a run folder that a report is made of.
+//! The documents of a run folder that a report is made of.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use steadfast_verifier::dossier::{self, Dossier};
 use steadfast_verifier::environment::Environment;
 use steadfast_verifier::measurements::Measurements;
 use steadfast_verifier::verdict::{SCHEMA, Verdict};
@@ -53,10 +54,12 @@ pub struct Folder {
     pub measurements: Measurements,
     /// `environment.json`.
     pub environment: Environment,
+    /// `dossiers.json`; empty where the folder was judged before there were any.
+    pub dossiers: Vec<Dossier>,
 }
 
 impl Folder {
-    /// Reads the three documents of `run_dir`.
+    /// Reads the documents of `run_dir`.
     ///
     /// # Errors
     /// [`ReportError::Read`] or [`ReportError::Damaged`], naming the document.
@@ -65,7 +68,16 @@ impl Folder {
             verdict: verdict(run_dir)?,
             measurements: document(&run_dir.join("measurements.json"))?,
             environment: document(&run_dir.join("environment.json"))?,
+            dossiers: dossiers(&run_dir.join(dossier::FILE_NAME))?,
         })
+    }
+}
+
+/// A folder without dossiers is complete; one whose dossiers are damaged is not.
+fn dossiers(path: &Path) -> Result<Vec<Dossier>, ReportError> {
+    match document(path) {
+        Err(ReportError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
     }
 }
 
@@ -103,6 +115,21 @@ fn document<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dossiers_may_be_missing_and_may_not_be_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        crate::fixture::write(&crate::fixture::fail(), dir.path());
+        assert_eq!(Folder::read(dir.path()).unwrap(), crate::fixture::fail());
+        let path = dir.path().join(dossier::FILE_NAME);
+        std::fs::write(&path, "[{").unwrap();
+        assert!(matches!(
+            Folder::read(dir.path()),
+            Err(ReportError::Damaged { .. })
+        ));
+        std::fs::remove_file(path).unwrap();
+        assert!(Folder::read(dir.path()).unwrap().dossiers.is_empty());
+    }
 
     #[test]
     fn a_missing_a_torn_and_a_foreign_document_are_told_apart() {

@@ -54,7 +54,12 @@ mod tests {
     fn filled_with(text: &str, rows: usize) -> Folder {
         fn fill(value: &mut serde_json::Value, text: &str) {
             match value {
-                serde_json::Value::String(s) if !matches!(s.as_str(), "pass" | "fail" | "inconclusive") => {
+                serde_json::Value::String(s)
+                    if !matches!(
+                        s.as_str(),
+                        "pass" | "fail" | "inconclusive" | "written" | "absent"
+                    ) =>
+                {
                     *s = text.to_owned();
                 }
                 serde_json::Value::Array(all) => all.iter_mut().for_each(|item| fill(item, text)),
@@ -97,6 +102,7 @@ mod tests {
             .collect();
         environment.differences = differences;
         let mut folder = Folder {
+            dossiers: filled(&folder.dossiers, text),
             verdict: filled(verdict, text),
             measurements: filled(&folder.measurements, text),
             environment: filled(environment, text),
@@ -110,6 +116,15 @@ mod tests {
             .cloned()
             .collect();
         folder.measurements.phases = phases;
+        let measured = &mut folder.measurements;
+        let histogram = measured.histograms[0].clone();
+        measured.histograms.extend(vec![histogram; rows]);
+        let impact = measured.impacts[0].clone();
+        measured.impacts.extend(vec![impact; rows]);
+        if let Some(unknown) = &mut measured.unknown {
+            let run = unknown.runs[0].clone();
+            unknown.runs.extend(vec![run; rows]);
+        }
         folder
     }
 
@@ -140,6 +155,12 @@ mod tests {
             "signal 9",
             "leader(orders-0) = broker-2 (pid 4711)",
             "2.1 ×",
+            "process death (SIGKILL)",
+            "Power loss was not tested",
+            "61 records ended without an outcome",
+            "holds again",
+            "producer 4000 epoch 0 sequence 152050",
+            "6 s after its begin",
         ] {
             assert!(page.contains(fact), "{fact} is missing");
         }

@@ -4,15 +4,15 @@
 //! ```text
 //! verdict.json ─────┐             ┌▶ html     report.html   one file, no network, readable without script
 //! measurements.json ┼▶ view::Page ┤
-//! environment.json ─┘             ├▶ summary  summary.md    a page of Markdown for a pull request
-//!                                 └▶ junit    junit.xml     a test case per claim and threshold
+//! environment.json ─┤             ├▶ summary  summary.md    a page of Markdown for a pull request
+//! dossiers.json ────┘             └▶ junit    junit.xml     a test case per claim and threshold
 //! several verdict.json ───────────▶ index     index.html    a line per run
 //! ```
 //!
 //! Every string of the inputs is treated as hostile: `text` makes control characters visible and bounds lengths,
 //! the templates and the chart writer escape the rest.
 
-mod folder; // reads the three documents of a run folder
+mod folder; // reads the documents of a run folder
 mod text; // strings of strangers, made safe to show
 mod number; // figures with their units
 mod chart; // inline SVG: scales, axes, lines, bands
@@ -32,8 +32,8 @@ pub use folder::{Folder, MAX_DOCUMENT_BYTES, ReportError};
 pub use html::MAX_PAGE_BYTES;
 pub use index::index;
 
-/// Draws `report.html`, `junit.xml` and `summary.md` into `run_dir` from its `verdict.json`, `measurements.json` and
-/// `environment.json`. Files that exist are replaced, each in one step.
+/// Draws `report.html`, `junit.xml` and `summary.md` into `run_dir` from its `verdict.json`, `measurements.json`,
+/// `environment.json` and, where there is one, `dossiers.json`. Files that exist are replaced, each in one step.
 ///
 /// # Errors
 /// A document that is missing, too large or not of this version, or a folder that cannot be written to.
@@ -76,6 +76,7 @@ mod tests {
             ("fail", fixture::fail()),
             ("open", fixture::inconclusive()),
             ("watched", fixture::watched()),
+            ("campaign", fixture::campaign()),
         ];
         let dirs: Vec<PathBuf> = runs.iter().map(|(name, _)| dir.join(name)).collect();
         for (dir, (_, folder)) in dirs.iter().zip(&runs) {
@@ -88,14 +89,15 @@ mod tests {
                 .collect();
             names.sort();
             let documents = [
+                "dossiers.json",
                 "environment.json",
                 "junit.xml",
                 "measurements.json",
                 "report.html",
                 "summary.md",
             ];
-            assert_eq!(names[..5], documents);
-            assert_eq!(names[5..], ["verdict.json"], "nothing half-written is left");
+            assert_eq!(names[..6], documents);
+            assert_eq!(names[6..], ["verdict.json"], "nothing half-written is left");
         }
         index(dir, &dirs).unwrap();
         assert!(dir.join("index.html").is_file());

@@ -7,7 +7,10 @@ use steadfast_verifier::verdict::Percentiles;
 use crate::folder::Folder;
 use crate::number;
 use crate::text::{Limits, markdown};
-use crate::view::{anomaly, badge, broker, headline_phase, rows, sentence};
+use crate::view::{anomaly, badge, broker, headline_phase, impacts, rows, sentence, unknowns};
+
+/// Faults told one by one.
+const MAX_FAULTS: usize = 12;
 
 pub(crate) fn render(folder: &Folder) -> String {
     let (verdict, limits) = (&folder.verdict, Limits::USUAL);
@@ -51,6 +54,30 @@ pub(crate) fn render(folder: &Folder) -> String {
         .filter(|l| l.count > 0)
     {
         let _ = writeln!(out, "\nAck latency in {}: {}.", short(&phase), figures(&latency));
+    }
+    let impacts = impacts(folder, limits);
+    for impact in impacts.iter().take(MAX_FAULTS) {
+        let back = match impact.back_note.as_str() {
+            "" => impact.back.clone(),
+            note => format!("{} ({note})", impact.back),
+        };
+        let _ = writeln!(
+            out,
+            "\nFault {}: outage {}; limit on latency holds again: {}.",
+            markdown(&impact.name),
+            impact.outage,
+            markdown(&back)
+        );
+    }
+    if impacts.len() > MAX_FAULTS {
+        let _ = writeln!(
+            out,
+            "\n{} more faults in report.html.",
+            impacts.len() - MAX_FAULTS
+        );
+    }
+    if let Some(unknowns) = unknowns(folder, 0, limits) {
+        let _ = writeln!(out, "\n{}", markdown(&unknowns.sentence));
     }
     for (id, count) in verdict
         .anomalies
@@ -111,6 +138,9 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("**L1** 3 × acknowledged, and not in the log"));
+        let fault = "Fault kill-leader: outage 4.2 s; limit on latency holds again: 6 s after its begin";
+        assert!(text.contains(fault), "{text}");
+        assert!(text.contains("61 records ended without an outcome"), "{text}");
         assert!(render(&fixture::inconclusive()).contains("**H3** the reader had read"));
     }
 

@@ -8,7 +8,12 @@ mod percentile_charts; // latency by percentile
 mod rates; // the series as rates per second
 mod time_axis; // seconds from the end of warm-up, phases above
 mod time_charts; // what happened second by second
-mod facts; // records, anomalies, faults, causes, machine, settings
+mod fault_lanes; // when each fault stood, under those charts
+mod phase_histograms; // ack latency of each phase with its own limits
+mod faults; // what was done, what shows it, and how the load came back
+mod unknown; // records without an outcome, and what became of them
+mod dossiers; // the way of single records that an anomaly names
+mod facts; // records, anomalies, causes, machine, settings
 mod names; // ids of anomalies and causes in words
 
 use steadfast_verifier::verdict::{Broker, Outcome};
@@ -18,10 +23,13 @@ use crate::number;
 use crate::text::Limits;
 
 pub(crate) use claims::{Row, rows};
-pub(crate) use facts::{Anomaly, Cause, Count, Fact, FaultRow, Quiet, ReaderRow, SettingRow};
+pub(crate) use dossiers::Dossier;
+pub(crate) use facts::{Anomaly, Cause, Count, Fact, Quiet, ReaderRow, SettingRow};
+pub(crate) use faults::{FaultRow, ImpactRow, impacts};
 pub(crate) use latency::{PhaseRow, Tile, delivery, headline_phase};
 pub(crate) use names::anomaly;
 pub(crate) use sentence::sentence;
+pub(crate) use unknown::{Unknowns, unknowns};
 
 /// The page, top to bottom.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +54,8 @@ pub(crate) struct Page {
     pub more_causes: usize,
     pub phase_shown: String,
     pub percentile_figures: Vec<Figure>,
+    pub histograms: Vec<Figure>,
+    pub more_histograms: usize,
     pub phases: Vec<PhaseRow>,
     pub more_phases: usize,
     pub time_figures: Vec<Figure>,
@@ -53,7 +63,14 @@ pub(crate) struct Page {
     pub resources: Vec<Fact>,
     pub faults: Vec<FaultRow>,
     pub more_faults: usize,
+    pub impacts: Vec<ImpactRow>,
+    /// The limit that recovery is held against; empty without one.
+    pub impact_limit: String,
+    pub not_tested: Option<&'static str>,
+    pub unknowns: Option<Unknowns>,
     pub anomalies: Vec<Anomaly>,
+    pub dossiers: Vec<Dossier>,
+    pub more_dossiers: usize,
     /// Ids that were looked for and not found.
     pub clean: Vec<String>,
     pub records: Vec<Count>,
@@ -89,12 +106,15 @@ impl Page {
             verdict,
             measurements,
             environment,
+            ..
         } = folder;
         let phase = headline_phase(verdict);
         let (judged, more_rows) = claims::bounded(verdict, limits);
         let (causes, more_causes) = facts::causes(verdict, limits);
         let (phases, more_phases) = latency::phases(folder, limits);
-        let (faults, more_faults) = facts::faults(folder, limits);
+        let (faults, more_faults) = faults::rows(folder, limits);
+        let (histograms, more_histograms) = phase_histograms::figures(folder, limits);
+        let (dossiers, more_dossiers) = dossiers::dossiers(folder, time_axis::zero_ns(folder), limits);
         let (settings, more_settings) = facts::settings(environment, limits);
         Page {
             title: limits.long(&verdict.title),
@@ -119,14 +139,22 @@ impl Page {
             more_causes,
             percentile_figures: percentile_charts::figures(folder, &phase, limits),
             phase_shown: limits.short(&phase),
+            histograms,
+            more_histograms,
             phases,
             more_phases,
             time_figures: time_charts::load(folder, limits),
-            resource_figures: time_charts::resources(measurements, limits),
+            resource_figures: time_charts::resources(folder, limits),
             resources: facts::resources(verdict),
             faults,
             more_faults,
+            impacts: faults::impacts(folder, limits),
+            impact_limit: faults::limit(folder, limits),
+            not_tested: faults::not_tested(folder),
+            unknowns: unknown::unknowns(folder, time_axis::zero_ns(folder), limits),
             anomalies: facts::anomalies(verdict, limits),
+            dossiers,
+            more_dossiers,
             clean: facts::clean(verdict, limits),
             records: facts::records(&verdict.records),
             readers: facts::readers(verdict, limits),

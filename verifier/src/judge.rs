@@ -35,6 +35,7 @@ mod folder; // the JSON files of a run folder
 
 // ---- pass 1: what was sent, and how it went -------------------------------------------------------------
 mod availability; // stretches without an acknowledgement
+mod backlog; // what waited when a fault was healed
 mod account; // what the histories say beside the tables
 mod histories; // history/*.bin, into all the others here
 mod latency; // percentiles, curves, latency.hlog
@@ -56,6 +57,7 @@ mod integrity; // I1-I4
 mod logs; // log/*.bin, through all the others here
 mod loss; // L1-L4
 mod order; // O1-O3, O7
+mod unknown; // what the log says of records without an outcome
 mod visibility; // what a reader at read_committed gets
 
 // ---- held against the log ---------------------------------------------------------------------------------
@@ -71,11 +73,13 @@ mod case; // everything known, weighed
 mod claims; // anomalies against their limits
 mod figures; // what was measured, phase by phase
 mod harness; // H1-H5, and what each voids
+mod impact; // what each fault did to the load
 mod recovery; // how close `recovered` came to its limits
 mod steady; // probes at the end of warm-up, at the time and afterwards
 mod thresholds; // figures against their limits
 
 use availability::Availability;
+use backlog::Backlogs;
 use case::Case;
 use evidence::Exhibits;
 pub use evidence::{Copy, Evidence, Found, TRANSACTION_SLACK_NS, examine};
@@ -241,6 +245,7 @@ pub fn judge(
     let faults = join_faults(&folder::fault_events(&run_dir.join("faults.jsonl"))?);
     let phases = Phases::of(&plan, &faults);
     let mut load = Load::new(Cuts::of(&phases), plan.start_ns..plan.end_ns);
+    load.backlogs = Backlogs::of(faults.iter().filter_map(|fault| fault.healed_ns));
     let mut tables = Tables::default();
     tables.keep_due = run_dir.join("reads").exists();
     let mut findings = Findings::default();
@@ -310,6 +315,7 @@ pub fn judge(
 
     let table_bytes =
         tables.bytes() + log.key_bytes + log.standing_bytes + availability.bytes() + load.series.bytes();
+    let unknown = unknown::resolve(&tables, log.unsealed.is_empty(), plan.start_ns);
     drop(tables);
     let case = Case {
         expectations,
@@ -324,6 +330,7 @@ pub fn judge(
         stretches,
         findings,
         liveness,
+        unknown,
         table_bytes: table_bytes as u64,
     };
     case.close()

@@ -23,6 +23,7 @@ pub mod environment; // environment.json: where it happened
 pub mod expectations; // what the scenario claims, already parsed
 pub mod provable; // what a kind of cluster can never prove
 pub mod verdict; // verdict.json
+pub mod dossier; // dossiers.json: the way of each record that an anomaly names
 pub mod measurements; // measurements.json: series and curves for the report
 
 // ---- the reader: from the cluster to log/ and seal.json -----------------------------------------------

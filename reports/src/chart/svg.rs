@@ -3,18 +3,22 @@
 //! ```text
 //!  lanes  rows of phases: a name over a strip
 //!  plot   bands, grid, limits, lines, pointer texts          names of the lines stand at their right ends
+//!  under  lanes of faults, on the same axis                  their names stand there too
 //!  BOTTOM tick words, axis label
 //! ```
 
 use std::fmt::Write as _;
 
-use super::{Axis, Band, Chart, Limit, Line};
+use super::{Axis, Band, Chart, Lane, Limit, Line};
 
 const LEFT: f64 = 68.0;
 const TOP: f64 = 12.0;
 /// Room that one row of phases takes above the plot: a name over a strip.
 const LANE: f64 = 19.0;
 const BOTTOM: f64 = 44.0;
+/// Room that one lane takes under the plot, and the gap above the first.
+const UNDER: f64 = 17.0;
+const GAP: f64 = 5.0;
 /// Room that one line of text takes.
 const TEXT: f64 = 15.0;
 /// About the width of a character of the small text.
@@ -22,14 +26,21 @@ const CHARACTER: f64 = 6.4;
 
 pub(super) fn write(chart: &Chart) -> String {
     let mut out = String::with_capacity(16 * 1024);
-    let lanes = chart.bands.iter().map(|band| band.lane + 1).max().unwrap_or(0);
+    let rows = chart.bands.iter().filter_map(|band| band.lane);
+    let lanes = rows.max().map_or(0, |lane| lane + 1);
     let top = TOP + lanes as f64 * LANE;
+    let bottom = top + chart.height - TOP - BOTTOM;
+    let under = match chart.lanes.len() {
+        0 => 0.0,
+        lanes => GAP + lanes as f64 * UNDER,
+    };
     let plot = Plot {
         chart,
         top,
-        bottom: top + chart.height - TOP - BOTTOM,
+        bottom,
+        floor: bottom + under,
     };
-    let (w, h, id) = (chart.width, plot.bottom + BOTTOM, escape(&chart.id));
+    let (w, h, id) = (chart.width, plot.floor + BOTTOM, escape(&chart.id));
     let _ = write!(
         out,
         "<svg viewBox=\"0 0 {w:.0} {h:.0}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
@@ -41,6 +52,9 @@ pub(super) fn write(chart: &Chart) -> String {
         plot.band(&mut out, band);
     }
     plot.grid(&mut out);
+    for (i, lane) in chart.lanes.iter().enumerate() {
+        plot.lane(&mut out, i, lane);
+    }
     for line in &chart.lines {
         plot.line(&mut out, line);
     }
@@ -57,6 +71,8 @@ struct Plot<'a> {
     chart: &'a Chart,
     top: f64,
     bottom: f64,
+    /// Under the last lane.
+    floor: f64,
 }
 
 impl Plot<'_> {
@@ -76,14 +92,18 @@ impl Plot<'_> {
     fn band(&self, out: &mut String, band: &Band) {
         let (from, to) = (self.x(band.from), self.x(band.to));
         let (width, class) = ((to - from).max(1.0), band.class);
-        let strip = 8.0 + band.lane as f64 * LANE + LANE - 7.0;
         let _ = write!(
             out,
-            "<rect class=\"tint {class}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"/>\
-             <rect class=\"strip {class}\" x=\"{from:.1}\" y=\"{strip:.1}\" width=\"{:.1}\" height=\"4\">\
-             <title>{}</title></rect>",
+            "<rect class=\"tint {class}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"/>",
             self.top,
-            self.bottom - self.top,
+            self.floor - self.top,
+        );
+        let Some(lane) = band.lane else { return };
+        let strip = 8.0 + lane as f64 * LANE + LANE - 7.0;
+        let _ = write!(
+            out,
+            "<rect class=\"strip {class}\" x=\"{from:.1}\" y=\"{strip:.1}\" width=\"{:.1}\" height=\"4\">\
+             <title>{}</title></rect>",
             (width - 1.0).max(1.0),
             escape(&band.name),
         );
@@ -97,8 +117,34 @@ impl Plot<'_> {
         }
     }
 
+    /// A row under the plot: a hair line, what happened on it, and its name at the right.
+    fn lane(&self, out: &mut String, number: usize, lane: &Lane) {
+        let middle = self.bottom + GAP + (number as f64 + 0.5) * UNDER;
+        let right = self.right();
+        let _ = write!(out, "<path class=\"grid\" d=\"M{LEFT} {middle:.1}H{right:.1}\"/>");
+        for strip in &lane.strips {
+            let (from, to) = (self.x(strip.from), self.x(strip.to));
+            let _ = write!(
+                out,
+                "<rect class=\"bar {}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"10\" rx=\"1.5\">\
+                 <title>{}</title></rect>",
+                strip.class,
+                middle - 5.0,
+                (to - from).max(2.5),
+                escape(&strip.tip),
+            );
+        }
+        let _ = write!(
+            out,
+            "<text class=\"lane-name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            right + 8.0,
+            middle + 4.0,
+            escape(&lane.name)
+        );
+    }
+
     fn grid(&self, out: &mut String) {
-        let (right, bottom) = (self.right(), self.bottom);
+        let (right, bottom, floor) = (self.right(), self.bottom, self.floor);
         for (value, words) in &self.chart.y.ticks {
             let y = self.y(*value);
             let _ = write!(
@@ -114,9 +160,9 @@ impl Plot<'_> {
             let x = self.x(*value);
             let _ = write!(
                 out,
-                "<path class=\"grid\" d=\"M{x:.1} {bottom:.1}v4\"/>\
+                "<path class=\"grid\" d=\"M{x:.1} {floor:.1}v4\"/>\
                  <text class=\"tick middle\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
-                bottom + 17.0,
+                floor + 17.0,
                 escape(words),
             );
         }
@@ -125,7 +171,7 @@ impl Plot<'_> {
             out,
             &self.chart.x,
             (LEFT + right) / 2.0,
-            bottom + BOTTOM - 6.0,
+            floor + BOTTOM - 6.0,
             "middle",
         );
     }
@@ -242,7 +288,7 @@ fn label(out: &mut String, axis: &Axis, x: f64, y: f64, class: &str) {
 }
 
 /// Text for an element or a quoted attribute of SVG inside HTML.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {
@@ -259,7 +305,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Axis, Limit, Line, Scale, Tip};
+    use super::super::{Axis, Limit, Line, Scale, Strip, Tip};
     use super::*;
 
     fn chart(hostile: &str) -> Chart {
@@ -281,7 +327,7 @@ mod tests {
             bands: vec![Band {
                 name: hostile.to_owned(),
                 class: "fault",
-                lane: 0,
+                lane: Some(0),
                 from: 2.0,
                 to: 9.0,
             }],
@@ -306,6 +352,15 @@ mod tests {
                 to: 1.0,
                 text: hostile.to_owned(),
             }],
+            lanes: vec![Lane {
+                name: hostile.to_owned(),
+                strips: vec![Strip {
+                    class: "fault",
+                    from: 2.0,
+                    to: 2.0,
+                    tip: hostile.to_owned(),
+                }],
+            }],
         }
     }
 
@@ -318,6 +373,23 @@ mod tests {
             svg.contains("&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)"),
             "{svg}"
         );
+    }
+
+    #[test]
+    fn a_lane_stands_between_the_plot_and_the_words_of_its_axis() {
+        let mut chart = chart("x");
+        let with = chart.svg();
+        assert!(
+            with.contains("width=\"2.5\" height=\"10\""),
+            "a moment can be seen: {with}"
+        );
+        chart.lanes.clear();
+        let without = chart.svg();
+        let height = |svg: &str| {
+            let of = svg.split_once("viewBox=\"0 0 400 ").unwrap().1;
+            of.split_once('"').unwrap().0.parse::<f64>().unwrap()
+        };
+        assert!((height(&with) - height(&without) - UNDER - GAP).abs() < 1.0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The plain tables: records, anomalies, faults, what disturbed the harness, the machine and its settings.
+//! The plain tables: records, anomalies, what disturbed the harness, the machine and its settings.
 
 use steadfast_verifier::environment::Environment;
 use steadfast_verifier::measurements::{Disturbance, Measurements};
@@ -11,8 +11,6 @@ use crate::text::Limits;
 
 /// Examples shown of one anomaly.
 const MAX_EXAMPLES: usize = 5;
-/// Pieces of evidence shown of one fault.
-const MAX_EVIDENCE: usize = 8;
 /// Share of a phase above which H1 (b) doubts its latency.
 const DISTURBED: f64 = 0.05;
 
@@ -48,20 +46,6 @@ pub(crate) struct Cause {
     pub meaning: &'static str,
     pub phase: Option<String>,
     pub reason: String,
-}
-
-/// One fault as it happened.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct FaultRow {
-    pub name: String,
-    pub action: String,
-    pub target: String,
-    /// Seconds after the end of warm-up, as in the scenario file.
-    pub at: String,
-    pub lasted: String,
-    /// What shows that it bit; empty = nothing does.
-    pub evidence: Vec<(String, String)>,
-    pub failed: Option<String>,
 }
 
 /// How undisturbed the generator was in a phase.
@@ -206,45 +190,6 @@ pub(super) fn causes(verdict: &Verdict, limits: Limits) -> (Vec<Cause>, usize) {
         meaning: names::cause(&cause.id),
         phase: cause.phase.as_ref().map(|phase| limits.short(phase)),
         reason: limits.long(&cause.reason),
-    };
-    (kept.iter().map(row).collect(), more)
-}
-
-pub(super) fn faults(folder: &Folder, limits: Limits) -> (Vec<FaultRow>, usize) {
-    let (kept, more) = limits.rows(&folder.verdict.faults);
-    let phases = &folder.measurements.phases;
-    let zero_ns = phases
-        .iter()
-        .find(|phase| phase.name == "warmup")
-        .map_or(0, |phase| phase.end_ns);
-    let begin = |fault: &str| {
-        let phase = phases
-            .iter()
-            .find(|phase| phase.name.strip_prefix("fault:") == Some(fault))?;
-        Some(format!(
-            "{} s",
-            number::plain((phase.start_ns - zero_ns) as f64 / 1e9, 5)
-        ))
-    };
-    let row = |fault: &steadfast_verifier::timeline::Fault| FaultRow {
-        name: limits.short(&fault.name),
-        action: limits.short(&fault.action),
-        target: if fault.resolved.is_empty() || fault.resolved == fault.target {
-            limits.short(&fault.target)
-        } else {
-            limits.short(&format!("{} = {}", fault.target, fault.resolved))
-        },
-        at: begin(&fault.name).unwrap_or_else(|| "–".to_owned()),
-        lasted: fault.healed_ns.map_or("never healed".to_owned(), |healed| {
-            number::nanoseconds(healed.saturating_sub(fault.started_ns) as f64)
-        }),
-        evidence: {
-            let evidence = fault.evidence.iter().take(MAX_EVIDENCE);
-            evidence
-                .map(|(what, value)| (limits.short(&what.replace('_', " ")), limits.short(value)))
-                .collect()
-        },
-        failed: fault.failed.as_ref().map(|reason| limits.long(reason)),
     };
     (kept.iter().map(row).collect(), more)
 }

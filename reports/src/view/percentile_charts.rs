@@ -172,6 +172,7 @@ fn figure(
             .collect(),
         limits: marks,
         tips: tips(curves),
+        lanes: Vec::new(),
     };
     Figure {
         heading,

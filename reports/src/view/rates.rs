@@ -51,6 +51,7 @@ pub(super) fn rates(measurements: &Measurements, most: usize) -> Vec<Point> {
             max_ns: group.iter().filter_map(|point| point.max_ns).max(),
             visible_p50_ns: group.iter().filter_map(|point| point.visible_p50_ns).max(),
             visible_p99_ns: group.iter().filter_map(|point| point.visible_p99_ns).max(),
+            waiting: group.iter().filter_map(|point| point.waiting).max(),
         }
     };
     rates

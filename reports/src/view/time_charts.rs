@@ -1,11 +1,12 @@
-//! Second by second: latency, throughput, CPU and memory, with phases and faults above each.
+//! Second by second: latency, throughput, what waits, CPU and memory; phases above each, lanes of faults under it.
 
-use steadfast_verifier::measurements::{Measurements, Point, ResourcePoint};
+use steadfast_verifier::measurements::{Point, ResourcePoint};
 
 use super::Figure;
+use super::fault_lanes;
 use super::rates::rates;
 use super::time_axis::Time;
-use crate::chart::{Axis, Band, Chart, Limit, Line, Scale, Tip};
+use crate::chart::{Axis, Band, Chart, Lane, Limit, Line, Scale, Tip};
 use crate::folder::Folder;
 use crate::number;
 use crate::text::Limits;
@@ -13,29 +14,45 @@ use crate::text::Limits;
 const MIB: f64 = 1048576.0;
 const GIB: f64 = 1024.0 * MIB;
 
-/// Latency and throughput over time.
+/// Latency and throughput over time; what waits where there were faults.
 pub(super) fn load(folder: &Folder, limits: Limits) -> Vec<Figure> {
     let points = rates(&folder.measurements, limits.points);
     if points.is_empty() {
         return Vec::new();
     }
-    let time = Time::of(&folder.measurements, points.iter().map(|point| point.t_ns));
-    let mut figures = vec![latency(&points, &time)];
+    let time = Time::of(folder, points.iter().map(|point| point.t_ns));
+    let lanes = fault_lanes::under_charts(folder, &time, limits);
+    let shared = Shared {
+        time: &time,
+        lanes: &lanes,
+    };
+    let mut figures = vec![latency(&points, &shared)];
     if points.iter().any(|point| point.visible_p99_ns.is_some()) {
-        figures.push(visible(&points, &time));
+        figures.push(visible(&points, &shared));
     }
-    figures.push(throughput(folder, &points, &time, limits));
+    figures.push(throughput(folder, &points, &shared, limits));
+    if !folder.verdict.faults.is_empty() && points.iter().any(|point| point.waiting.is_some()) {
+        figures.push(waiting(&points, &shared));
+    }
+    figures.extend(fault_lanes::figure(folder, &time, limits));
     figures
 }
 
+/// What all charts over time have in common.
+struct Shared<'a> {
+    time: &'a Time,
+    lanes: &'a [Lane],
+}
+
 /// CPU and memory over time.
-pub(super) fn resources(measurements: &Measurements, limits: Limits) -> Vec<Figure> {
-    let every = measurements.resources.len().div_ceil(limits.points).max(1);
-    let points: Vec<&ResourcePoint> = measurements.resources.iter().step_by(every).collect();
+pub(super) fn resources(folder: &Folder, limits: Limits) -> Vec<Figure> {
+    let resources = &folder.measurements.resources;
+    let every = resources.len().div_ceil(limits.points).max(1);
+    let points: Vec<&ResourcePoint> = resources.iter().step_by(every).collect();
     if points.is_empty() {
         return Vec::new();
     }
-    let time = Time::of(measurements, points.iter().map(|point| point.t_ns));
+    let time = Time::of(folder, points.iter().map(|point| point.t_ns));
     let cpu: Vec<_> = points
         .iter()
         .map(|p| (p.t_ns, p.client_cpu_percent, p.broker_cpu_percent))
@@ -62,7 +79,7 @@ pub(super) fn resources(measurements: &Measurements, limits: Limits) -> Vec<Figu
 /// A figure of each point: its name, the class of its line, and where it stands.
 type Curve = (&'static str, &'static str, fn(&Point) -> Option<u64>);
 
-fn latency(points: &[Point], time: &Time) -> Figure {
+fn latency(points: &[Point], shared: &Shared<'_>) -> Figure {
     let curves: [Curve; 3] = [
         ("max", "c", |point| point.max_ns),
         ("p99", "a", |point| point.p99_ns),
@@ -73,10 +90,10 @@ fn latency(points: &[Point], time: &Time) -> Figure {
         "Latency over time",
         "Each second's records by the time they were due, acknowledgement minus intended time.",
     );
-    latencies(words, &curves, points, time)
+    latencies(words, &curves, points, shared)
 }
 
-fn visible(points: &[Point], time: &Time) -> Figure {
+fn visible(points: &[Point], shared: &Shared<'_>) -> Figure {
     let curves: [Curve; 2] = [
         ("p99", "a", |point| point.visible_p99_ns),
         ("p50", "b", |point| point.visible_p50_ns),
@@ -86,15 +103,16 @@ fn visible(points: &[Point], time: &Time) -> Figure {
         "Visible latency over time",
         "Each second's records by the time they were due, arrival at a reader minus intended time; every reader counts.",
     );
-    latencies(words, &curves, points, time)
+    latencies(words, &curves, points, shared)
 }
 
 fn latencies(
     (id, heading, note): (&str, &str, &str),
     curves: &[Curve],
     points: &[Point],
-    time: &Time,
+    shared: &Shared<'_>,
 ) -> Figure {
+    let time = shared.time;
     let values = points
         .iter()
         .flat_map(|point| curves.iter().map(move |(_, _, of)| of(point)))
@@ -151,15 +169,19 @@ fn latencies(
             let each = each.map(|(name, _, of)| format!("{name} {}", told(of(point))));
             each.collect::<Vec<_>>().join("\n")
         }),
+        lanes: shared.lanes.to_vec(),
     };
     Figure {
         heading: heading.to_owned(),
-        note: note.to_owned(),
+        note: format!("{note} {}", fault_lanes::legend(shared.lanes))
+            .trim_end()
+            .to_owned(),
         svg: chart.svg(),
     }
 }
 
-fn throughput(folder: &Folder, points: &[Point], time: &Time, limits: Limits) -> Figure {
+fn throughput(folder: &Folder, points: &[Point], shared: &Shared<'_>, limits: Limits) -> Figure {
+    let time = shared.time;
     let thresholds = folder
         .verdict
         .thresholds
@@ -221,11 +243,60 @@ fn throughput(folder: &Folder, points: &[Point], time: &Time, limits: Limits) ->
                 per_s(p.acked as f64)
             )
         }),
+        lanes: shared.lanes.to_vec(),
     };
     let note = "Records due and records acknowledged in each second.".to_owned();
     Figure {
         heading,
         note,
+        svg: chart.svg(),
+    }
+}
+
+fn waiting(points: &[Point], shared: &Shared<'_>) -> Figure {
+    let time = shared.time;
+    let most = points.iter().filter_map(|point| point.waiting).max().unwrap_or(0);
+    let scale = Scale::from_zero(most as f64);
+    let words = |value: f64| number::plain(value, 6);
+    let heading = "Records that wait".to_owned();
+    // The count is taken at the end of each second.
+    let place = |point: &Point| {
+        (
+            time.seconds(point.t_ns) + 1.0,
+            point.waiting.map(|waiting| waiting as f64),
+        )
+    };
+    let chart = Chart {
+        id: "waiting-time".to_owned(),
+        title: heading.clone(),
+        description: format!("At most {} at the end of a second.", number::count(most)),
+        width: 960.0,
+        right: 118.0,
+        height: 200.0,
+        x: time.axis(10),
+        y: Axis {
+            label: String::new(),
+            scale,
+            ticks: scale.ticks(4).into_iter().map(|v| (v, words(v))).collect(),
+        },
+        bands: time.bands.clone(),
+        lines: vec![Line {
+            name: "waiting".to_owned(),
+            class: "a",
+            points: points.iter().map(place).collect(),
+        }],
+        limits: Vec::new(),
+        tips: tips(points, time, |point| {
+            let waiting = point.waiting.map_or("–".to_owned(), number::count);
+            format!("waiting {waiting}")
+        }),
+        lanes: shared.lanes.to_vec(),
+    };
+    Figure {
+        heading,
+        note: "Records that were due and had no outcome at the end of each second: the backlog that a fault leaves, and \
+               how it drains."
+            .to_owned(),
         svg: chart.svg(),
     }
 }
@@ -298,6 +369,7 @@ fn pair(
         ],
         limits: Vec::new(),
         tips: Vec::new(),
+        lanes: Vec::new(),
     };
     Figure {
         heading: heading.to_owned(),
@@ -322,19 +394,23 @@ fn tips(points: &[Point], time: &Time, told: impl Fn(&Point) -> String) -> Vec<T
 
 #[cfg(test)]
 mod tests {
+    use steadfast_verifier::measurements::Measurements;
+
     use super::*;
     use crate::fixture;
 
     #[test]
-    fn a_fault_is_named_above_latency_and_throughput() {
+    fn a_fault_has_a_lane_under_latency_throughput_and_what_waits() {
         let figures = load(&fixture::fail(), Limits::USUAL);
-        assert_eq!(figures.len(), 2);
+        assert_eq!(figures.len(), 3);
         for figure in &figures {
-            assert!(figure.svg.contains("kill-leader"), "{}", figure.heading);
+            assert!(figure.svg.contains("lane-name"), "{}", figure.heading);
+            assert!(figure.svg.contains(">kill-leader<"), "{}", figure.heading);
+            assert!(figure.svg.contains("broker-2 (pid 4711)"), "{}", figure.heading);
             assert!(figure.svg.contains("warm-up"), "{}", figure.heading);
         }
         assert!(figures[0].svg.contains("The highest p99 of a second is"));
-        assert_eq!(resources(&fixture::fail().measurements, Limits::USUAL).len(), 2);
+        assert_eq!(resources(&fixture::fail(), Limits::USUAL).len(), 2);
     }
 
     #[test]
@@ -351,6 +427,6 @@ mod tests {
         let mut folder = fixture::pass();
         folder.measurements = Measurements::default();
         assert!(load(&folder, Limits::USUAL).is_empty());
-        assert!(resources(&folder.measurements, Limits::USUAL).is_empty());
+        assert!(resources(&folder, Limits::USUAL).is_empty());
     }
 }

@@ -8,6 +8,7 @@ use super::claims::{self, Looked};
 use super::figures::{Figures, summary};
 use super::findings::{Anomaly, Findings};
 use super::harness::{self, Causes};
+use super::impact;
 use super::latency;
 use super::liveness::{Liveness, Observed};
 use super::load::Load;
@@ -20,7 +21,7 @@ use super::usage::Usage;
 use super::{EXIT_DELIVERY, EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_THRESHOLD, JudgeError, Judgement};
 use crate::environment::Environment;
 use crate::expectations::{Claim, ClaimId, Expectations};
-use crate::measurements::{self, JudgeCost, Measurements};
+use crate::measurements::{self, JudgeCost, Measurements, Unknown};
 use crate::provable;
 use crate::timeline::Fault;
 use crate::verdict::{ClaimVerdict, EnvironmentBrief, Inconclusive, Outcome, Records, SCHEMA, Verdict};
@@ -43,6 +44,8 @@ pub(super) struct Case<'a> {
     pub(super) stretches: Vec<Range<u64>>,
     pub(super) findings: Findings,
     pub(super) liveness: Option<Liveness>,
+    /// What the log says of records without an outcome.
+    pub(super) unknown: Unknown,
     /// Bytes of the tables when they were largest.
     pub(super) table_bytes: u64,
 }
@@ -291,11 +294,29 @@ impl Case<'_> {
                 latency::curve(&phase.name, "visible_latency", &load.visible_latency),
             ]
         });
+        let series = self.load.series.points(zero_ns);
+        let seen = impact::Seen {
+            run: zero_ns..self.plan.end_ns.max(zero_ns),
+            stretches: &self.stretches,
+            points: &series,
+            width_ns: self.load.series.width_ns(),
+            backlogs: &self.load.backlogs,
+            limit: impact::limit(self.expectations),
+        };
+        let impacts = impact::impacts(&self.faults, &seen);
+        let histograms = figures.counted().map(|(phase, load)| {
+            let unacknowledged = load.due.saturating_sub(load.due_and_acked);
+            latency::buckets(&phase.name, &load.ack_latency, unacknowledged)
+        });
+        let histograms = histograms.filter(|told| told.unacknowledged > 0 || !told.buckets.is_empty());
         Measurements {
             phases,
-            series: self.load.series.points(zero_ns),
+            series,
             resources: self.usage.points(zero_ns),
             curves: curves.filter(|curve| curve.count > 0).collect(),
+            histograms: histograms.collect(),
+            impacts,
+            unknown: Some(self.unknown.clone()),
             disturbance,
             judge: JudgeCost {
                 records: self.account.sent,

@@ -124,7 +124,12 @@ pub(super) fn read(
                     }
                     availability.acked(looked_ns, row.time_ns);
                 }
-                _ => availability.failed(until_ns, row.time_ns),
+                _ => {
+                    availability.failed(until_ns, row.time_ns);
+                    if let Some(load) = load {
+                        load.ended(row.time_ns, until_ns);
+                    }
+                }
             }
         }
     }
@@ -274,13 +279,14 @@ impl Account {
             if matches!(row.state(), State::Acked | State::NotWritten) {
                 return Err(file.contradiction(index, "has two outcomes"));
             }
-            due_ns = due_ns.min(row.time_ns);
+            let (intended_ns, handover_ns) = (row.time_ns, row.handover_ns);
+            let first = row.state() == State::Open;
+            due_ns = due_ns.min(intended_ns);
             row.set_transaction(transaction);
             match completed.outcome {
                 Outcome::Unknown => row.set_state(State::Unknown),
                 Outcome::NotWritten => row.set_state(State::NotWritten),
                 Outcome::Acked => {
-                    let (intended_ns, handover_ns) = (row.time_ns, row.handover_ns);
                     row.set_state(State::Acked);
                     row.time_ns = completed.ack_ns;
                     if placed {
@@ -296,12 +302,18 @@ impl Account {
                                 intended_ns,
                                 handover_ns,
                                 ack_ns,
+                                first,
                             },
                         );
                     } else if let Some(load) = &mut books.load {
                         load.acked(intended_ns, handover_ns, completed.ack_ns);
                     }
                 }
+            }
+            // What waits for the end of its transaction is not over yet.
+            let over = first && !(acked && transaction != 0);
+            if let Some(load) = books.load.as_mut().filter(|_| over) {
+                load.ended(intended_ns, completed.ack_ns);
             }
         }
         if acked {

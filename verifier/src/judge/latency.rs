@@ -12,13 +12,15 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use super::phases::Phase;
-use crate::measurements::Curve;
+use crate::measurements::{self, Curve};
 use crate::verdict::Percentiles;
 
 /// Three significant digits, any value: it grows as needed and drops nothing.
 const DIGITS: u8 = 3;
 /// Points of a curve at most.
 const CURVE_POINTS: u32 = 200;
+/// Steps of a factor of ten that [`buckets`] tells apart.
+const BUCKETS_A_DECADE: f64 = 10.0;
 /// Beyond seven nines no run here has enough records.
 const MAX_NINES: f64 = 7.0;
 
@@ -66,6 +68,29 @@ pub(super) fn curve(phase: &str, metric: &str, histogram: &Histogram<u64>) -> Cu
         metric: metric.to_owned(),
         points,
         count,
+    }
+}
+
+/// How many records had which latency, ten steps to a factor of ten; `unacknowledged` had none.
+pub(super) fn buckets(
+    phase: &str,
+    histogram: &Histogram<u64>,
+    unacknowledged: u64,
+) -> measurements::Histogram {
+    let mut buckets: Vec<(u64, u64, u64)> = Vec::new();
+    for step in histogram.iter_recorded() {
+        let (value, records) = (step.value_iterated_to(), step.count_since_last_iteration());
+        let number = ((value.max(1) as f64).log10() * BUCKETS_A_DECADE + 1e-9).floor();
+        let edge = |number: f64| 10_f64.powf(number / BUCKETS_A_DECADE).round() as u64;
+        match buckets.last_mut() {
+            Some(last) if last.0 == edge(number) => last.2 += records,
+            _ => buckets.push((edge(number), edge(number + 1.0), records)),
+        }
+    }
+    measurements::Histogram {
+        phase: phase.to_owned(),
+        buckets,
+        unacknowledged,
     }
 }
 
@@ -134,6 +159,21 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     use super::*;
+
+    #[test]
+    fn buckets_hold_every_record_once() {
+        let told = buckets("steady", &sample(), 7);
+        assert_eq!((told.phase.as_str(), told.unacknowledged), ("steady", 7));
+        assert_eq!(told.buckets.iter().map(|bucket| bucket.2).sum::<u64>(), 100_000);
+        for pair in told.buckets.windows(2) {
+            assert!(pair[0].1 <= pair[1].0, "{pair:?}");
+        }
+        // 1 µs to 100 ms are five decades.
+        assert!((45..=51).contains(&told.buckets.len()), "{}", told.buckets.len());
+        let (from, to, records) = told.buckets[told.buckets.len() - 2];
+        let exact = (to - from) / 1_000;
+        assert!(records.abs_diff(exact) < exact / 50, "{records} in {from}..{to}");
+    }
 
     fn sample() -> Histogram<u64> {
         let mut histogram = histogram();

@@ -87,15 +87,7 @@ impl Liveness {
         (points, zero_ns): (&[Point], u64),
         findings: &mut Findings,
     ) -> Result<u64, &'static str> {
-        let figure: fn(&Point) -> Option<u64> = match condition.statistic {
-            Statistic::Max => |point| point.max_ns,
-            Statistic::Percentile(50.0) => |point| point.p50_ns,
-            Statistic::Percentile(99.0) => |point| point.p99_ns,
-            _ => return Err(NO_FIGURE),
-        };
-        if condition.metric != Metric::AckLatency {
-            return Err(NO_FIGURE);
-        }
+        let figure = figure(condition).ok_or(NO_FIGURE)?;
         let at = |point: &Point| zero_ns.saturating_add_signed(point.t_ns);
         let mut longest_ns = 0;
         for heal in self.heals() {
@@ -295,7 +287,18 @@ impl Debts {
     }
 }
 
-fn holds(condition: &Threshold, figure: f64) -> bool {
+/// The figure of a second that a condition is about, if seconds know it.
+pub(super) fn figure(condition: &Threshold) -> Option<fn(&Point) -> Option<u64>> {
+    match (condition.metric, condition.statistic) {
+        (Metric::AckLatency, Statistic::Max) => Some(|point| point.max_ns),
+        (Metric::AckLatency, Statistic::Percentile(50.0)) => Some(|point| point.p50_ns),
+        (Metric::AckLatency, Statistic::Percentile(99.0)) => Some(|point| point.p99_ns),
+        _ => None,
+    }
+}
+
+/// Whether a figure meets a condition.
+pub(super) fn holds(condition: &Threshold, figure: f64) -> bool {
     match condition.comparison {
         Comparison::Less => figure < condition.limit,
         Comparison::LessOrEqual => figure <= condition.limit,

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use hdrhistogram::Histogram;
 
+use super::backlog::Backlogs;
 use super::latency::histogram;
 use super::phases::{Cuts, Phase};
 use super::series::Series;
@@ -44,6 +45,8 @@ pub(super) struct Load {
     in_flight: Vec<u64>,
     near: usize,
     pub(super) series: Series,
+    /// What waited when faults were healed.
+    pub(super) backlogs: Backlogs,
 }
 
 /// One phase's share of the load.
@@ -85,6 +88,7 @@ impl Load {
             cuts,
             near: 0,
             series: Series::new(run.start, run.end),
+            backlogs: Backlogs::default(),
         }
     }
 
@@ -121,6 +125,14 @@ impl Load {
         }
     }
 
+    /// The record due at `intended_ns` got its first outcome, whichever; `u64::MAX`: it never gets one.
+    pub(super) fn ended(&mut self, intended_ns: u64, at_ns: u64) {
+        self.backlogs.ended(intended_ns, at_ns);
+        if at_ns < u64::MAX {
+            self.series.ended(at_ns);
+        }
+    }
+
     /// A record is to be seen by so many readers.
     pub(super) fn will_be_seen(&mut self, intended_ns: u64, readers: u64) {
         self.near = self.cuts.segment(intended_ns, self.near);
@@ -146,6 +158,7 @@ impl Load {
     /// latency that it can still get. A stall shows, and the trip of a healthy record does not.
     pub(super) fn on_its_way(&mut self, intended_ns: u64, handover_ns: u64, looked_ns: u64) {
         self.acked(intended_ns, handover_ns, looked_ns);
+        self.ended(intended_ns, looked_ns);
         self.batch_acked(1, looked_ns);
     }
 

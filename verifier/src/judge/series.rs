@@ -24,6 +24,8 @@ pub(super) struct Series {
 struct Interval {
     intended: u64,
     acked: u64,
+    /// Records that got their outcome in it, whichever.
+    ended: u64,
     max_ns: u64,
     latency: Option<Histogram<u32>>,
     /// Until readers saw it; every reader counts.
@@ -51,6 +53,11 @@ impl Series {
         self.point(at_ns).acked += records;
     }
 
+    /// A record got its outcome, whichever, at this time.
+    pub(super) fn ended(&mut self, at_ns: u64) {
+        self.point(at_ns).ended += 1;
+    }
+
     /// The record due at `intended_ns` was acknowledged after `latency_ns`.
     pub(super) fn latency(&mut self, intended_ns: u64, latency_ns: u64) {
         let point = self.point(intended_ns);
@@ -75,6 +82,11 @@ impl Series {
             + histograms.map(|h| h.distinct_values() * 4).sum::<usize>()
     }
 
+    /// Nanoseconds that a point stands for.
+    pub(super) fn width_ns(&self) -> u64 {
+        self.width_ns
+    }
+
     /// The points, times relative to `zero_ns`.
     pub(super) fn points(&self, zero_ns: u64) -> Vec<Point> {
         let begin = self.start_ns as i64 - zero_ns as i64;
@@ -85,6 +97,11 @@ impl Series {
                 .latency
                 .as_ref()
                 .map(|latency| latency.value_at_quantile(q).min(point.max_ns))
+        };
+        let mut waiting = 0_u64;
+        let mut waiting_after = |point: &Interval| {
+            waiting = (waiting + point.intended).saturating_sub(point.ended);
+            waiting
         };
         self.points
             .iter()
@@ -98,6 +115,7 @@ impl Series {
                 max_ns: point.latency.as_ref().map(|_| point.max_ns),
                 visible_p50_ns: point.visible.as_ref().map(|seen| seen.value_at_quantile(0.5)),
                 visible_p99_ns: point.visible.as_ref().map(|seen| seen.value_at_quantile(0.99)),
+                waiting: Some(waiting_after(point)),
             })
             .collect()
     }
@@ -144,6 +162,16 @@ mod tests {
             (points[3].t_ns, points[3].acked, points[3].p99_ns),
             (3 * SECOND_NS as i64, 1, None)
         );
+    }
+
+    #[test]
+    fn what_is_due_waits_until_it_has_an_outcome() {
+        let mut series = Series::new(0, 3 * SECOND_NS);
+        (0..5).for_each(|i| series.intended(i));
+        series.ended(SECOND_NS - 1);
+        (0..3).for_each(|i| series.ended(2 * SECOND_NS + i));
+        let waiting: Vec<_> = series.points(0).iter().map(|point| point.waiting).collect();
+        assert_eq!(waiting, [Some(4), Some(4), Some(1)]);
     }
 
     #[test]

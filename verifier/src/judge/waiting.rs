@@ -20,6 +20,8 @@ pub(super) struct WaitingRecord {
     pub(super) intended_ns: u64,
     pub(super) handover_ns: u64,
     pub(super) ack_ns: u64,
+    /// It is the record's first outcome: it was not unknown before.
+    pub(super) first: bool,
 }
 
 /// By the client's number of the transaction. A client has one open at a time; it holds no more than those.
@@ -39,6 +41,7 @@ impl Waiting {
         let records = self.0.remove(&ended.number).unwrap_or_default();
         let as_asked = ended.outcome == TransactionOutcome::Committed || ended.error_code == 0;
         let Some(due_ns) = earliest(&records) else { return };
+        end(&records, ended.ended_ns, books);
         if !as_asked {
             books.availability.failed(ended.ended_ns, due_ns);
             return;
@@ -65,6 +68,7 @@ impl Waiting {
                 continue;
             };
             let Some(looked_ns) = looked_ns else {
+                end(&records, until_ns, books);
                 books.availability.failed(until_ns, due_ns);
                 continue;
             };
@@ -75,6 +79,14 @@ impl Waiting {
             }
             books.availability.acked(looked_ns, due_ns);
         }
+    }
+}
+
+/// None of them waits any longer than until then.
+fn end(records: &[WaitingRecord], at_ns: u64, books: &mut Books<'_>) {
+    if let Some(load) = &mut books.load {
+        let first = records.iter().filter(|record| record.first);
+        first.for_each(|record| load.ended(record.intended_ns, at_ns));
     }
 }
 
@@ -103,6 +115,7 @@ mod tests {
                 intended_ns: due,
                 handover_ns: due + MS,
                 ack_ns: due + 3 * MS,
+                first: true,
             };
             waiting.push(1, record);
         }

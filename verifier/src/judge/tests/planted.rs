@@ -56,7 +56,12 @@ fn clean(shape: &Shape) -> Run {
     let mut next_offset = BTreeMap::new();
     let mut standing: BTreeMap<i32, Vec<LogRecord>> = BTreeMap::new();
     for (i, &(worker, key, fate)) in shape.records.iter().enumerate() {
-        let worker = worker % shape.workers;
+        // Each begins with one: a worker that never sent has no history, and the judge rightly asks for it (H5).
+        let worker = if i < usize::from(shape.workers) {
+            i as u16
+        } else {
+            worker % shape.workers
+        };
         let index: &mut u64 = next_index.entry(worker).or_default();
         let key = shape.keys.map(|keys| key % keys);
         let sequence = match key {

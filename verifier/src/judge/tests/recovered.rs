@@ -223,3 +223,53 @@ fn a_lost_record_is_still_worse() {
     run.expectations.recovery.as_mut().unwrap().gap_ns = Some(MS);
     assert_eq!(run.judge().unwrap().verdict.exit_code, EXIT_DELIVERY);
 }
+
+#[test]
+fn measurements_tell_what_the_fault_did_and_how_it_came_back() {
+    let mut run = run();
+    run.expectations.recovery.as_mut().unwrap().condition = Some(condition(5e6));
+    let measurements = run.judge().unwrap().measurements;
+    let [impact] = measurements.impacts.as_slice() else {
+        panic!("{:?}", measurements.impacts)
+    };
+    assert_eq!(
+        (impact.start_ns, impact.healed_ns),
+        (3 * S as i64, Some(5 * S as i64))
+    );
+    assert_eq!(impact.outage_ns, 2 * S + 2 * MS);
+    let limit = impact.limit.as_ref().unwrap();
+    assert_eq!(limit.expression, "ack_latency p(99)<5ms");
+    assert_eq!((limit.missed, limit.missed_for_ns, limit.back), (2, 2 * S, true));
+    let backlog = impact.backlog.as_ref().unwrap();
+    // Record 40 is due 1 ms before the heal.
+    assert_eq!(
+        (backlog.most, backlog.at_heal, backlog.drained_ns),
+        (21, Some(21), Some(400 * MS))
+    );
+    let all = measurements.histograms.iter().find(|told| told.phase == "all");
+    let all = all.unwrap();
+    // The first is due within warm-up.
+    assert_eq!(all.buckets.iter().map(|bucket| bucket.2).sum::<u64>(), 87);
+}
+
+#[test]
+fn measurements_resolve_what_the_client_could_not_tell() {
+    let mut run = Run::clean(20);
+    run.sent(8).fate = Fate::Unknown {
+        at_ns: COUNTED + 900 * MS,
+    };
+    run.sent(9).fate = Fate::Open;
+    run.remove(1, 4);
+    let judgement = run.judge().unwrap();
+    let unknown = judgement.measurements.unknown.unwrap();
+    assert_eq!((unknown.told.written, unknown.untold.absent), (1, 1));
+    assert_eq!(unknown.runs[0].place, Some((0, 4)));
+    assert_eq!(judgement.verdict.records.unknown, 2);
+    // One is given up, the other waits to the end.
+    let waiting = judgement
+        .measurements
+        .series
+        .last()
+        .and_then(|point| point.waiting);
+    assert_eq!(waiting, Some(1));
+}
