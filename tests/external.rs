@@ -31,11 +31,99 @@ pub(crate) fn trials() -> Vec<Trial> {
             cut_off,
         ),
         trial(
+            "external::frames_are_struck_there_too_and_nothing_else_is",
+            &[Need::Kafka],
+            frames,
+        ),
+        trial(
             "external::a_topic_that_vanishes_under_load_is_told",
             &[Need::All, Need::Kafka],
             vanishes,
         ),
     ]
+}
+
+const FRAMES: &str = r#"title = "answers held and cut on somebody else's broker"
+[cluster]
+topics.records = { partitions = 2 }
+[workload]
+executor = "constant-arrival-rate"
+rate = "1000/s"
+warmup = "3s"
+duration = "9s"
+[[fault]]
+name = "held"
+at = "1s"
+for = "2s"
+action = "hold"
+target = "link(client, leader(records-0))"
+frames = { api = "Produce", side = "response" }
+[[fault]]
+name = "cut"
+at = "5s"
+for = "2s"
+action = "cut"
+target = "link(client, all)"
+frames = { api = "Produce", side = "response", nth = 2, count = 1, bytes = 7 }
+[claims]
+lost = 0
+duplicated = 0
+"#;
+
+/// Through our own proxy, whose addresses stand in the broker's own answers; a client that went round it would void the run.
+fn frames() -> Result<(), Failed> {
+    let dir = temporary();
+    let node = Node::start(dir.path())?;
+    let file = dir.path().join("frames.toml");
+    std::fs::write(&file, FRAMES)?;
+    let (file, out) = (file.to_string_lossy(), dir.path().join("run"));
+    let (out_text, server) = (out.to_string_lossy(), node.server());
+    let run = [
+        "run",
+        &file,
+        "--broker",
+        "external",
+        "--bootstrap-server",
+        &server,
+        "--out",
+        &out_text,
+    ];
+    expect_exit(&steadfast(&run), 0)?;
+    let verdict = verdict(&out)?;
+    let bit = |name: &str| {
+        verdict
+            .faults
+            .iter()
+            .find(|fault| fault.name == name)?
+            .evidence
+            .get("frames")
+    };
+    for (name, word) in [("held", "held; "), ("cut", "1 frames of")] {
+        expect(bit(name).is_some_and(|seen| seen.contains(word)), || {
+            format!("{name}: {:?}", verdict.faults)
+        })?;
+    }
+    // What would end a process is not for somebody else's.
+    let kill = FRAMES.replace("action = \"hold\"", "action = \"kill\"").replace(
+        "target = \"link(client, leader(records-0))\"\nframes = { api = \"Produce\", side = \"response\" }",
+        "target = \"broker-1\"",
+    );
+    std::fs::write(&*file, kill)?;
+    let again = dir.path().join("again").to_string_lossy().into_owned();
+    let run = [
+        "run",
+        &file,
+        "--broker",
+        "external",
+        "--bootstrap-server",
+        &server,
+        "--out",
+        &again,
+    ];
+    let output = steadfast(&run);
+    expect_exit(&output, 2)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(said.contains("not ours to hurt"), || said)
 }
 
 /// A small load into the node.

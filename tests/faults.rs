@@ -49,6 +49,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("faults::below_min_isr", &[Need::All, Need::Kafka], || {
             scenario("scenarios/delivery/below-min-isr.toml")
         }),
+        trial("faults::blind_restart", &[Need::All, Need::Kafka], || {
+            scenario_with("scenarios/delivery/blind-restart.toml", &[], (1, 4))
+        }),
         trial("faults::whole_cluster_down", &[Need::All, Need::Kafka], || {
             scenario("scenarios/delivery/whole-cluster-down.toml")
         }),
@@ -293,7 +296,7 @@ fn not_steady() -> Result<(), Failed> {
 }
 
 fn scenario(file: &str) -> Result<(), Failed> {
-    scenario_with(file, &[], 1)
+    scenario_with(file, &[], (3, 1))
 }
 
 /// Two cycles of the hour, two faults in each.
@@ -304,10 +307,10 @@ fn campaign() -> Result<(), Failed> {
         "campaign.faults=4",
         "campaign.cycle=80s",
     ];
-    scenario_with("scenarios/soak/campaign.toml", &short, 4)
+    scenario_with("scenarios/soak/campaign.toml", &short, (3, 4))
 }
 
-fn scenario_with(file: &str, sets: &[&str], least_faults: usize) -> Result<(), Failed> {
+fn scenario_with(file: &str, sets: &[&str], (nodes, least_faults): (u32, usize)) -> Result<(), Failed> {
     let dir = temporary();
     let out = dir.path().join("run");
     let out_text = out.to_string_lossy();
@@ -317,7 +320,7 @@ fn scenario_with(file: &str, sets: &[&str], least_faults: usize) -> Result<(), F
     expect_exit(&output, 0)?;
     let verdict = verdict(&out)?;
     expect(
-        verdict.verdict == Outcome::Pass && verdict.broker.nodes == 3,
+        verdict.verdict == Outcome::Pass && verdict.broker.nodes == nodes,
         || format!("{verdict:?}"),
     )?;
     expect(verdict.faults.len() >= least_faults, || {

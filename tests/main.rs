@@ -1,7 +1,7 @@
 //! The one integration binary: it drives the `steadfast` binary as a user would and looks at what is left on disk.
 //!
 //! A test that needs something this machine lacks is listed as ignored with the reason, and fails where
-//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, browser, kcat, small-disk) names that thing. `STEADFAST_SUITE=all`
+//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, docker, browser, kcat, small-disk) names that thing. `STEADFAST_SUITE=all`
 //! adds the long ones.
 
 #![expect(
@@ -23,6 +23,7 @@ mod topic; // a topic of stamped records, judged by its log alone
 mod oracle; // Kafka's own consumer counts the same records
 mod interrupted; // Ctrl-C, SIGTERM, SIGKILL: nothing keeps running
 mod kept_cluster; // a cluster outside any run; other versions of Kafka
+mod docker; // Kafka in containers
 mod conformance; // one script of requests, answered as measured
 mod disk; // full before, during and after the load
 mod external; // what we made on somebody else's cluster goes, what was there stays
@@ -30,6 +31,7 @@ mod outcomes; // what Kafka refuses for good
 mod nonsense; // a broker that answers nonsense
 mod toxiproxy; // the real server: silence, refusal, bypasses
 mod faults; // three nodes: kill, pause, restart, partition
+mod naive; // clients that make the usual mistakes are found guilty
 mod broker; // `steadfast broker` by itself: bad folders, SIGKILL, torn ends
 mod simulated; // runs on it, judged
 mod transactions; // transactions and copies on real runs; what is torn is named
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         oracle::trials(),
         interrupted::trials(),
         kept_cluster::trials(),
+        docker::trials(),
         conformance::trials(),
         disk::trials(),
         external::trials(),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         nonsense::trials(),
         toxiproxy::trials(),
         faults::trials(),
+        naive::trials(),
         broker::trials(),
         simulated::trials(),
         transactions::trials(),

@@ -19,6 +19,8 @@ pub(crate) enum Need {
     KafkaVersions,
     /// A toxiproxy-server, or Go to build one.
     Toxiproxy,
+    /// A container engine that answers.
+    Docker,
     /// Headless Chromium.
     Browser,
     /// A small file system of a run's own, so that it can be full.
@@ -34,6 +36,7 @@ impl Need {
         match self {
             Need::Kafka | Need::KafkaVersions => "kafka",
             Need::Toxiproxy => "toxiproxy",
+            Need::Docker => "docker",
             Need::Browser => "browser",
             Need::SmallDisk => "small-disk",
             Need::Kcat => "kcat",
@@ -48,6 +51,7 @@ impl Need {
             Need::KafkaVersions => missing_versions(),
             Need::Toxiproxy => (!on_path("toxiproxy-server") && !on_path("go") && !cached_toxiproxy())
                 .then(|| "no toxiproxy-server and no go to build it".to_owned()),
+            Need::Docker => missing_docker(),
             Need::Browser => browser().is_none().then(|| "no chromium on PATH".to_owned()),
             Need::SmallDisk => small_disk().is_none().then(|| {
                 "no right to mount a small disk in a namespace of its own (root has it: unshare -m)"
@@ -90,6 +94,16 @@ pub(crate) const OTHER_VERSIONS: [&str; 2] = ["4.4.0", "3.9.2"];
 fn missing_kafka() -> Option<String> {
     static ANSWER: OnceLock<Option<String>> = OnceLock::new();
     ANSWER.get_or_init(|| fetch(&[])).clone()
+}
+
+fn missing_docker() -> Option<String> {
+    static ANSWER: OnceLock<Option<String>> = OnceLock::new();
+    let ask = || match Command::new("docker").args(["version"]).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
+        Err(_) => Some("no docker on PATH".to_owned()),
+    };
+    ANSWER.get_or_init(ask).clone()
 }
 
 fn missing_versions() -> Option<String> {

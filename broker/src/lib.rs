@@ -74,5 +74,6 @@ pub use model::{Action, ConnectionId, Endpoint, Model, Now};
 pub use order::{Order, OrderError, Stop};
 pub use properties::PropertyError;
 pub use recall::RecallError;
+pub use refuse::refusal;
 pub use settings::Settings;
 pub use store::{LogId, Memory, Store, StoreError};

@@ -1,5 +1,6 @@
 //! What a request is answered with when a hook wants an error: the code wherever the answer has room for one.
 
+use bytes::Bytes;
 use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopicResult,
 };
@@ -21,7 +22,15 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 use kafka_protocol::messages::*;
 
 use crate::answer::Answer;
-use crate::request::Request;
+use crate::request::{Header, Request};
+
+/// The answer, size field and all, to a request frame (without its size field) that says an error code and nothing else;
+/// none where the request is none that could be answered.
+pub fn refusal(frame: &Bytes, code: i16) -> Option<Bytes> {
+    let header = Header::parse(frame).ok()?;
+    let request = Request::decode(&header, frame).ok()?;
+    refuse(&request, header.version, code).encode(header.version, header.correlation_id)
+}
 
 /// The answer to a request that says an error code and nothing else.
 pub(crate) fn refuse(request: &Request, version: i16, code: i16) -> Answer {

@@ -12,6 +12,7 @@
 
 mod admin; // metadata, topics, settings over the ADMIN listener
 pub(crate) mod external; // somebody else's brokers
+pub mod docker; // Kafka in containers
 mod fetch; // jars by Maven
 pub(crate) mod foreign; // what we made on somebody else's cluster
 mod hurt; // kill, pause, partition
@@ -44,6 +45,7 @@ use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::Spawner;
 use crate::toxiproxy::Toxiproxy;
+use crate::wire_proxy::WireProxy;
 
 pub use self::admin::Leader;
 pub(crate) use self::node::Evidence;
@@ -70,14 +72,28 @@ pub struct ClusterSpec {
     pub controllers: u32,
     /// Version of Apache Kafka; empty = what `KAFKA_HOME` has, else [`kafka::DEFAULT_VERSION`].
     pub version: String,
+    /// Image that a `docker` cluster runs, with its tag or digest; empty = [`docker::DEFAULT_IMAGE`] of that version.
+    pub image: String,
     /// Broker settings under Kafka's names.
     pub properties: BTreeMap<String, String>,
     /// Options of each broker's JVM beside Kafka's own.
     pub jvm_options: Vec<String>,
     /// Topics to create.
     pub topics: Vec<TopicSpec>,
-    /// Whether a proxy stands between clients and every broker.
-    pub proxied: bool,
+    /// What stands between clients and every broker.
+    pub front: Front,
+}
+
+/// What stands between clients and every broker; each broker advertises it, so that no client learns another way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Front {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Toxiproxy, for faults of the network.
+    Toxiproxy,
+    /// Our own proxy, for faults of single requests and answers.
+    WireProxy,
 }
 
 /// A topic to create.
@@ -108,6 +124,8 @@ pub struct Cluster {
     spawner: Spawner,
     /// In front of every broker, when the spec says so.
     proxy: Mutex<Option<Arc<Toxiproxy>>>,
+    /// The same.
+    wire: Mutex<Option<Arc<WireProxy>>>,
     /// What we made on an external cluster.
     foreign: Mutex<Vec<ForeignTopic>>,
     /// Set by [`Cluster::stop`]: a fault that is being mended meanwhile must not start a broker again.
@@ -125,14 +143,7 @@ impl Cluster {
         spawner: &Spawner,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Cluster, ChaosError> {
-        let mut cluster = launch::start(spec, run_dir, spawner, progress)?;
-        let told = cluster
-            .create_topics(&spec.topics)
-            .and_then(|()| cluster.described(spec));
-        // A broker that died is the reason, and not that it does not answer.
-        let told = told.or_else(|error| cluster.check().and(Err(error)))?;
-        cluster.differences.extend(told);
-        Ok(cluster)
+        launch::start(spec, run_dir, spawner, progress)?.with_topics(spec)
     }
 
     /// As [`Cluster::start`], with our own broker in Kafka's place.
@@ -148,14 +159,26 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Takes a cluster that somebody else runs. Only loopback addresses, unless `allow_remote`.
+    /// As [`Cluster::start`], with each node in a container of its own.
+    pub fn contain(
+        spec: &ClusterSpec,
+        run_dir: &Path,
+        spawner: &Spawner,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Cluster, ChaosError> {
+        docker::start(spec, run_dir, spawner, progress)?.with_topics(spec)
+    }
+
+    /// Takes a cluster that somebody else runs. Only loopback addresses, unless `allow_remote`; of what can stand in front
+    /// only the wire proxy can here, and on loopback alone.
     pub fn external(
         bootstrap_servers: &[String],
         allow_remote: bool,
-        topics: &[TopicSpec],
+        (topics, front): (&[TopicSpec], Front),
         spawner: &Spawner,
     ) -> Result<Cluster, ChaosError> {
         let mut cluster = external::take(bootstrap_servers, allow_remote, spawner)?;
+        external::put_in_front(&cluster, front)?;
         cluster.create_topics(topics)?;
         let spec = ClusterSpec {
             topics: topics.to_vec(),
@@ -165,7 +188,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// `kafka`, `simulated` or `external`.
+    /// `kafka`, `docker`, `simulated` or `external`.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
@@ -182,6 +205,9 @@ impl Cluster {
 
     /// `host:port` of every broker as clients shall use it (the proxies, when proxied).
     pub fn bootstrap_servers(&self) -> Vec<String> {
+        if let Some(wire) = self.wire_proxy().filter(|_| self.is_external()) {
+            return wire.doors().map(|(_, listen)| listen.to_owned()).collect();
+        }
         self.servers(Node::client_server)
     }
 
@@ -212,7 +238,8 @@ impl Cluster {
         self.nodes
             .iter()
             .try_for_each(|node| node.check_alive("during the run"))?;
-        self.proxy().map_or(Ok(()), |proxy| proxy.check())
+        self.proxy().map_or(Ok(()), |proxy| proxy.check())?;
+        self.wire_proxy().map_or(Ok(()), |proxy| proxy.check())
     }
 
     /// Leaves the topics that were made on an external cluster to its owner.
@@ -249,6 +276,7 @@ impl Cluster {
             let _ended_already = node.stop(deadline.left());
         }
         *self.proxy.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.foreign().clear();
         *self.data() = None;
     }
@@ -261,6 +289,21 @@ impl Cluster {
             .map_err(ChaosError::io("keep the brokers' data"))
     }
 
+    fn with_topics(mut self, spec: &ClusterSpec) -> Result<Cluster, ChaosError> {
+        let told = self
+            .create_topics(&spec.topics)
+            .and_then(|()| self.described(spec));
+        // A broker that died is the reason, and not that it does not answer.
+        let told = told.or_else(|error| self.check().and(Err(error)))?;
+        self.differences.extend(told);
+        Ok(self)
+    }
+
+    /// Somebody else's.
+    pub(crate) fn is_external(&self) -> bool {
+        !self.external_servers.is_empty()
+    }
+
     fn proxy(&self) -> Option<Arc<Toxiproxy>> {
         self.proxy.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -269,6 +312,17 @@ impl Cluster {
         self.proxy().ok_or_else(|| ChaosError::Refused {
             what: "a fault of the network, but no proxy stands in front of the brokers".into(),
             mend: "start the cluster with proxies".into(),
+        })
+    }
+
+    fn wire_proxy(&self) -> Option<Arc<WireProxy>> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn needs_wire_proxy(&self) -> Result<Arc<WireProxy>, ChaosError> {
+        self.wire_proxy().ok_or_else(|| ChaosError::Refused {
+            what: "a fault of single frames, but no wire proxy stands in front of the brokers".into(),
+            mend: "start the cluster with the wire proxy".into(),
         })
     }
 
@@ -287,7 +341,7 @@ impl Cluster {
             .ok_or_else(|| ChaosError::Refused {
                 what: format!("broker {broker} is not one that steadfast has started"),
                 mend:
-                    "faults on processes need `--broker kafka` or `simulated`, and a broker of this cluster"
+                    "faults on processes need `--broker kafka`, `docker` or `simulated`, and a broker of this cluster"
                         .into(),
             })
     }
@@ -311,7 +365,7 @@ impl Cluster {
         let server = servers
             .first()
             .ok_or_else(|| ChaosError::admin("create topics", "no broker"))?;
-        let foreign = !self.external_servers.is_empty();
+        let foreign = self.is_external();
         let view = self
             .view(None)
             .map_err(|reason| ChaosError::admin("look for the topics", reason))?;

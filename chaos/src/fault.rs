@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::toxic::Toxic;
+use crate::wire_proxy::WireFault;
 
 /// A fault with its place in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +14,28 @@ pub struct PlannedFault {
     pub name: String,
     /// Begin, counted from the end of warm-up.
     pub at: Duration,
+    /// What it waits for from `at` on; none = nothing.
+    pub when: Option<Trigger>,
     /// How long it lasts; none = it ends when its action is done.
     pub hold: Option<Duration>,
     /// What is done.
     pub action: Action,
     /// To whom.
     pub target: Target,
+}
+
+/// What a fault waits for, instead of a time alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// Another fault of frames has struck so many.
+    Frames {
+        /// Its name.
+        fault: String,
+        /// How many.
+        frames: u32,
+    },
+    /// So many records are acknowledged, warm-up and all. The client says so about once a second.
+    Acknowledged(u64),
 }
 
 /// What is done to a target.
@@ -38,6 +55,8 @@ pub enum Action {
     Down,
     /// A toxic in the link for `hold`.
     Toxic(Toxic),
+    /// Single requests or answers in the link are struck for `hold`.
+    Wire(WireFault),
     /// Each partition's preferred replica becomes its leader again.
     Elect,
     /// Each replica of a topic moves on to the next broker; of the same set, the preferred leader does.
@@ -61,6 +80,8 @@ pub enum Reach {
     Process,
     /// Links between clients and brokers.
     Link,
+    /// Requests and answers in such links.
+    Frames,
     /// A topic, by Kafka's own administration.
     Topic,
     /// A topic or brokers, by Kafka's own administration.
@@ -117,6 +138,7 @@ impl Action {
             Action::Partition => "partition",
             Action::Down => "down",
             Action::Toxic(toxic) => toxic.kind.word(),
+            Action::Wire(fault) => fault.deed.word(),
             Action::Elect => "elect",
             Action::Reassign => "reassign",
             Action::Grow { .. } => "grow",
@@ -129,8 +151,18 @@ impl Action {
         match self {
             Action::Kill | Action::Term | Action::Pause | Action::Restart => Reach::Process,
             Action::Partition | Action::Down | Action::Toxic(_) => Reach::Link,
+            Action::Wire(_) => Reach::Frames,
             Action::Elect | Action::Reassign | Action::Grow { .. } => Reach::Topic,
             Action::Set { .. } => Reach::Settings,
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trigger::Frames { fault, frames } => write!(out, "{fault} has struck {frames} frames"),
+            Trigger::Acknowledged(records) => write!(out, "{records} records are acknowledged"),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A process is killed only when three things agree: the pid and its start time (or, for a descendant, being found alive now),
 //! the same boot and pid namespace, and the journal's name in its environment. Between looking and killing it is held by a
 //! pidfd, so that a reused pid is never hit. A directory is removed only when it holds our marker file. A topic that the run
-//! made on an external cluster is deleted by its id only, never by its name.
+//! made on an external cluster is deleted by its id only, never by its name. A container is removed only when it carries the
+//! journal's name as its label.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,9 +16,10 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::clock::Deadline;
-use crate::cluster::foreign;
-use crate::journal::{self, DIRECTORY_MARKER, Entry, JOURNAL_VARIABLE};
-use crate::process::wait_readable;
+use crate::cluster::{docker, foreign};
+use crate::error::ChaosError;
+use crate::journal::{self, DIRECTORY_MARKER, Entry, JOURNAL_VARIABLE, Journal};
+use crate::process::{Spawner, wait_readable};
 use crate::procstat;
 
 /// How long a killed process may take to disappear.
@@ -39,6 +41,11 @@ pub enum Step {
         name: String,
         /// Its pid.
         pid: u32,
+    },
+    /// A container was removed, and what ran in it with it.
+    Uncontained {
+        /// Its name.
+        container: String,
     },
     /// A temporary directory was removed.
     Removed(PathBuf),
@@ -76,6 +83,7 @@ impl std::fmt::Display for Step {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Step::Killed { name, pid } => write!(out, "killed {name} (pid {pid})"),
+            Step::Uncontained { container } => write!(out, "removed container {container}"),
             Step::Removed(path) => write!(out, "removed {}", path.display()),
             Step::Deleted { topic, servers } => write!(out, "deleted topic {topic} at {servers}"),
             Step::Perhaps { topic, servers } => write!(
@@ -152,13 +160,15 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
         return Ok(());
     }
     let before = steps.len();
+    let name = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
     if same_boot {
-        let name = path
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-            .unwrap_or_default();
         kill_all(&name, &entries, steps);
     }
+    // They outlive a boot, and what runs in them writes into the directories.
+    remove_containers(path, &name, &entries, steps);
     remove_directories(&entries, steps);
     delete_topics(path, &entries, steps);
     if steps[before..].iter().any(|step| matches!(step, Step::Failed(_))) {
@@ -234,6 +244,41 @@ fn remove_directories(entries: &[Entry], steps: &mut Vec<Step>) {
             });
         }
     }
+}
+
+/// The last word on a container counts.
+fn remove_containers(journal: &Path, journal_name: &str, entries: &[Entry], steps: &mut Vec<Step>) {
+    let mut last: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for entry in entries {
+        if let Entry::Container { name, .. } | Entry::ContainerGone { name } = entry {
+            last.insert(name, entry);
+        }
+    }
+    for entry in last.into_values() {
+        let Entry::Container { name, engine, id } = entry else {
+            continue;
+        };
+        let known = id.as_ref().unwrap_or(name);
+        match remove_container(journal, journal_name, engine, known) {
+            Ok(true) => steps.push(Step::Uncontained {
+                container: name.clone(),
+            }),
+            Ok(false) => {}
+            Err(reason) => steps.push(Step::Failed(format!(
+                "cannot remove container {name} at {engine}: {reason}; if that engine is gone for good, remove {}",
+                journal.display()
+            ))),
+        }
+    }
+}
+
+fn remove_container(journal: &Path, journal_name: &str, engine: &str, id: &str) -> Result<bool, ChaosError> {
+    // The engine's command line is a child as any other: it has a journal, that of this `heal`.
+    let directory = journal.parent().unwrap_or(Path::new("/"));
+    let own = Journal::open_in(directory).map_err(ChaosError::io("open a journal"))?;
+    let spawner = Spawner::start(own).map_err(ChaosError::io("start the spawner thread"))?;
+    let engine = docker::Engine::at(engine, &spawner, directory)?;
+    docker::remove_left(&engine, id, journal_name)
 }
 
 /// What the run made on external clusters. The last word on a topic counts; by now its name may mean another one.

@@ -45,6 +45,14 @@ pub(crate) enum Entry {
     },
     /// It was deleted, was never made, or is kept.
     TopicGone { name: String },
+    /// A container is about to be made by the engine at this address, and once more with its id when it was.
+    Container {
+        name: String,
+        engine: String,
+        id: Option<String>,
+    },
+    /// It was removed, or was never made.
+    ContainerGone { name: String },
 }
 
 /// The journal of this process. Shared by everything that starts something.
@@ -61,6 +69,7 @@ struct State {
     children: BTreeMap<u32, String>,
     directories: BTreeSet<PathBuf>,
     topics: BTreeSet<String>,
+    containers: BTreeSet<String>,
 }
 
 impl Journal {
@@ -89,6 +98,7 @@ impl Journal {
                 children: BTreeMap::new(),
                 directories: BTreeSet::new(),
                 topics: BTreeSet::new(),
+                containers: BTreeSet::new(),
             }),
         };
         journal.locked().append(&runner)?;
@@ -165,6 +175,26 @@ impl Journal {
         })
     }
 
+    /// Notes a container: without an id before it is made, with it afterwards.
+    pub(crate) fn container(&self, engine: &str, name: &str, id: Option<&str>) -> io::Result<()> {
+        let mut state = self.locked();
+        state.containers.insert(name.to_owned());
+        state.append(&Entry::Container {
+            name: name.to_owned(),
+            engine: engine.to_owned(),
+            id: id.map(str::to_owned),
+        })
+    }
+
+    /// Notes that there is no such container any more.
+    pub(crate) fn container_gone(&self, name: &str) -> io::Result<()> {
+        let mut state = self.locked();
+        state.containers.remove(name);
+        state.append(&Entry::ContainerGone {
+            name: name.to_owned(),
+        })
+    }
+
     fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,7 +211,11 @@ impl State {
 impl Drop for Journal {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if state.children.is_empty() && state.directories.is_empty() && state.topics.is_empty() {
+        let nothing_left = state.children.is_empty()
+            && state.directories.is_empty()
+            && state.topics.is_empty()
+            && state.containers.is_empty();
+        if nothing_left {
             // A leftover file is harmless: `heal` finds nothing in it and removes it.
             let _left = fs::remove_file(&self.path);
         }

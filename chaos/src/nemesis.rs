@@ -9,15 +9,18 @@
 //! with CLOCK_MONOTONIC. Dropping the nemesis wakes every sleeper: what is hurt is mended, what has not begun never does.
 
 mod aim; // what a target means now
+mod frames; // faults of single requests and answers
 mod link; // faults of the network between clients and brokers
 mod mend; // the guard: whoever hurts a broker holds one
 mod orders; // what Kafka's own administration does
 mod strike; // kill, term, pause, restart
 mod strike_client; // kill of the client
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,12 +31,14 @@ use crate::client::Client;
 use crate::clock::{now_ns, sleep};
 use crate::cluster::Cluster;
 use crate::error::ChaosError;
-use crate::fault::{PlannedFault, Target};
+use crate::fault::{PlannedFault, Target, Trigger};
 
 use self::aim::Aim;
 
 /// How long a target may have no meaning (no leader, during an election) before the fault fails.
 const RESOLVE_BOUND: Duration = Duration::from_secs(10);
+/// How often a fault that waits for frames looks: they are held for it.
+const CLOSE_LOOK: Duration = Duration::from_millis(5);
 /// How often a wait looks again. The machine is under load: rarely.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -61,6 +66,9 @@ pub fn start(
         seed,
         warmup_end_ns,
         log: Mutex::new(log),
+        acknowledged: AtomicU64::new(0),
+        load_over: AtomicBool::new(false),
+        struck: Mutex::default(),
         cancelled: Mutex::new(false),
         wake: Condvar::new(),
     };
@@ -81,9 +89,16 @@ pub fn start(
 }
 
 impl Nemesis {
-    /// Waits until every fault is done and healed; the first failure of any.
+    /// Waits until every fault is done and healed; the first failure of any. The load is over: a fault that still waits
+    /// for something of it never begins.
     pub fn join(mut self) -> Result<(), ChaosError> {
+        self.stage.load_over.store(true, Ordering::Relaxed);
         self.join_all()
+    }
+
+    /// How many records are acknowledged so far: faults may wait for that.
+    pub fn acknowledged(&self, records: u64) {
+        self.stage.acknowledged.store(records, Ordering::Relaxed);
     }
 
     fn join_all(&mut self) -> Result<(), ChaosError> {
@@ -116,6 +131,11 @@ struct Stage {
     seed: u64,
     warmup_end_ns: u64,
     log: Mutex<File>,
+    /// As the client said last.
+    acknowledged: AtomicU64,
+    load_over: AtomicBool,
+    /// Faults of frames that have begun, and on whose links.
+    struck: Mutex<BTreeMap<String, Vec<u32>>>,
     cancelled: Mutex<bool>,
     wake: Condvar,
 }
@@ -127,6 +147,12 @@ impl Stage {
         if !self.sleep_until(begin_ns) {
             return Ok(());
         }
+        let begin_ns = match &fault.when {
+            None => begin_ns,
+            Some(trigger) if self.come(trigger) => now_ns(),
+            // The judge misses a fault of the plan that never began: no pass without it.
+            Some(_) => return Ok(()),
+        };
         let result = if fault.target == Target::Client {
             strike_client::strike(self, fault, begin_ns)
         } else {
@@ -141,6 +167,28 @@ impl Stage {
             })?;
         }
         result
+    }
+
+    /// Waits for what a fault waits for; false when the plan ended before it came.
+    fn come(&self, trigger: &Trigger) -> bool {
+        loop {
+            let (come, look) = match trigger {
+                Trigger::Frames { fault, frames } => {
+                    let brokers = locked(&self.struck).get(fault).cloned().unwrap_or_default();
+                    let struck = brokers.iter().map(|broker| self.cluster.frames_struck(*broker));
+                    (struck.sum::<u32>() >= *frames, CLOSE_LOOK)
+                }
+                Trigger::Acknowledged(records) => {
+                    (self.acknowledged.load(Ordering::Relaxed) >= *records, LOOK)
+                }
+            };
+            if come {
+                return true;
+            }
+            if self.load_over.load(Ordering::Relaxed) || !self.sleep_until(now_ns() + nanos(look)) {
+                return false;
+            }
+        }
     }
 
     /// Watches until the leaders that were hit lead no more, up to `until_ns`, and writes what it saw.

@@ -20,6 +20,15 @@ pub struct Socket {
     pub inode: u64,
 }
 
+/// The port of `host:port`; 0 where there is none.
+pub(crate) fn port_of(address: &str) -> u16 {
+    address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .unwrap_or_default()
+}
+
 /// All ends of established connections, IPv4 and IPv6, in this network namespace.
 pub fn established() -> io::Result<Vec<Socket>> {
     let mut sockets = parse(&fs::read_to_string("/proc/net/tcp")?);

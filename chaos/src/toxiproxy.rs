@@ -33,7 +33,7 @@ use crate::clock::{Deadline, now_ns, sleep};
 use crate::cluster::free_ports;
 use crate::error::ChaosError;
 use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
-use crate::sockets;
+use crate::sockets::{self, port_of};
 use crate::toxic::{Toxic, ToxicKind};
 
 pub use self::binary::{Binary, PROGRAM, VERSION, available, find_or_build};
@@ -391,14 +391,6 @@ fn died(how: &str) -> ChaosError {
         "Toxiproxy",
         format!("it ended by itself ({how}): every link is down"),
     )
-}
-
-fn port_of(address: &str) -> u16 {
-    address
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .unwrap_or_default()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

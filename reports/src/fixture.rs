@@ -622,6 +622,7 @@ fn environment() -> Environment {
     Environment {
         started: "2026-11-22T14:05:09Z".to_owned(),
         steadfast: "0.1.0".to_owned(),
+        subject: "steadfast".to_owned(),
         debug_build: false,
         cores: 2,
         cpu: "AMD EPYC 7B13".to_owned(),

@@ -116,7 +116,7 @@ pub(crate) enum ClusterCommand {
         #[arg(long, default_value = "")]
         version: String,
     },
-    /// Start a cluster of real Kafka and keep it until `cluster stop`, Ctrl-C, or the end of a piped standard input
+    /// Start a cluster of real Kafka, as processes or in containers, and keep it until `cluster stop`, Ctrl-C, or the end of a piped standard input
     Start(ClusterStartArgs),
     /// Stop the cluster that `cluster start` keeps in a folder
     Stop {
@@ -135,6 +135,12 @@ pub(crate) struct ClusterStartArgs {
     /// Version of Apache Kafka, one of the pinned ones
     #[arg(long, default_value = "")]
     pub(crate) version: String,
+    /// Where the brokers live
+    #[arg(long, value_enum, default_value_t = KeptKind::Kafka)]
+    pub(crate) broker: KeptKind,
+    /// Image and tag for --broker docker (default apache/kafka of that version)
+    #[arg(long, default_value = "")]
+    pub(crate) image: String,
     /// Brokers
     #[arg(long, default_value_t = 1)]
     pub(crate) nodes: u32,
@@ -144,6 +150,15 @@ pub(crate) struct ClusterStartArgs {
     /// Folder for logs, data and cluster.json
     #[arg(long, default_value = CLUSTER_FOLDER)]
     pub(crate) out: PathBuf,
+}
+
+/// Cluster kinds that `cluster start` can keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeptKind {
+    /// As child processes
+    Kafka,
+    /// In containers, by Docker
+    Docker,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -167,6 +182,8 @@ pub(crate) enum SchemaKind {
 pub(crate) enum BrokerKind {
     /// Real Apache Kafka as child processes
     Kafka,
+    /// Real Apache Kafka in containers, by Docker: each node in one of its own
+    Docker,
     /// Our own broker as one child process: no Java, and no claim about Kafka's speed or durability
     Simulated,
     /// A cluster that already runs; needs --bootstrap-server
@@ -191,6 +208,9 @@ pub(crate) struct Overrides {
     /// Override a scenario key, e.g. workload.duration=20s
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Who produces: `steadfast` (the default), or the path of another program (docs/subject.md)
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) subject: Option<PathBuf>,
     /// Override a producer property, e.g. linger.ms=1
     #[arg(short = 'X', value_name = "PROPERTY=VALUE")]
     pub(crate) property: Vec<String>,

@@ -20,6 +20,7 @@ pub(crate) mod oracle; // Kafka's own tools as witnesses
 pub(crate) mod judging; // seal, judge, draw
 pub(crate) mod steady; // steady state at the end of warm-up
 mod dossiers; // the first of them, in words
+pub(crate) mod subject; // who produces
 pub(crate) mod summary; // what is printed at the end
 
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ use steadfast_chaos::clock;
 use steadfast_chaos::cluster::Cluster;
 use steadfast_chaos::journal::Journal;
 use steadfast_chaos::nemesis::{self, Nemesis};
-use steadfast_chaos::process::{Child, ChildSpec, Output, Program, Spawner};
+use steadfast_chaos::process::{Child, ChildSpec, Output, Spawner};
 use steadfast_verifier::dossier::Dossier;
 use steadfast_verifier::timeline::Sample;
 use steadfast_verifier::verdict::Verdict;
@@ -49,6 +50,7 @@ use self::interrupt::Interrupt;
 use self::load::{LoadEnd, Samples, Span, Watch};
 use self::readers::Readers;
 use self::steady::SteadyState;
+use self::subject::Subject;
 
 /// Between starting the worker and its first due record: it connects and gets a producer id meanwhile.
 const HEAD_START: Duration = Duration::from_secs(2);
@@ -130,6 +132,7 @@ pub(crate) struct Runner {
     overrides: Overrides,
     spawner: Spawner,
     interrupt: Interrupt,
+    subject: Subject,
     rerun: String,
     keep_topics: bool,
     oracle: bool,
@@ -146,6 +149,7 @@ impl Runner {
             overrides: args.overrides.clone(),
             spawner,
             interrupt,
+            subject: Subject::choose(args.overrides.subject.as_deref())?,
             rerun: rerun_command(),
             keep_topics: args.keep_topics,
             oracle: args.oracle,
@@ -223,7 +227,7 @@ impl Runner {
             folder,
             choice.environment(scenario, &cluster),
             differences,
-            self.rerun.clone(),
+            (self.subject.name.clone(), self.rerun.clone()),
         );
         write_json(folder, "environment.json", &environment)?;
         Ok(Arc::new(cluster))
@@ -273,6 +277,9 @@ impl Runner {
                         .map_err(|e| RunError::Environment(e.to_string()))?;
                         nemesis = Some(started);
                     }
+                    if let Some(nemesis) = &nemesis {
+                        nemesis.acknowledged(progress.acked);
+                    }
                     if bypass.is_none() {
                         bypass = around_the_proxies(cluster, worker.pid());
                     }
@@ -313,6 +320,7 @@ impl Runner {
     /// The worker, and how each further incarnation of it is started.
     fn start_worker(&self, folder: &Path, workload: Workload) -> Result<Client, RunError> {
         let (spawner, folder) = (self.spawner.clone(), folder.to_owned());
+        let subject = self.subject.clone();
         let start = move |incarnation: u32| {
             let order = Workload {
                 incarnation,
@@ -324,7 +332,8 @@ impl Runner {
                 0 => "workload-0.json".to_owned(),
                 again => format!("workload-0-{again}.json"),
             };
-            spawn_worker(&spawner, &folder, ("worker-0", &file), &order).map_err(|e| e.to_string())
+            let names = ("worker-0", file.as_str());
+            spawn_worker(&spawner, &folder, names, (&subject, &order)).map_err(|e| e.to_string())
         };
         Client::start(Box::new(start))
             .map_err(|e| RunError::Tool(format!("cannot start the load generator: {e}")))
@@ -376,13 +385,14 @@ fn spawn_worker(
     spawner: &Spawner,
     folder: &Path,
     (name, file): (&str, &str),
-    order: &Workload,
+    (subject, order): (&Subject, &Workload),
 ) -> Result<Child, RunError> {
     write_json(folder, file, order)?;
+    let (program, args) = subject.command(&folder.join(file));
     let spec = ChildSpec {
         name: name.into(),
-        program: Program::Myself,
-        args: vec!["worker".into(), "--workload".into(), folder.join(file).into()],
+        program,
+        args,
         env: Vec::new(),
         cwd: None,
         stdout: Output::Pipe,

@@ -38,7 +38,7 @@ pub(crate) mod schema; // JSON Schema for editors
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use steadfast_chaos::cluster::ClusterSpec;
+use steadfast_chaos::cluster::{ClusterSpec, Front};
 use steadfast_chaos::fault::{PlannedFault, Reach};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Recovery, Threshold};
@@ -135,20 +135,21 @@ impl Scenario {
             nodes: self.cluster.nodes,
             controllers: self.cluster.controllers,
             version: self.cluster.version.clone(),
+            image: self.cluster.image.clone(),
             properties: self.cluster.properties.clone(),
             jvm_options: self.cluster.jvm_options.clone(),
             topics: self.cluster.topics.clone(),
-            proxied: self.cluster.proxied,
+            front: self.cluster.front,
         }
     }
 
     /// What the judge is to hold the run against.
-    pub(crate) fn expectations(&self, broker: Broker) -> Expectations {
+    pub(crate) fn expectations(&self, subject: &str, broker: Broker) -> Expectations {
         Expectations {
             scenario: self.name.clone(),
             title: self.title.clone(),
             seed: self.seed,
-            subject: "steadfast".to_owned(),
+            subject: subject.to_owned(),
             broker,
             faults: self.faults.iter().map(|fault| fault.name.clone()).collect(),
             claims: self.claims.clone(),
@@ -258,6 +259,7 @@ pub(crate) fn no_overrides() -> Overrides {
         seed: None,
         set: Vec::new(),
         property: Vec::new(),
+        subject: None,
     }
 }
 
@@ -310,10 +312,17 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
     if let Some(load) = &load {
         fault::check_client(&fault_tables, load, notes);
     }
+    fault::check_front(&fault_tables, &faults, None, notes);
     if let Some(table) = root.table("campaign") {
         let duration = load.as_ref().and_then(|load| load.duration.as_ref());
         let drawn = fault::campaign::read(&table, cluster.as_ref(), duration, seed.unwrap_or(0), notes);
         all_read &= drawn.is_some();
+        fault::check_front(
+            &[],
+            drawn.as_deref().unwrap_or_default(),
+            Some(&table.span),
+            notes,
+        );
         faults.extend(drawn.unwrap_or_default());
         if let Some(fault) = fault_tables.first() {
             let problem = Problem::at(
@@ -348,7 +357,12 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
 
     let (load, producer) = (load?, producer?);
     if let Some(cluster) = &mut cluster {
-        cluster.proxied = faults.iter().any(|fault| fault.action.reach() == Reach::Link);
+        let reaches = |reach: Reach| faults.iter().any(|fault| fault.action.reach() == reach);
+        cluster.front = match () {
+            () if reaches(Reach::Frames) => Front::WireProxy,
+            () if reaches(Reach::Link) => Front::Toxiproxy,
+            () => Front::Nothing,
+        };
     }
     let drain = producer.delivery_timeout.saturating_add(DRAIN_SLACK);
     let template = Workload {

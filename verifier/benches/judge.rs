@@ -263,6 +263,7 @@ fn environment() -> Environment {
     Environment {
         started: String::new(),
         steadfast: String::new(),
+        subject: "steadfast".to_owned(),
         debug_build: false,
         cores: 2,
         cpu: String::new(),

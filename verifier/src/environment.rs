@@ -9,6 +9,9 @@ pub struct Environment {
     pub started: String,
     /// Version of the steadfast binary.
     pub steadfast: String,
+    /// Who produced: `steadfast`, or the name of another program.
+    #[serde(default = "ours")]
+    pub subject: String,
     /// True for an unoptimised or assertion-laden build; the report says so beside every latency.
     pub debug_build: bool,
     /// CPU cores that the run could use.
@@ -27,6 +30,11 @@ pub struct Environment {
     pub differences: Vec<Setting>,
     /// The command that runs this again.
     pub rerun: String,
+}
+
+/// Folders from before there were others.
+fn ours() -> String {
+    "steadfast".to_owned()
 }
 
 /// The cluster as it ran.

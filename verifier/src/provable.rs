@@ -83,7 +83,7 @@ mod tests {
         assert!(why_no_pass("simulated", ClaimId::Recovered, (true, false)).is_some());
         assert!(why_no_pass("simulated", ClaimId::Recovered, (false, true)).is_some());
         assert!(why_no_pass("simulated", ClaimId::Recovered, (false, false)).is_none());
-        for kind in ["kafka", "external"] {
+        for kind in ["kafka", "docker", "external"] {
             assert!(why_no_limit(kind, Metric::AckLatency).is_none());
             assert!(why_no_pass(kind, ClaimId::Lost, (true, true)).is_none());
             assert!(why_no_pass(kind, ClaimId::Recovered, (true, true)).is_none());

@@ -1,14 +1,16 @@
 //! `--broker external`: brokers that somebody else runs. Nothing is started, killed or configured here.
 
 use std::net::ToSocketAddrs;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Cluster, admin};
-use crate::clock::{Deadline, sleep};
+use super::{Cluster, Front, admin, ports};
+use crate::clock::{Deadline, now_ns, sleep};
 use crate::error::ChaosError;
 use crate::process::Spawner;
+use crate::toxiproxy::ProxySpec;
+use crate::wire_proxy::WireProxy;
 
 /// How long the bootstrap servers may take to answer. With the last try of 3 s it stays under the 15 s that users wait.
 const REACH_BOUND: Duration = Duration::from_secs(11);
@@ -43,10 +45,53 @@ pub(crate) fn of(servers: &[String], spawner: &Spawner) -> Cluster {
         differences: Vec::new(),
         spawner: spawner.clone(),
         proxy: Mutex::new(None),
+        wire: Mutex::new(None),
         foreign: Mutex::default(),
         stopped: AtomicBool::new(false),
         data: Mutex::new(None),
     }
+}
+
+/// Our own proxy in front of each of its brokers, where the spec wants it.
+pub(super) fn put_in_front(cluster: &Cluster, front: Front) -> Result<(), ChaosError> {
+    match front {
+        Front::Nothing => return Ok(()),
+        Front::WireProxy => {}
+        Front::Toxiproxy => {
+            return Err(ChaosError::Refused {
+                what: "faults of the network on an external cluster, whose brokers advertise themselves".into(),
+                mend: "use faults of frames (hold, delay, drop, answer, cut), or a cluster that steadfast starts"
+                    .into(),
+            });
+        }
+    }
+    let brokers = cluster
+        .view(None)
+        .map_err(|reason| ChaosError::admin("look for the brokers", reason))?
+        .brokers;
+    for broker in &brokers {
+        check_address(&broker.addr, false).map_err(|_| ChaosError::Refused {
+            what: format!(
+                "broker {} advertises {}, and faults go to loopback only",
+                broker.id, broker.addr
+            ),
+            mend: "leave the faults out".into(),
+        })?;
+    }
+    let ports = ports::free(brokers.len(), now_ns())?;
+    let proxies = brokers.iter().zip(ports).map(|(broker, port)| {
+        Ok(ProxySpec {
+            broker: u32::try_from(broker.id).map_err(|_| {
+                ChaosError::admin("look for the brokers", format!("one has the id {}", broker.id))
+            })?,
+            listen: format!("127.0.0.1:{port}"),
+            upstream: broker.addr.clone(),
+        })
+    });
+    let proxies: Vec<ProxySpec> = proxies.collect::<Result<_, ChaosError>>()?;
+    let wire = WireProxy::in_front_of(&proxies)?;
+    *cluster.wire.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(wire));
+    Ok(())
 }
 
 fn check_address(server: &str, allow_remote: bool) -> Result<(), ChaosError> {

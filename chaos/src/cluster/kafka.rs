@@ -62,16 +62,17 @@ pub struct Home {
 }
 
 impl Home {
-    /// False for Kafka 3, which warns about settings of share groups as unknown (KIP-932).
-    pub(crate) fn has_share_groups(&self) -> bool {
-        let major = self.version.split('.').next();
-        major.is_some_and(|major| major.parse::<u32>().is_ok_and(|major| major >= 4))
-    }
-
     /// For `java -cp`: the JVM itself expands the star.
     pub fn class_path(&self) -> String {
         format!("{}/*", self.jars.display())
     }
+}
+
+/// Whether this version is of line 4 or later. Kafka 3 warns about settings of share groups as unknown (KIP-932), and logs
+/// through reload4j.
+pub(crate) fn is_line_4(version: &str) -> bool {
+    let major = version.split('.').next();
+    major.is_some_and(|major| major.parse::<u32>().is_ok_and(|major| major >= 4))
 }
 
 /// The jars of `version` (empty: whatever `KAFKA_HOME` has, else the default) if they are on this machine. Downloads nothing.
@@ -168,11 +169,15 @@ fn in_kafka_home(home: &Path, version: &str) -> Result<Home, ChaosError> {
     })
 }
 
-/// `4.1.0` from `kafka_2.13-4.1.0.jar`; the sources and test jars beside it have longer names.
 fn core_version(jars: &Path) -> Option<String> {
     let names = fs::read_dir(jars)
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    version_of_core(names)
+}
+
+/// `4.1.0` from `kafka_2.13-4.1.0.jar`; the sources and test jars beside it have longer names.
+pub(crate) fn version_of_core(names: impl Iterator<Item = String>) -> Option<String> {
     let versions =
         names.filter_map(|name| Some(name.strip_prefix("kafka_2.13-")?.strip_suffix(".jar")?.to_owned()));
     versions.min_by_key(String::len)
@@ -227,15 +232,7 @@ mod tests {
 
     #[test]
     fn share_groups_came_with_kafka_4() {
-        let home = |version: &str| Home {
-            version: version.into(),
-            jars: PathBuf::new(),
-            origin: "the cache",
-        };
-        let with: Vec<bool> = ["3.9.2", "4.0.0", "10.1.0", "trunk"]
-            .iter()
-            .map(|version| home(version).has_share_groups())
-            .collect();
+        let with = ["3.9.2", "4.0.0", "10.1.0", "trunk"].map(is_line_4);
         assert_eq!(with, [false, true, true, false]);
     }
 

@@ -14,19 +14,20 @@ use super::java::{self, Heap, Java};
 use super::kafka::{self, Home};
 use super::node::{Node, failure_of};
 use super::settings::{self, NodePlan};
-use super::{Cluster, ClusterSpec, LOOK, admin, ports};
+use super::{Cluster, ClusterSpec, Front, LOOK, admin, ports};
 use crate::clock::{Deadline, now_ns, sleep};
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
 use crate::toxiproxy::{self, Binary, ProxySpec, Toxiproxy};
+use crate::wire_proxy::WireProxy;
 
 /// How long all brokers together may take from their start to knowing each other.
 const READY_BOUND: Duration = Duration::from_secs(120);
 /// How long formatting the storage may take (one short JVM per node).
-const FORMAT_BOUND: Duration = Duration::from_secs(120);
+pub(super) const FORMAT_BOUND: Duration = Duration::from_secs(120);
 /// How often a start is tried with other ports when one was taken between choosing and binding it.
-const PORT_TRIES: u32 = 3;
+pub(super) const PORT_TRIES: u32 = 3;
 /// More JVMs than this on one machine prove nothing.
 const MOST_NODES: u32 = 9;
 
@@ -36,26 +37,15 @@ pub(super) fn start(
     spawner: &Spawner,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Cluster, ChaosError> {
-    settings::check(&spec.properties)?;
-    if spec.nodes == 0 || spec.nodes + spec.controllers > MOST_NODES {
-        let what = format!(
-            "a cluster of {} brokers and {} controllers",
-            spec.nodes, spec.controllers
-        );
-        return Err(ChaosError::Refused {
-            what,
-            mend: format!("ask for 1 to {MOST_NODES} nodes in all"),
-        });
-    }
+    check(spec)?;
     let run_dir = std::path::absolute(run_dir).map_err(ChaosError::io("find the run folder"))?;
     let logs = run_dir.join("logs");
     fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
     let home = kafka::locate(&spec.version)?;
     let java = java::check(spawner, &logs)?;
-    let toxiproxy = if spec.proxied {
-        Some(toxiproxy::find_or_build(spawner, progress)?)
-    } else {
-        None
+    let toxiproxy = match spec.front {
+        Front::Toxiproxy => Some(toxiproxy::find_or_build(spawner, progress)?),
+        Front::Nothing | Front::WireProxy => None,
     };
     let mut tries = 1;
     loop {
@@ -70,6 +60,22 @@ pub(super) fn start(
             Ok(cluster) => return Ok(cluster),
         }
     }
+}
+
+/// What cannot work is refused before anything starts.
+pub(super) fn check(spec: &ClusterSpec) -> Result<(), ChaosError> {
+    settings::check(&spec.properties)?;
+    if spec.nodes == 0 || spec.nodes + spec.controllers > MOST_NODES {
+        let what = format!(
+            "a cluster of {} brokers and {} controllers",
+            spec.nodes, spec.controllers
+        );
+        return Err(ChaosError::Refused {
+            what,
+            mend: format!("ask for 1 to {MOST_NODES} nodes in all"),
+        });
+    }
+    Ok(())
 }
 
 /// Everything decided, nothing running.
@@ -93,18 +99,19 @@ impl<'a> Site<'a> {
         java: &'a Java,
         spawner: &Spawner,
     ) -> Result<Site<'a>, ChaosError> {
-        let needed = settings::ports_needed(spec.nodes, spec.controllers, spec.proxied);
+        let proxied = spec.front != Front::Nothing;
+        let needed = settings::ports_needed(spec.nodes, spec.controllers, proxied);
         let plans = settings::plan(
             spec.nodes,
             spec.controllers,
-            spec.proxied,
+            proxied,
             &ports::free(needed, now_ns())?,
         );
         let heap = Heap::of_broker(spec.nodes, java::available_memory());
         let data = run_dir.join("broker-data");
         let data = spawner.journal().temporary_directory(&data);
         let data = data.map_err(ChaosError::io("make the directory of the brokers' data"))?;
-        let house = settings::house_settings(spec.nodes, home.has_share_groups(), &spec.properties);
+        let house = settings::house_settings(spec.nodes, kafka::is_line_4(&home.version), &spec.properties);
         let site = Site {
             home,
             java,
@@ -148,10 +155,13 @@ impl<'a> Site<'a> {
         let proxy = toxiproxy
             .map(|binary| front_proxies(&self.plans, binary, self.logs, spawner))
             .transpose();
-        let proxy = proxy.map_err(|error| {
-            let port_taken = error.to_string().contains("address already in use");
-            (Box::new(error), port_taken)
-        })?;
+        // Go's words, and ours.
+        let taken = |error: ChaosError| {
+            let text = error.to_string().to_lowercase();
+            (Box::new(error), text.contains("address already in use"))
+        };
+        let proxy = proxy.map_err(taken)?;
+        let wire = wire_proxy(spec, &self.plans).map_err(taken)?;
         let nodes: Vec<Node> = self
             .plans
             .iter()
@@ -171,6 +181,7 @@ impl<'a> Site<'a> {
             differences,
             spawner: spawner.clone(),
             proxy: Mutex::new(proxy),
+            wire: Mutex::new(wire),
             foreign: Mutex::default(),
             stopped: AtomicBool::new(false),
             data: Mutex::new(Some(self.data)),
@@ -300,15 +311,28 @@ pub(super) fn front_proxies(
     logs: &Path,
     spawner: &Spawner,
 ) -> Result<Arc<Toxiproxy>, ChaosError> {
+    Toxiproxy::start(binary, &proxies(plans), logs, spawner).map(Arc::new)
+}
+
+/// The same of our own; none where the spec wants none.
+pub(super) fn wire_proxy(
+    spec: &ClusterSpec,
+    plans: &[NodePlan],
+) -> Result<Option<Arc<WireProxy>>, ChaosError> {
+    match spec.front {
+        Front::WireProxy => WireProxy::start(&proxies(plans)).map(|proxy| Some(Arc::new(proxy))),
+        Front::Nothing | Front::Toxiproxy => Ok(None),
+    }
+}
+
+fn proxies(plans: &[NodePlan]) -> Vec<ProxySpec> {
     let brokers = plans.iter().filter(|node| node.role.is_broker());
-    let proxies: Vec<ProxySpec> = brokers
-        .map(|node| ProxySpec {
-            broker: node.id,
-            listen: format!("127.0.0.1:{}", node.advertised_port),
-            upstream: format!("127.0.0.1:{}", node.client_port),
-        })
-        .collect();
-    Toxiproxy::start(binary, &proxies, logs, spawner).map(Arc::new)
+    let proxy = |node: &NodePlan| ProxySpec {
+        broker: node.id,
+        listen: format!("127.0.0.1:{}", node.advertised_port),
+        upstream: format!("127.0.0.1:{}", node.client_port),
+    };
+    brokers.map(proxy).collect()
 }
 
 /// Every broker answers on both its listeners and knows every other. Both: a broker that finds the port of one taken answers
@@ -342,7 +366,7 @@ pub(super) fn wait_until_ready(cluster: &Cluster) -> Result<(), ChaosError> {
 }
 
 /// 16 random bytes as Kafka writes a cluster id; never with a leading dash, which would look like an option.
-fn random_id() -> Result<String, ChaosError> {
+pub(super) fn random_id() -> Result<String, ChaosError> {
     let uuid =
         fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(ChaosError::io("read a random id"))?;
     let digits: Vec<u8> = uuid.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -359,7 +383,7 @@ fn random_id() -> Result<String, ChaosError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes).replacen('-', "_", 1))
 }
 
-fn nodes_in_words(plans: &[NodePlan]) -> String {
+pub(super) fn nodes_in_words(plans: &[NodePlan]) -> String {
     let brokers = plans.iter().filter(|node| node.role.is_broker()).count();
     let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     match plans.len() - brokers {

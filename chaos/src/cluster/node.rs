@@ -1,13 +1,13 @@
-//! One node: a Kafka process of its own, or one of those that a simulated cluster's process hosts. Started, killed,
+//! One node: a Kafka process of its own, a container, or one of those that a simulated cluster's process hosts. Started, killed,
 //! stopped, paused; and what its log says when it died by itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::docker::Contained;
 use super::settings::NodePlan;
 use super::simulated::Host;
 use crate::error::ChaosError;
@@ -53,6 +53,8 @@ pub(crate) struct Node {
 enum Body {
     /// A process of its own.
     Own(Box<Own>),
+    /// A container of its own.
+    Contained(Box<Contained>),
     /// The process of a simulated cluster.
     Hosted(Arc<Host>),
 }
@@ -78,6 +80,18 @@ impl Node {
                 process: Mutex::new(None),
                 pid: AtomicU32::new(0),
             })),
+            state: AtomicU8::new(NodeState::Down as u8),
+            starts: AtomicU32::new(0),
+        }
+    }
+
+    /// A node in a container that is made and not yet started.
+    pub(crate) fn contained(plan: NodePlan, contained: Contained) -> Node {
+        Node {
+            name: plan.name(),
+            plan,
+            log: contained.log.clone(),
+            body: Body::Contained(Box::new(contained)),
             state: AtomicU8::new(NodeState::Down as u8),
             starts: AtomicU32::new(0),
         }
@@ -114,6 +128,7 @@ impl Node {
     pub(crate) fn pid(&self) -> Option<u32> {
         match &self.body {
             Body::Own(own) => Some(own.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0),
+            Body::Contained(contained) => contained.pid(),
             Body::Hosted(host) => host.pid(),
         }
     }
@@ -121,7 +136,7 @@ impl Node {
     /// Names its present life: another one after each start. None while it is down.
     pub(crate) fn life(&self) -> Option<String> {
         match &self.body {
-            Body::Own(_) => self.pid().map(|pid| format!("pid {pid}")),
+            Body::Own(_) | Body::Contained(_) => self.pid().map(|pid| format!("pid {pid}")),
             Body::Hosted(_) if self.state() == NodeState::Down => None,
             Body::Hosted(_) => Some(format!("start {}", self.starts.load(Ordering::Relaxed))),
         }
@@ -148,6 +163,7 @@ impl Node {
                 own.pid.store(child.pid, Ordering::Relaxed);
                 *process = Some(child);
             }
+            Body::Contained(contained) => contained.start(&self.name)?,
             Body::Hosted(host) => host.order(Order::Start { node: self.number() })?,
         }
         self.starts.fetch_add(1, Ordering::Relaxed);
@@ -157,53 +173,62 @@ impl Node {
 
     /// SIGKILL. The exit status is the evidence.
     pub(crate) fn kill(&self) -> Result<Evidence, ChaosError> {
-        self.end("kill", Child::kill, Stop::Hard)
+        self.end("kill", None, Stop::Hard)
     }
 
     /// SIGTERM, and SIGKILL after `grace`.
     pub(crate) fn stop(&self, grace: Duration) -> Result<Evidence, ChaosError> {
-        self.end("stop", |child| child.terminate(grace), Stop::Clean)
+        self.end("stop", Some(grace), Stop::Clean)
     }
 
     /// SIGTERM without waiting, so that several nodes can stop at once. A hosted node ends with its host.
     pub(crate) fn ask_to_stop(&self) {
-        if let Body::Own(own) = &self.body
-            && let Some(child) = own.process().as_mut()
-        {
-            // It has ended already, or `stop` will see to it.
-            let _ended = child
-                .signal(Signal::TERM)
-                .and_then(|()| child.signal(Signal::CONT));
+        match &self.body {
+            Body::Own(own) => {
+                if let Some(child) = own.process().as_mut() {
+                    // It has ended already, or `stop` will see to it.
+                    let _ended = child
+                        .signal(Signal::TERM)
+                        .and_then(|()| child.signal(Signal::CONT));
+                }
+            }
+            Body::Contained(contained) => contained.ask_to_stop(),
+            Body::Hosted(_) => {}
         }
     }
 
-    /// SIGSTOP; see [`Node::stopped`].
+    /// SIGSTOP, for a container its freezer; see [`Node::stopped`].
     pub(crate) fn pause(&self) -> Result<(), ChaosError> {
         match &self.body {
             Body::Own(own) => own.signal(Signal::STOP, &self.name)?,
+            Body::Contained(contained) => contained.pause()?,
             Body::Hosted(host) => host.order(Order::Pause { node: self.number() })?,
         }
         self.set(NodeState::Paused);
         Ok(())
     }
 
-    /// SIGCONT.
+    /// SIGCONT, for a container the end of its frost.
     pub(crate) fn resume(&self) -> Result<(), ChaosError> {
         match &self.body {
             Body::Own(own) => own.signal(Signal::CONT, &self.name)?,
+            Body::Contained(contained) => contained.resume()?,
             Body::Hosted(host) => host.order(Order::Resume { node: self.number() })?,
         }
         self.set(NodeState::Up);
         Ok(())
     }
 
-    /// Evidence that it is stopped in its tracks: the state letter of `/proc/PID/stat`, or what the host says.
+    /// Evidence that it is stopped in its tracks: the state letter of `/proc/PID/stat`, or what the engine or the host says.
     pub(crate) fn stopped(&self) -> Option<Evidence> {
         match &self.body {
             Body::Own(_) => {
                 let state = procstat::stat(self.pid()?)?.state;
                 (state == 'T').then(|| ("process_state", "T (stopped)".to_owned()))
             }
+            Body::Contained(contained) => contained
+                .is_paused()
+                .then(|| ("container_state", "paused (frozen)".to_owned())),
             Body::Hosted(host) => {
                 let state = host.state(self.number()).ok()?;
                 let paused = state.accepts && !state.serves;
@@ -214,12 +239,14 @@ impl Node {
 
     /// An error if the process ended although nobody of us ended it.
     pub(crate) fn check_alive(&self, when: &str) -> Result<(), ChaosError> {
-        let own = match &self.body {
-            Body::Own(own) => own,
+        // What attends a container ends with it, and with its exit code.
+        let process = match &self.body {
+            Body::Own(own) => &own.process,
+            Body::Contained(contained) => &contained.client,
             Body::Hosted(host) => return host.check_alive(when),
         };
         // A fault that holds the lock is just doing something to it.
-        let Ok(mut process) = own.process.try_lock() else {
+        let Ok(mut process) = process.try_lock() else {
             return Ok(());
         };
         let Some(child) = process.as_mut() else {
@@ -244,12 +271,8 @@ impl Node {
         tail(&self.log).contains("Address already in use")
     }
 
-    fn end(
-        &self,
-        verb: &str,
-        how: impl FnOnce(&mut Child) -> std::io::Result<ExitStatus>,
-        stop: Stop,
-    ) -> Result<Evidence, ChaosError> {
+    /// At once, or after `grace` for a clean end.
+    fn end(&self, verb: &str, grace: Option<Duration>, stop: Stop) -> Result<Evidence, ChaosError> {
         let evidence = match &self.body {
             Body::Own(own) => {
                 let mut process = own.process();
@@ -257,11 +280,16 @@ impl Node {
                 let child = process
                     .as_mut()
                     .ok_or_else(|| ChaosError::admin(&what, "it is not running"))?;
-                let status = how(child).map_err(ChaosError::io(what))?;
+                let ended = match grace {
+                    Some(grace) => child.terminate(grace),
+                    None => child.kill(),
+                };
+                let status = ended.map_err(ChaosError::io(what))?;
                 *process = None;
                 own.pid.store(0, Ordering::Relaxed);
                 ("exit_status", describe_status(status))
             }
+            Body::Contained(contained) => ("exit_status", contained.end(&self.name, grace)?),
             Body::Hosted(host) => {
                 let node = self.number();
                 host.order(Order::Kill { node, stop })?;
@@ -370,6 +398,10 @@ const MENDS: &[(&str, &str)] = &[
         "mend the setting that the log names, under [cluster.properties]",
     ),
     ("cannot execute", "look at JAVA_HOME and PATH"),
+    (
+        "OCI runtime create failed",
+        "look at [cluster] image: it needs a shell, Java and /opt/kafka, as apache/kafka has them",
+    ),
 ];
 
 fn mend(log: &str, disk_is_full: bool) -> &'static str {

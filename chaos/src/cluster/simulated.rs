@@ -16,10 +16,10 @@ use std::time::Duration;
 use steadfast_broker::front::{self, Ask, Reply};
 use steadfast_broker::{Order, Settings};
 
-use super::launch::{front_proxies, wait_until_ready};
+use super::launch::{front_proxies, wait_until_ready, wire_proxy};
 use super::node::{Node, failure_of};
 use super::settings::{self, NodePlan};
-use super::{Cluster, ClusterSpec, ports};
+use super::{Cluster, ClusterSpec, Front, ports};
 use crate::clock::now_ns;
 use crate::error::ChaosError;
 use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
@@ -55,10 +55,9 @@ pub(super) fn start(
     let run_dir = std::path::absolute(run_dir).map_err(ChaosError::io("find the run folder"))?;
     let logs = run_dir.join("logs");
     fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
-    let toxiproxy = if spec.proxied {
-        Some(toxiproxy::find_or_build(spawner, progress)?)
-    } else {
-        None
+    let toxiproxy = match spec.front {
+        Front::Toxiproxy => Some(toxiproxy::find_or_build(spawner, progress)?),
+        Front::Nothing | Front::WireProxy => None,
     };
     let mut tries = 1;
     loop {
@@ -104,8 +103,9 @@ fn launch(
     toxiproxy: Option<&Binary>,
     spawner: &Spawner,
 ) -> Result<Cluster, ChaosError> {
-    let needed = settings::ports_needed(spec.nodes, 0, spec.proxied);
-    let plans = settings::plan(spec.nodes, 0, spec.proxied, &ports::free(needed, now_ns())?);
+    let proxied = spec.front != Front::Nothing;
+    let needed = settings::ports_needed(spec.nodes, 0, proxied);
+    let plans = settings::plan(spec.nodes, 0, proxied, &ports::free(needed, now_ns())?);
     let directory = spawner
         .journal()
         .temporary_directory(&run_dir.join("broker-data"));
@@ -113,6 +113,7 @@ fn launch(
     let proxy = toxiproxy
         .map(|binary| front_proxies(&plans, binary, logs, spawner))
         .transpose()?;
+    let wire = wire_proxy(spec, &plans)?;
     let host = Host::start(spec, &plans, directory.path().join(NAME), logs, spawner)?;
     let nodes = plans.into_iter().map(|plan| Node::hosted(plan, &host)).collect();
     let cluster = Cluster {
@@ -126,6 +127,7 @@ fn launch(
         differences: Vec::new(),
         spawner: spawner.clone(),
         proxy: Mutex::new(proxy),
+        wire: Mutex::new(wire),
         stopped: AtomicBool::new(false),
         data: Mutex::new(Some(directory)),
     };

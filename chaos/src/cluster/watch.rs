@@ -45,15 +45,21 @@ impl Cluster {
         found.ok_or_else(|| ChaosError::admin(what(), "none is in sync"))
     }
 
-    /// Ids of all brokers that we run.
+    /// Ids of all brokers that we run, or stand in front of.
     pub fn broker_ids(&self) -> Vec<u32> {
+        if let Some(wire) = self.wire_proxy().filter(|_| self.is_external()) {
+            return wire.doors().map(|(broker, _)| broker).collect();
+        }
         self.brokers().map(|node| node.plan.id).collect()
     }
 
     /// Some partition of a topic of the run that this broker leads now: its election shows that the broker was hit.
     /// None when it leads none.
     pub(crate) fn led_by(&self, broker: u32) -> Result<Option<(String, u32, Leader)>, ChaosError> {
-        self.node(broker)?;
+        // Of somebody else's those that our proxy stands in front of; else those that we run.
+        if !self.is_external() || !self.broker_ids().contains(&broker) {
+            self.node(broker)?;
+        }
         let what = || format!("find what broker-{broker} leads");
         let view = self
             .view(None)

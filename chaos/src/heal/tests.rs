@@ -154,7 +154,7 @@ fn a_live_runners_children_are_left_alone() {
 }
 
 #[test]
-fn after_a_reboot_only_directories_are_mended() {
+fn after_a_reboot_no_process_is_what_the_journal_names() {
     let home = tempfile::tempdir().unwrap();
     let mut innocent = Leftover::start(&journal_name(home.path()));
     let entries = [Entry::Child {
@@ -212,6 +212,42 @@ fn a_topic_without_an_id_is_told_and_not_touched_and_one_out_of_reach_stays_note
     assert!(path.exists(), "heal can try again");
 
     let path = write_journal(home.path(), DEAD, &boot, &[topic(None), topic(id), gone]);
+    assert_eq!(heal_in(home.path()).unwrap(), Healed::default());
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_container_that_cannot_be_asked_for_stays_noted_and_one_that_is_gone_is_no_work() {
+    let home = tempfile::tempdir().unwrap();
+    let boot = journal::boot_id().unwrap();
+    let container = |id: Option<&str>| Entry::Container {
+        name: "steadfast-1-1-0-broker-1-0".into(),
+        // Nothing listens there.
+        engine: "unix:///nowhere/docker.sock".into(),
+        id: id.map(str::to_owned),
+    };
+    let gone = Entry::ContainerGone {
+        name: "steadfast-1-1-0-broker-1-0".into(),
+    };
+    // A container outlives a boot: it is asked for then too.
+    for boot in [boot.as_str(), "another boot"] {
+        let path = write_journal(
+            home.path(),
+            DEAD,
+            boot,
+            &[container(None), container(Some("12ab"))],
+        );
+        let steps = heal_in(home.path()).unwrap().steps;
+        let [Step::Failed(reason)] = steps.as_slice() else {
+            panic!("{steps:?}");
+        };
+        assert!(
+            reason.contains("broker-1") && reason.contains("unix:///nowhere"),
+            "{reason}"
+        );
+        assert!(path.exists(), "heal can try again");
+    }
+    let path = write_journal(home.path(), DEAD, &boot, &[container(None), gone]);
     assert_eq!(heal_in(home.path()).unwrap(), Healed::default());
     assert!(!path.exists());
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::mend::{Hurt, Mend};
+use super::mend::{Hurt, Mend, Told};
 use super::{Aim, Stage};
 use crate::clock::{Deadline, now_ns};
 use crate::cluster::probe;
@@ -76,8 +76,8 @@ pub(super) fn hurt(
         // What it did to the client is known only afterwards. Bytes alone prove nothing, since the probe sent some; its
         // connections are closed and not counted.
         match mend.mend()? {
-            Some(bite) if met(done, &bite) => stage.bit(fault, aim, "link", bite.to_string())?,
-            Some(bite) if bite.connections_before > 0 => {
+            Told::Link(bite) if met(done, &bite) => stage.bit(fault, aim, "link", bite.to_string())?,
+            Told::Link(bite) if bite.connections_before > 0 => {
                 return Err(failed(aim, format!("no connection of a client ended: {bite}")));
             }
             _ => return Err(failed(aim, "no client was connected to it".into())),

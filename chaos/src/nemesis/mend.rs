@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use crate::error::ChaosError;
 use crate::toxiproxy::Bite;
+use crate::wire_proxy::WireBite;
 
 /// What was done to a broker and is to be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,16 @@ pub(super) enum Hurt {
     Paused,
     /// Its link to clients is hurt.
     Link,
+    /// Frames in that link are.
+    Frames,
+}
+
+/// What a hurt did, where mending it tells.
+#[derive(Debug)]
+pub(super) enum Told {
+    Nothing,
+    Link(Bite),
+    Frames(WireBite),
 }
 
 /// Made *before* a process is hurt, so that no moment is unguarded; *after* a link is, since a link that another fault has
@@ -36,17 +47,24 @@ impl<'a> Mend<'a> {
     }
 
     /// Undoes the hurt; of a link it tells what that did. Being in sync again takes longer and is waited for elsewhere.
-    pub(super) fn mend(mut self) -> Result<Option<Bite>, ChaosError> {
+    pub(super) fn mend(mut self) -> Result<Told, ChaosError> {
         self.done = true;
         self.undo()
     }
 
-    fn undo(&self) -> Result<Option<Bite>, ChaosError> {
+    fn undo(&self) -> Result<Told, ChaosError> {
         match self.hurt {
-            Hurt::Down if !self.cluster.is_down(self.broker) => Ok(None),
-            Hurt::Down => self.cluster.start_again(self.broker).map(|()| None),
-            Hurt::Paused => self.cluster.resume(self.broker).map(|()| None),
-            Hurt::Link => self.cluster.mend_link(self.broker),
+            Hurt::Down if !self.cluster.is_down(self.broker) => Ok(Told::Nothing),
+            Hurt::Down => self.cluster.start_again(self.broker).map(|()| Told::Nothing),
+            Hurt::Paused => self.cluster.resume(self.broker).map(|()| Told::Nothing),
+            Hurt::Link => {
+                let bite = self.cluster.mend_link(self.broker)?;
+                Ok(bite.map_or(Told::Nothing, Told::Link))
+            }
+            Hurt::Frames => {
+                let bite = self.cluster.mend_frames(self.broker)?;
+                Ok(bite.map_or(Told::Nothing, Told::Frames))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mend::{Hurt, Mend};
-use super::{Aim, Stage, link, nanos, orders};
+use super::{Aim, Stage, frames, link, nanos, orders};
 use crate::clock::now_ns;
 use crate::cluster::BACK_BOUND;
 use crate::error::ChaosError;
@@ -19,7 +19,7 @@ pub(super) fn strike(stage: &Stage, fault: &PlannedFault, begin_ns: u64) -> Resu
     match fault.action.reach() {
         Reach::Topic => return orders::topic(stage, fault),
         Reach::Settings => return orders::settings(stage, fault, begin_ns),
-        Reach::Process | Reach::Link => {}
+        Reach::Process | Reach::Link | Reach::Frames => {}
     }
     let volleys = stage.resolve(fault)?;
     stage.started(fault, describe(stage, &volleys.concat()))?;
@@ -27,10 +27,10 @@ pub(super) fn strike(stage: &Stage, fault: &PlannedFault, begin_ns: u64) -> Resu
     for (number, volley) in volleys.iter().enumerate() {
         // The first ends when the plan says; each further one is as long as the first.
         let end_ns = if number == 0 { begin_ns } else { now_ns() }.saturating_add(hold_ns);
-        if fault.action.reach() == Reach::Link {
-            link::hurt(stage, fault, volley, end_ns)?;
-        } else {
-            processes(stage, fault, volley, end_ns)?;
+        match &fault.action {
+            Action::Wire(wire) => frames::strike(stage, fault, *wire, (volley, end_ns))?,
+            action if action.reach() == Reach::Link => link::hurt(stage, fault, volley, end_ns)?,
+            _ => processes(stage, fault, volley, end_ns)?,
         }
         if !stage.sleep_until(now_ns()) {
             break; // cancelled: the brokers that are left are left alone
@@ -125,7 +125,11 @@ fn life(stage: &Stage, aim: &Aim) -> Result<String, ChaosError> {
 /// `broker-2 (pid 4711), leader of orders-0 in epoch 3`.
 fn describe(stage: &Stage, aims: &[Aim]) -> String {
     let one = |aim: &Aim| {
-        let life = stage.cluster.life(aim.broker).unwrap_or_else(|| "down".into());
+        let life = match stage.cluster.life(aim.broker) {
+            Some(life) => life,
+            None if stage.cluster.is_external() => "somebody else's".to_owned(),
+            None => "down".to_owned(),
+        };
         let leads = aim.watched.as_ref().map(|(topic, partition, leader)| {
             format!(", leader of {topic}-{partition} in epoch {}", leader.epoch)
         });

@@ -17,6 +17,7 @@ fn kill_at(at: Duration, target: Target) -> PlannedFault {
     PlannedFault {
         name: "kill".into(),
         at,
+        when: None,
         hold: None,
         action: Action::Kill,
         target,

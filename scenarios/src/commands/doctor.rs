@@ -68,6 +68,7 @@ pub(crate) fn run(json: bool) -> Exit {
         java(),
         maven(jars.state == State::Ok),
         jars,
+        docker(),
         toxiproxy(),
         chromium(),
         kcat(),
@@ -123,7 +124,7 @@ fn java() -> Check {
         .map(|home| Path::new(&home).join("bin/java"))
         .filter(|path| path.is_file())
         .or_else(|| find("java"));
-    let version = program.as_deref().and_then(|program| ask(program, "-version"));
+    let version = program.as_deref().and_then(|program| ask(program, &["-version"]));
     let major = version.as_deref().and_then(java_major);
     let state = if major.is_some_and(|major| major >= JAVA_NEEDED) {
         State::Ok
@@ -178,6 +179,31 @@ fn kafka_jars() -> Check {
         found,
         needed_for: "--broker kafka",
         mend: "steadfast cluster fetch".to_owned(),
+    }
+}
+
+/// The engine's own version: its command line alone runs nothing.
+fn docker() -> Check {
+    let program = find("docker");
+    let version = ["version", "--format", "version {{.Server.Version}}"];
+    let answer = program.as_deref().and_then(|program| ask(program, &version));
+    let (otherwise, mend) = match program {
+        None => ("no `docker` in PATH", "apt-get install docker.io"),
+        Some(_) => (
+            "`docker` is here, but no engine answers it",
+            "systemctl start docker (`dockerd` as root where there is no systemd), or the right to its socket",
+        ),
+    };
+    Check {
+        name: "docker",
+        state: if answer.is_some() {
+            State::Ok
+        } else {
+            State::Absent
+        },
+        found: answer.unwrap_or_else(|| otherwise.to_owned()),
+        needed_for: "--broker docker",
+        mend: mend.to_owned(),
     }
 }
 
@@ -380,10 +406,10 @@ fn read(path: &str) -> Option<String> {
         .map(|text| text.trim().to_owned())
 }
 
-/// First line of what a program says to a flag, on either stream; none when it fails or takes too long.
-fn ask(program: &Path, flag: &str) -> Option<String> {
+/// First line with a version of what a program says to these arguments, on either stream; none when it fails or takes too long.
+fn ask(program: &Path, args: &[&str]) -> Option<String> {
     let mut child = Command::new(program)
-        .arg(flag)
+        .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -433,6 +459,7 @@ mod tests {
         for check in [
             java(),
             maven(false),
+            docker(),
             toxiproxy(),
             chromium(),
             cores(),
@@ -447,6 +474,6 @@ mod tests {
                 "{check:?}"
             );
         }
-        assert!(ask(Path::new("/bin/false"), "-version").is_none());
+        assert!(ask(Path::new("/bin/false"), &["-version"]).is_none());
     }
 }

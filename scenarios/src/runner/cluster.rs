@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use steadfast_chaos::ChaosError;
-use steadfast_chaos::cluster::{Cluster, java, kafka};
+use steadfast_chaos::cluster::{Cluster, Front, docker, java, kafka};
+use steadfast_chaos::fault::Reach;
 use steadfast_chaos::process::Spawner;
 use steadfast_verifier::environment::BrokerEnvironment;
 
@@ -27,6 +28,7 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
     let (kind, reason) = match (overrides.broker, scenario.cluster.kind) {
         (Some(kind), _) => (kind, format!("--broker {}", word(kind))),
         (None, Some("external")) => (BrokerKind::External, "the scenario says so".to_owned()),
+        (None, Some("docker")) => (BrokerKind::Docker, "the scenario says so".to_owned()),
         (None, Some("simulated")) => (BrokerKind::Simulated, "the scenario says so".to_owned()),
         (None, Some(_)) => (BrokerKind::Kafka, "the scenario says so".to_owned()),
         (None, None) => unnamed(&scenario.cluster.version),
@@ -36,9 +38,9 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
         BrokerKind::External if servers.is_empty() => Err(RunError::Usage(
             "--broker external needs --bootstrap-server HOST:PORT".into(),
         )),
-        BrokerKind::Kafka | BrokerKind::Simulated if !servers.is_empty() => Err(RunError::Usage(
-            "--bootstrap-server goes with --broker external".into(),
-        )),
+        BrokerKind::Kafka | BrokerKind::Docker | BrokerKind::Simulated if !servers.is_empty() => Err(
+            RunError::Usage("--bootstrap-server goes with --broker external".into()),
+        ),
         BrokerKind::External if !overrides.allow_remote && servers.iter().any(|server| !loopback(server)) => {
             Err(RunError::Usage(format!(
                 "{} is not on loopback; a load test of somebody else's cluster needs --allow-remote",
@@ -48,10 +50,18 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
                     .map_or("", String::as_str)
             )))
         }
-        BrokerKind::External if !scenario.faults.is_empty() => Err(RunError::Usage(format!(
-            "{} orders faults; an external cluster is not ours to hurt: use --broker kafka or simulated",
-            scenario.name
-        ))),
+        BrokerKind::External
+            if scenario
+                .faults
+                .iter()
+                .any(|fault| fault.action.reach() != Reach::Frames) =>
+        {
+            Err(RunError::Usage(format!(
+                "{} orders faults; an external cluster is not ours to hurt, but for single frames on their way (hold, \
+                 delay, drop, answer, cut): use --broker kafka, docker or simulated",
+                scenario.name
+            )))
+        }
         BrokerKind::Simulated if needs_kafka(&scenario.faults).is_some() => {
             let fault = needs_kafka(&scenario.faults).map_or("", |fault| fault.name.as_str());
             Err(RunError::Usage(format!(
@@ -111,9 +121,11 @@ impl Choice {
                 }
                 Cluster::start(&spec, folder, spawner, progress)
             }
+            BrokerKind::Docker => Cluster::contain(&spec, folder, spawner, progress),
             BrokerKind::Simulated => Cluster::simulate(&spec, folder, spawner, progress),
             BrokerKind::External => {
-                Cluster::external(&self.bootstrap_servers, self.allow_remote, &spec.topics, spawner)
+                let wish = (spec.topics.as_slice(), spec.front);
+                Cluster::external(&self.bootstrap_servers, self.allow_remote, wish, spawner)
             }
         }
     }
@@ -138,6 +150,12 @@ impl Choice {
                 scenario.cluster.nodes,
                 if scenario.cluster.nodes == 1 { "" } else { "s" }
             ),
+            BrokerKind::Docker => format!(
+                "docker {}, {} node{}",
+                docker::reference(&scenario.cluster.image, "", &scenario.cluster.version),
+                scenario.cluster.nodes,
+                if scenario.cluster.nodes == 1 { "" } else { "s" }
+            ),
             BrokerKind::External => self.bootstrap_servers.join(","),
         };
         format!("{cluster} ({})", self.reason)
@@ -151,7 +169,7 @@ impl Choice {
             nodes: cluster.admin_servers().len() as u32,
             reason: self.reason.clone(),
             java: cluster.java_version().to_owned(),
-            proxied: scenario.cluster.proxied,
+            proxied: scenario.cluster.front != Front::Nothing,
         }
     }
 }
@@ -160,6 +178,7 @@ impl Choice {
 pub(crate) fn word(kind: BrokerKind) -> &'static str {
     match kind {
         BrokerKind::Kafka => "kafka",
+        BrokerKind::Docker => "docker",
         BrokerKind::Simulated => "simulated",
         BrokerKind::External => "external",
     }

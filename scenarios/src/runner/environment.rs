@@ -10,11 +10,12 @@ pub(crate) fn read(
     log_dir: &Path,
     broker: BrokerEnvironment,
     differences: Vec<Setting>,
-    rerun: String,
+    (subject, rerun): (String, String),
 ) -> Environment {
     Environment {
         started: humantime::format_rfc3339_seconds(started_wall).to_string(),
         steadfast: env!("CARGO_PKG_VERSION").to_owned(),
+        subject,
         debug_build: cfg!(debug_assertions),
         cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
         cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),

@@ -11,6 +11,7 @@ use steadfast_chaos::process::{Child, Spawner};
 use steadfast_verifier::workload::{Progress, SOURCE_WORKER, Workload};
 
 use super::files::cannot_write;
+use super::subject::Subject;
 use super::{RunError, spawn_worker};
 
 /// A progress line longer than this is nonsense.
@@ -38,7 +39,12 @@ impl Filler {
             history: inner.join(format!("{SOURCE_WORKER}-0.bin")),
             ..order
         };
-        let mut child = spawn_worker(spawner, folder, ("source", "workload-source.json"), &order)?;
+        let mut child = spawn_worker(
+            spawner,
+            folder,
+            ("source", "workload-source.json"),
+            (&Subject::ours(), &order),
+        )?;
         let stdout = child.take_stdout();
         let stdout = stdout.ok_or_else(|| RunError::Tool("the output of source is not connected".into()))?;
         let complete = copy.complete.clone();

@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM. The first asks every step to stop and heal; a second one, or `GRACE` without an end, leaves at
-//! once, and the death signal that every child carries ends them with us. Either way: exit code 130, nothing keeps running.
+//! once, and the death signal that every child carries ends them with us. Either way: exit code 130, nothing keeps running
+//! but, after the second, containers: no signal of ours reaches what is the engine's, so `heal` has to end them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -75,6 +76,6 @@ fn after_grace() {
     reason = "the orderly way out did not work; the death signal ends every child"
 )]
 fn give_up(why: &str) -> ! {
-    eprintln!("{why}: leaving at once; `steadfast heal` removes what is left on disk");
+    eprintln!("{why}: leaving at once; `steadfast heal` removes what is left on disk and in containers");
     std::process::exit(130)
 }

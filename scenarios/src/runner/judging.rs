@@ -85,10 +85,11 @@ pub(crate) fn judge_folder(
 /// What the judge is to hold the run against, on the cluster that it had.
 pub(crate) fn expectations(scenario: &Scenario, environment: &Environment) -> Expectations {
     let broker = &environment.broker;
-    scenario.expectations(verdict::Broker {
+    let broker = verdict::Broker {
         kind: broker.kind.clone(),
         version: broker.version.clone(),
         nodes: broker.nodes,
         reason: broker.reason.clone(),
-    })
+    };
+    scenario.expectations(&environment.subject, broker)
 }

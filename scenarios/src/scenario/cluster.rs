@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use steadfast_chaos::cluster::TopicSpec;
 use steadfast_chaos::cluster::kafka::PINNED;
+use steadfast_chaos::cluster::{Front, TopicSpec, docker};
 use toml::Spanned;
 
 use crate::scenario::diagnostics::Problem;
@@ -26,14 +26,16 @@ pub(crate) struct ClusterWish {
     pub controllers: u32,
     /// Version of Apache Kafka; empty = whatever KAFKA_HOME has, else the pinned one.
     pub version: String,
+    /// Image of a docker cluster, with its tag or digest; empty = Kafka's own of that version.
+    pub image: String,
     /// Broker settings under Kafka's names.
     pub properties: BTreeMap<String, String>,
     /// Options of each broker's JVM.
     pub jvm_options: Vec<String>,
     /// Topics to create, by name.
     pub topics: Vec<TopicSpec>,
-    /// Whether a proxy stands in front of every broker (a network fault is planned).
-    pub proxied: bool,
+    /// What stands in front of every broker, where a fault of the network or of frames is planned.
+    pub front: Front,
 }
 
 /// Replicas that must have a record before it is acknowledged.
@@ -86,15 +88,22 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
             table.out_of_place(name, "an external cluster is taken as it is");
         }
     }
+    if kind.is_some_and(|kind| kind != "docker") {
+        for name in ["image", "tag"].into_iter().filter(|name| table.has(name)) {
+            table.out_of_place(name, "only a docker cluster runs an image");
+        }
+    }
+    let image = read_image(table, version.as_deref().unwrap_or_default(), notes);
     Some(ClusterWish {
         kind,
         nodes: u32::try_from(nodes?.into_inner()).ok()?,
         controllers: u32::try_from(controllers?.into_inner()).ok()?,
         version: version?,
+        image: image?,
         properties,
         jvm_options: read_jvm_options(table, notes),
         topics,
-        proxied: false,
+        front: Front::Nothing,
     })
 }
 
@@ -116,6 +125,43 @@ fn read_jvm_options(table: &Table<'_>, notes: &Notes<'_>) -> Vec<String> {
         notes.push(problem.note("such as jvm-options = \"-XX:TieredStopAtLevel=1\""));
     }
     options
+}
+
+/// `image`, `tag` and the version of Kafka as the one name that the engine takes.
+fn read_image(table: &Table<'_>, version: &str, notes: &Notes<'_>) -> Option<String> {
+    let text = |name| {
+        if !table.has(name) {
+            return Some(None);
+        }
+        let text = table.text(name)?;
+        // What a registry allows in names, tags and digests; a leading dash would be an option.
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+        let first = text.get_ref().chars().next();
+        if first.is_some_and(|first| first.is_ascii_alphanumeric()) && text.get_ref().chars().all(legal) {
+            return Some(Some(text));
+        }
+        let title = format!("`{}` is no {name} of a container", text.get_ref());
+        let problem = Problem::at(
+            text.span(),
+            &title,
+            "expected letters, digits, `.`, `_`, `-`, `/`, `:`",
+        );
+        notes.push(problem.note("such as image = \"apache/kafka\", tag = \"4.1.0\""));
+        None
+    };
+    let (image, tag) = (text("image")?, text("tag")?);
+    if let (Some(image), Some(tag)) = (&image, &tag)
+        && docker::reference(image.get_ref(), "", "untagged") == *image.get_ref()
+    {
+        let problem = Problem::at(tag.span(), "two tags for one image", "a second tag");
+        notes.push(problem.context(image.span(), "has one already"));
+        return None;
+    }
+    if image.is_none() && tag.is_none() {
+        return Some(String::new());
+    }
+    let text = |value: Option<Spanned<String>>| value.map(Spanned::into_inner).unwrap_or_default();
+    Some(docker::reference(&text(image), &text(tag), version))
 }
 
 fn pinned(version: &Spanned<String>, notes: &Notes<'_>) -> bool {

@@ -1,8 +1,9 @@
 //! `[[fault]]`: what goes wrong, when, and to whom.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use steadfast_chaos::fault::{Action, PlannedFault, Target};
+use steadfast_chaos::fault::{Action, PlannedFault, Reach, Target};
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
@@ -16,6 +17,7 @@ use crate::scenario::workload::Load;
 mod action; // what is done
 pub(crate) mod campaign; // many of them, drawn
 mod target; // to whom
+mod when; // and what it waits for
 
 /// How long `heal:<name>` lasts after a fault's end.
 pub(crate) const HEAL: Duration = Duration::from_secs(10);
@@ -59,6 +61,7 @@ pub(crate) fn read(
             faults.push((name, fault));
         }
     }
+    when::check(&faults, notes);
     let mut faults: Vec<PlannedFault> = faults.into_iter().map(|(_, fault)| fault).collect();
     faults.sort_by_key(|fault| fault.at);
     faults
@@ -74,6 +77,38 @@ pub(crate) fn needs_kafka(faults: &[PlannedFault]) -> Option<&PlannedFault> {
         // It models neither reassignments nor a quorum of controllers.
         fault.action == Action::Reassign || *end == Target::Controller
     })
+}
+
+/// Notes faults of the network and faults of frames in one file: only one kind of proxy stands in front of the brokers.
+/// `elsewhere` is where they come from if no table has their names: a campaign.
+pub(crate) fn check_front(
+    tables: &[Table<'_>],
+    faults: &[PlannedFault],
+    elsewhere: Option<&Range<usize>>,
+    notes: &Notes<'_>,
+) {
+    let first = |reach: Reach| faults.iter().find(|fault| fault.action.reach() == reach);
+    let (Some(link), Some(frames)) = (first(Reach::Link), first(Reach::Frames)) else {
+        return;
+    };
+    let place = |fault: &PlannedFault| {
+        let names = tables.iter().filter_map(|table| table.text("name"));
+        let mut names = names.filter(|name| *name.get_ref() == fault.name);
+        names
+            .next()
+            .map(|name| name.span())
+            .or_else(|| elsewhere.cloned())
+    };
+    let (Some(one), Some(other)) = (place(frames), place(link)) else {
+        return;
+    };
+    let problem = Problem::at(
+        one,
+        "faults of frames and faults of the network in one file",
+        "our own proxy would have to stand here",
+    );
+    let problem = problem.context(other, "and Toxiproxy here");
+    notes.push(problem.note("one proxy stands in front of the brokers: prove the two claims in two files"));
 }
 
 /// Whether two faults do the same kind of thing to the same target at the same time: the one that ends first would mend
@@ -92,6 +127,7 @@ fn read_one(
     let name = table.text("name").filter(|name| plain_name(name, notes));
     let at = table.duration("at");
     let hold = table.duration("for");
+    let when = when::read(table);
     let what = read_what(table, cluster, notes);
     if let Some(hold) = hold.as_ref().filter(|hold| hold.get_ref().is_zero()) {
         notes.push(Problem::at(
@@ -104,6 +140,7 @@ fn read_one(
     let fault = PlannedFault {
         name: name.as_ref()?.get_ref().clone(),
         at: at?.into_inner(),
+        when: when?,
         hold: hold.map(Spanned::into_inner),
         action,
         target,
@@ -125,7 +162,8 @@ pub(super) fn read_what(
         action::suits(table, action, target, cluster, notes);
     }
     let action = action?;
-    if cluster.is_some_and(|cluster| cluster.kind == Some("external")) {
+    let of_frames = action.get_ref().reach() == Reach::Frames;
+    if cluster.is_some_and(|cluster| cluster.kind == Some("external") && !of_frames) {
         let problem = Problem::at(
             action.span(),
             "an external cluster cannot be broken from here",

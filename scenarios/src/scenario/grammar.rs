@@ -202,8 +202,20 @@ pub(crate) static CLUSTER: Section = Section {
             "Version of Apache Kafka; without it that of KAFKA_HOME, else the pinned one",
         ),
         key(
+            "image",
+            Shape::Text,
+            "",
+            "Image of a docker cluster, with the layout of apache/kafka, which is the default",
+        ),
+        key(
+            "tag",
+            Shape::Text,
+            "",
+            "Its tag; without it that of `image`, else the version of Apache Kafka",
+        ),
+        key(
             "kind",
-            Shape::Word(&["kafka", "simulated", "external"]),
+            Shape::Word(&["kafka", "docker", "simulated", "external"]),
             "",
             "Cluster kind; better left to --broker",
         ),
@@ -226,7 +238,7 @@ pub(crate) static CLUSTER: Section = Section {
         ),
     ],
     properties: None,
-    planned: &["image", "tag"],
+    planned: &[],
 };
 
 /// `topics.NAME`
@@ -532,7 +544,7 @@ pub(crate) static RECOVERED: Section = Section {
 };
 
 /// Words of the design that stand for something later work builds.
-pub(crate) const PLANNED_WORDS: &[&str] = &["ipc", "http", "file", "audit", "docker"];
+pub(crate) const PLANNED_WORDS: &[&str] = &["ipc", "http", "file", "audit"];
 
 #[cfg(test)]
 mod tests {

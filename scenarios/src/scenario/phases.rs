@@ -178,6 +178,7 @@ mod tests {
         let fault = |at, hold, target| PlannedFault {
             name: "kill".into(),
             at: Duration::from_secs(at),
+            when: None,
             hold: Some(Duration::from_secs(hold)),
             action: Action::Kill,
             target,

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
+use steadfast_chaos::cluster::Front;
 use steadfast_chaos::fault::{Action, Reach, Target};
 use steadfast_verifier::expectations::{ClaimId, Metric, Recovery, Threshold};
 use steadfast_verifier::provable;
@@ -154,10 +155,10 @@ fn cluster_lines(scenario: &Scenario) -> Vec<String> {
         1 => ", 1 dedicated controller".to_owned(),
         n => format!(", {n} dedicated controllers"),
     };
-    let proxied = if cluster.proxied {
-        ", a proxy in front of every broker"
-    } else {
-        ""
+    let proxied = match cluster.front {
+        Front::Nothing => "",
+        Front::Toxiproxy => ", Toxiproxy in front of every broker",
+        Front::WireProxy => ", a wire proxy in front of every broker",
     };
     let mut lines = vec![format!("{nodes}{controllers}{proxied}")];
     for topic in &cluster.topics {
@@ -215,6 +216,7 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
         };
         let what = match &fault.action {
             Action::Toxic(toxic) => format!("{toxic} on"),
+            Action::Wire(wire) => format!("{wire} on"),
             Action::Grow { partitions } => format!("grow to {partitions} partitions:"),
             Action::Set { settings } => {
                 let settings: Vec<String> = settings
@@ -225,7 +227,11 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
             }
             action => action.word().to_owned(),
         };
-        let what = format!("fault:{}: {what} {}{hold}{each}", fault.name, fault.target);
+        let when = fault
+            .when
+            .as_ref()
+            .map_or_else(String::new, |trigger| format!(", as soon as {trigger}"));
+        let what = format!("fault:{}: {what} {}{hold}{each}{when}", fault.name, fault.target);
         moments.push((fault.at, at(warmup + fault.at, what)));
         if let Some(end) = end(fault) {
             let until = show_duration(warmup + end + HEAL);
@@ -417,7 +423,7 @@ fn remarks(scenario: &Scenario, kind: &str) -> Vec<String> {
         .thresholds
         .iter()
         .any(|t| matches!(t.metric, Metric::AckLatency | Metric::ServiceTime));
-    if scenario.cluster.proxied && latency {
+    if scenario.cluster.front != Front::Nothing && latency {
         notes.push("a proxy stands in the path: its time is in every latency".to_owned());
     }
     if cfg!(debug_assertions) && latency {
@@ -454,7 +460,7 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
         .filter(|fault| fault.target != Target::Client);
     let outage = of_brokers.filter_map(|fault| match fault.action {
         // One copy alone: nobody takes over before it is back. A toxic may let nothing through, or half.
-        Action::Partition | Action::Down | Action::Toxic(_) => fault.hold,
+        Action::Partition | Action::Down | Action::Toxic(_) | Action::Wire(_) => fault.hold,
         Action::Elect | Action::Reassign | Action::Grow { .. } | Action::Set { .. } => None,
         // With all of them gone, or as good as gone, it is over when they are back.
         _ if fault.target == Target::All => Some(fault.hold.unwrap_or_default() + fail_over),

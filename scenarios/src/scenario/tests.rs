@@ -16,6 +16,7 @@ fn overrides(set: &[&str], property: &[&str], seed: Option<u64>) -> Overrides {
         allow_remote: false,
         seed,
         set: owned(set),
+        subject: None,
         property: owned(property),
     }
 }

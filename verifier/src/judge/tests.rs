@@ -9,6 +9,7 @@ mod fixture;
 mod folder;
 mod limits;
 mod liveness;
+mod matrix;
 mod memory;
 mod planted;
 mod planted_transactions;

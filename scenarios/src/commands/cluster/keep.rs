@@ -24,7 +24,7 @@ use steadfast_chaos::clock::{Deadline, sleep};
 use steadfast_chaos::cluster::{BACK_BOUND, Cluster, ClusterSpec, java, kafka};
 use steadfast_chaos::{ChaosError, procstat};
 
-use crate::cli::ClusterStartArgs;
+use crate::cli::{ClusterStartArgs, KeptKind};
 use crate::runner::RunError;
 use crate::runner::files::{cannot_write, read_json, write_json};
 use crate::runner::interrupt::Interrupt;
@@ -63,18 +63,27 @@ pub(super) fn start(args: &ClusterStartArgs) -> Result<(), RunError> {
     let spawner = super::spawner()?;
     let interrupt = Interrupt::install(spawner.stop_flag()).map_err(|e| RunError::Tool(e.to_string()))?;
     let mut progress = |line: &str| eprintln!("{line}");
-    java::find()?;
-    if kafka::available(&args.version).is_none() {
-        kafka::fetch(&args.version, &spawner, &mut progress)?;
+    if args.broker == KeptKind::Kafka {
+        java::find()?;
+        if kafka::available(&args.version).is_none() {
+            kafka::fetch(&args.version, &spawner, &mut progress)?;
+        }
+    } else if args.image.starts_with('-') {
+        return Err(RunError::Usage(format!("{} is no image", args.image)));
     }
     let spec = ClusterSpec {
         nodes: args.nodes,
         version: args.version.clone(),
+        image: args.image.clone(),
         properties: args.properties.iter().cloned().collect(),
         ..ClusterSpec::default()
     };
     std::fs::create_dir_all(&args.out).map_err(|e| cannot_write(&args.out, &e))?;
-    let cluster = Cluster::start(&spec, &args.out, &spawner, &mut progress)?;
+    let start = match args.broker {
+        KeptKind::Kafka => Cluster::start,
+        KeptKind::Docker => Cluster::contain,
+    };
+    let cluster = start(&spec, &args.out, &spawner, &mut progress)?;
     let pid = std::process::id();
     let kept = Kept {
         pid,

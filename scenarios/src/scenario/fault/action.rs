@@ -1,7 +1,10 @@
 //! What is done: the action with the keys that belong to it, and whether it can be done to the target.
 
+use std::time::Duration;
+
 use steadfast_chaos::fault::{Action, Reach, Target};
 use steadfast_chaos::toxic::{Stream, Toxic, ToxicKind};
+use steadfast_chaos::wire_proxy::{APIS, Deed, Side, WireFault};
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
@@ -12,11 +15,16 @@ use crate::scenario::properties;
 use crate::scenario::reader::Table;
 
 /// Keys that belong to one action each.
-const OWN_KEYS: &[(&str, &str, &str)] = &[
-    ("toxic", "toxic", "What Toxiproxy puts into the link"),
-    ("partitions", "grow", "How many partitions the topic has then"),
-    ("settings", "set", "Settings meanwhile, under Kafka's names"),
+const OWN_KEYS: &[(&str, &[&str], &str)] = &[
+    ("toxic", &["toxic"], "What Toxiproxy puts into the link"),
+    ("frames", WIRE_ACTIONS, "Which requests or answers"),
+    ("partitions", &["grow"], "How many partitions the topic has then"),
+    ("settings", &["set"], "Settings meanwhile, under Kafka's names"),
 ];
+/// What is done to single requests and answers.
+const WIRE_ACTIONS: &[&str] = &["hold", "delay", "drop", "answer", "cut"];
+/// Keys of `frames` that belong to one action each.
+const FRAME_KEYS: &[(&str, &str)] = &[("delay", "delay"), ("code", "answer"), ("bytes", "cut")];
 /// Which attributes belong to which toxic, and which of them it cannot be without.
 const ATTRIBUTES: &[(&str, &[&str], &[&str])] = &[
     ("latency", &["latency"], &["jitter"]),
@@ -32,9 +40,12 @@ const ATTRIBUTES: &[(&str, &[&str], &[&str])] = &[
 /// Reads the action of a fault. `target` decides whose settings may be set.
 pub(super) fn read(table: &Table<'_>, target: Option<&Target>, notes: &Notes<'_>) -> Option<Spanned<Action>> {
     let word = table.word("action")?;
-    for (key, action, doc) in OWN_KEYS {
-        if action != word.get_ref() {
-            table.out_of_place(key, &format!("it belongs to `action = \"{action}\"`"));
+    for (key, actions, doc) in OWN_KEYS {
+        if !actions.contains(word.get_ref()) {
+            table.out_of_place(
+                key,
+                &format!("it belongs to `action = \"{}\"`", actions.join("\" or \"")),
+            );
         } else if !table.has(key) {
             table.missing(key, doc);
         }
@@ -47,6 +58,7 @@ pub(super) fn read(table: &Table<'_>, target: Option<&Target>, notes: &Notes<'_>
         "partition" => Action::Partition,
         "down" => Action::Down,
         "toxic" => Action::Toxic(toxic(&table.table("toxic")?)?),
+        wire if WIRE_ACTIONS.contains(&wire) => Action::Wire(frames(wire, &table.table("frames")?)?),
         "elect" => Action::Elect,
         "reassign" => Action::Reassign,
         "grow" if table.has("partitions") => Action::Grow {
@@ -96,6 +108,50 @@ fn table_word(action: &Action) -> &'static str {
         Action::Toxic(_) => "toxic",
         action => action.word(),
     }
+}
+
+/// Which frames, and what becomes of them.
+fn frames(action: &'static str, table: &Table<'_>) -> Option<WireFault> {
+    let side = table.word("side");
+    let number = |name| u32::try_from(table.integer(name)?.into_inner()).ok();
+    for (key, of) in FRAME_KEYS {
+        if *of != action {
+            table.out_of_place(key, &format!("it belongs to `action = \"{of}\"`"));
+        } else if !table.has(key) {
+            let doc = table.section.keys.iter().find(|known| known.name == *key);
+            table.missing(key, doc.map_or("", |known| known.doc));
+        }
+    }
+    let own = |name: &'static str| table.has(name).then(|| number(name)).flatten();
+    let deed = match action {
+        "hold" => Deed::Hold,
+        "drop" => Deed::Drop,
+        "delay" => Deed::Delay(Duration::from_millis(own("delay")?.into())),
+        "answer" => Deed::Answer(i16::try_from(own("code")?).ok()?),
+        _ => Deed::Cut(own("bytes")?),
+    };
+    let api = match table.has("api") {
+        true => Some(api_key(table.word("api")?.get_ref())?),
+        false => None,
+    };
+    Some(WireFault {
+        deed,
+        api,
+        side: match *side?.get_ref() {
+            "request" => Side::Request,
+            _ => Side::Response,
+        },
+        nth: number("nth")?,
+        count: if table.has("count") {
+            Some(number("count")?)
+        } else {
+            None
+        },
+    })
+}
+
+fn api_key(name: &str) -> Option<i16> {
+    APIS.iter().find(|(known, _)| *known == name).map(|(_, key)| *key)
 }
 
 fn toxic(table: &Table<'_>) -> Option<Toxic> {
@@ -189,12 +245,12 @@ pub(super) fn suits(
             format!("`{word}` is done to a broker, not to a topic"),
             format!("leader({topic}-0)"),
         ),
-        (Reach::Link, Target::Topic(_)) => wrong(
+        (Reach::Link | Reach::Frames, Target::Topic(_)) => wrong(
             format!("`{word}` is done to a link"),
             format!("link(client, leader({topic}-0))"),
         ),
-        (Reach::Link, Target::Link(_)) | (Reach::Topic, Target::Topic(_)) => {}
-        (Reach::Link, broker) => wrong(
+        (Reach::Link | Reach::Frames, Target::Link(_)) | (Reach::Topic, Target::Topic(_)) => {}
+        (Reach::Link | Reach::Frames, broker) => wrong(
             format!("`{word}` is done to a link"),
             format!("link(client, {broker})"),
         ),

@@ -61,7 +61,7 @@ impl Choice {
     fn rest(&self) -> Duration {
         match self.action.reach() {
             Reach::Process => COMES_BACK,
-            Reach::Link | Reach::Topic | Reach::Settings => CALMS_DOWN,
+            Reach::Link | Reach::Frames | Reach::Topic | Reach::Settings => CALMS_DOWN,
         }
     }
 }
@@ -220,6 +220,7 @@ impl Campaign {
             faults.push(PlannedFault {
                 name: n.to_string(),
                 at,
+                when: None,
                 hold,
                 action: choice.action.clone(),
                 target: choice.target.clone(),
@@ -234,7 +235,7 @@ impl Campaign {
 fn row_of(action: &Action) -> usize {
     match action.reach() {
         Reach::Process => 0,
-        Reach::Link => 1,
+        Reach::Link | Reach::Frames => 1,
         Reach::Topic | Reach::Settings => 2,
     }
 }

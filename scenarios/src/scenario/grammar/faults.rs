@@ -1,6 +1,6 @@
 //! The grammar of what goes wrong: `[[fault]]`, and `[campaign]` with its mix.
 
-use super::{Key, MAX_PARTITIONS, Properties, Section, Shape, key, required};
+use super::{Key, MAX_PARTITIONS, MAX_RECORDS, Properties, Section, Shape, key, required};
 
 /// Actions of a fault by name.
 const ACTIONS: &[&str] = &[
@@ -11,6 +11,11 @@ const ACTIONS: &[&str] = &[
     "partition",
     "down",
     "toxic",
+    "hold",
+    "delay",
+    "drop",
+    "answer",
+    "cut",
     "elect",
     "reassign",
     "grow",
@@ -25,6 +30,11 @@ const REPEATABLE: &[&str] = &[
     "partition",
     "down",
     "toxic",
+    "hold",
+    "delay",
+    "drop",
+    "answer",
+    "cut",
     "elect",
     "reassign",
     "set",
@@ -42,6 +52,12 @@ const TOXIC_KEY: Key = key(
     Shape::Table(&TOXIC),
     "",
     "What Toxiproxy puts into the link (toxic)",
+);
+const FRAMES_KEY: Key = key(
+    "frames",
+    Shape::Table(&FRAMES),
+    "",
+    "Which requests or answers (hold, delay, drop, answer, cut)",
 );
 const SETTINGS_KEY: Key = key(
     "settings",
@@ -63,8 +79,10 @@ pub(crate) static FAULT: Section = Section {
             "How long it lasts; without it, it ends when its action is done",
         ),
         required("action", Shape::Word(ACTIONS), "What is done"),
+        key("when", Shape::Table(&WHEN), "", "What it waits for, from `at` on"),
         TARGET_KEY,
         TOXIC_KEY,
+        FRAMES_KEY,
         key(
             "partitions",
             Shape::Integer(2, MAX_PARTITIONS),
@@ -74,8 +92,107 @@ pub(crate) static FAULT: Section = Section {
         SETTINGS_KEY,
     ],
     properties: None,
-    planned: &["when", "mode"],
+    planned: &["mode"],
 };
+
+/// Longest delay of a frame, ms; as of Toxiproxy's latency.
+const MAX_DELAY: i64 = MAX_ATTRIBUTE;
+/// Kafka's error codes are 16 bits; 0 would be no error.
+const ERROR_CODES: Shape = Shape::Integer(1, i16::MAX as i64);
+
+/// `when = { fault = "no-answers", frames = 5 }` or `when = { acknowledged = 100_000 }`
+pub(super) static WHEN: Section = Section {
+    title: "when",
+    keys: &[
+        key(
+            "fault",
+            Shape::Text,
+            "",
+            "A fault of frames (hold, delay, drop, answer, cut) that begins no later",
+        ),
+        key(
+            "frames",
+            Shape::Integer(1, u32::MAX as i64),
+            "",
+            "How many frames that fault has struck by then",
+        ),
+        key(
+            "acknowledged",
+            Shape::Integer(1, MAX_RECORDS),
+            "",
+            "How many records are acknowledged by then",
+        ),
+    ],
+    properties: None,
+    planned: &[],
+};
+
+/// `frames = { api = "Produce", side = "response" }`
+pub(super) static FRAMES: Section = Section {
+    title: "frames",
+    keys: &[
+        key(
+            "api",
+            Shape::Word(APIS),
+            "",
+            "Kafka's name of the API; without it, any",
+        ),
+        required(
+            "side",
+            Shape::Word(&["request", "response"]),
+            "Requests on their way to the broker, or its answers",
+        ),
+        key(
+            "nth",
+            Shape::Integer(1, u32::MAX as i64),
+            "1",
+            "The first that is struck, counted from the fault's begin",
+        ),
+        key(
+            "count",
+            Shape::Integer(1, u32::MAX as i64),
+            "",
+            "How many are struck; without it, all from there on",
+        ),
+        key(
+            "delay",
+            Shape::Integer(1, MAX_DELAY),
+            "",
+            "Milliseconds that each is late (delay)",
+        ),
+        key(
+            "code",
+            ERROR_CODES,
+            "",
+            "Kafka's error code of the answer in the broker's place (answer)",
+        ),
+        key(
+            "bytes",
+            Shape::Integer(0, u32::MAX as i64),
+            "",
+            "Bytes that pass before the connection ends (cut)",
+        ),
+    ],
+    properties: None,
+    planned: &[],
+};
+
+/// APIs that a fault of frames may name.
+const APIS: &[&str] = &[
+    "Produce",
+    "Fetch",
+    "ListOffsets",
+    "Metadata",
+    "OffsetCommit",
+    "OffsetFetch",
+    "FindCoordinator",
+    "ApiVersions",
+    "InitProducerId",
+    "AddPartitionsToTxn",
+    "AddOffsetsToTxn",
+    "EndTxn",
+    "TxnOffsetCommit",
+];
 
 /// `toxic = { type = "latency", attributes = { latency = 40 } }`, as Toxiproxy's users write it.
 pub(super) static TOXIC: Section = Section {
@@ -222,6 +339,7 @@ pub(super) static MIX: Section = Section {
         required("action", Shape::Word(REPEATABLE), "What is done"),
         TARGET_KEY,
         TOXIC_KEY,
+        FRAMES_KEY,
         SETTINGS_KEY,
     ],
     properties: None,

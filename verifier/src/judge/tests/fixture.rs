@@ -475,6 +475,7 @@ pub(crate) fn environment() -> Environment {
     Environment {
         started: "2026-01-01T00:00:00Z".into(),
         steadfast: "0.1.0".into(),
+        subject: "steadfast".to_owned(),
         debug_build: true,
         cores: 2,
         cpu: "test".into(),
