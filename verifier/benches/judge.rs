@@ -174,13 +174,13 @@ fn completed(indexes: &[u64], partition: usize, base_offset: i64, ack_ns: u64) -
         producer_id: 4_000,
         producer_epoch: 0,
         base_sequence: base_offset as i32,
-        leader_epoch: 0,
         transaction: 0,
     }
 }
 
 fn batch(base_offset: i64, records: Vec<LogRecord>) -> LogBatch {
     LogBatch {
+        leader_epoch: 0,
         base_offset,
         producer_id: 4_000,
         producer_epoch: 0,
