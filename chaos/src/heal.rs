@@ -6,7 +6,7 @@
 //! made on an external cluster is deleted by its id only, never by its name. A container is removed only when it carries the
 //! journal's name as its label.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -228,22 +228,32 @@ fn kill_one(journal_name: &str, name: &str, pid: u32, steps: &mut Vec<Step>) {
 }
 
 fn remove_directories(entries: &[Entry], steps: &mut Vec<Step>) {
-    let gone = |path: &PathBuf| {
-        entries
-            .iter()
-            .any(|entry| matches!(entry, Entry::DirectoryGone { path: p } if p == path))
-    };
-    for entry in entries {
-        if let Entry::Directory { path } = entry
-            && !gone(path)
-            && path.join(DIRECTORY_MARKER).is_file()
-        {
+    for path in directories_left(entries) {
+        if path.join(DIRECTORY_MARKER).is_file() {
             steps.push(match fs::remove_dir_all(path) {
                 Ok(()) => Step::Removed(path.clone()),
                 Err(error) => Step::Failed(format!("cannot remove {}: {error}", path.display())),
             });
         }
     }
+}
+
+/// Pure: directories that were made and not removed. The last word on one counts: a look into an image, or a start on other
+/// ports, makes the same one again.
+fn directories_left(entries: &[Entry]) -> BTreeSet<&PathBuf> {
+    let mut left = BTreeSet::new();
+    for entry in entries {
+        match entry {
+            Entry::Directory { path } => {
+                left.insert(path);
+            }
+            Entry::DirectoryGone { path } => {
+                left.remove(path);
+            }
+            _ => {}
+        }
+    }
+    left
 }
 
 /// The last word on a container counts.
