@@ -129,9 +129,9 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    let Some(file) = Locked::take(file) else {
         return Ok(());
-    }
+    };
     let entries = journal::read(path)?;
     let Some(Entry::Runner {
         pid,
@@ -141,7 +141,7 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
     }) = entries.first()
     else {
         // Torn before its first line was whole: nothing had been started by then, unless the runner is just writing it.
-        return if is_old(&file)? {
+        return if is_old(&file.0)? {
             fs::remove_file(path)
         } else {
             Ok(())
@@ -175,6 +175,25 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
         return Ok(());
     }
     fs::remove_file(path)
+}
+
+/// A journal that this process mends by. Let go in so many words: closing it would not do, while a child that another thread
+/// has just forked still has the file open until its exec.
+struct Locked(File);
+
+impl Locked {
+    /// None: somebody else has it.
+    fn take(file: File) -> Option<Locked> {
+        flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some(Locked(file))
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // If not here, it goes with the process.
+        let _closed_anyway = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 /// The journalled children first, then whatever else carries the journal's name: their descendants.
