@@ -225,7 +225,8 @@ fn killed() -> Result<(), Failed> {
     // Of another run, as far as its label says.
     let bystander = format!("steadfast-test-bystander-{}", std::process::id());
     let label = format!("{LABEL}=another");
-    docker(&["create", "--name", &bystander, "--label", &label, image])?;
+    // Never started: an imported image names no command of its own, and create wants one.
+    docker(&["create", "--name", &bystander, "--label", &label, image, "bash"])?;
     let checked = (|| {
         let dir = temporary();
         let out = dir.path().join("run");

@@ -7,7 +7,7 @@ use std::process::Command;
 use libtest_mimic::{Failed, Trial};
 use steadfast_verifier::verdict::Outcome;
 
-use crate::support::{Need, STEADFAST, expect, expect_exit, temporary, trial, verdict};
+use crate::support::{Need, STEADFAST, expect, expect_exit, root, temporary, trial, verdict};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -38,6 +38,7 @@ fn guilty(scenario: &str, mistake: &str, sets: &[&str]) -> Result<(), Failed> {
     let out = dir.path().join("run");
     let file = format!("scenarios/delivery/{scenario}.toml");
     let mut run = Command::new(STEADFAST);
+    run.current_dir(root());
     run.args(["run", &file, "--broker", "kafka", "--out"]).arg(&out);
     run.arg("--subject").arg(naive()?).env("NAIVE", mistake);
     // It is ready after a few records; ours needs the warm-up for its figures.
@@ -70,6 +71,7 @@ fn refused() -> Result<(), Failed> {
             "scenarios/quickstart.toml",
         ])
         .args(["--broker", "simulated"])
+        .current_dir(root())
         .output()?;
     expect_exit(&output, 2)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

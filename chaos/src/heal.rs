@@ -6,7 +6,7 @@
 //! made on an external cluster is deleted by its id only, never by its name. A container is removed only when it carries the
 //! journal's name as its label.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -129,9 +129,9 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    let Some(file) = Locked::take(file) else {
         return Ok(());
-    }
+    };
     let entries = journal::read(path)?;
     let Some(Entry::Runner {
         pid,
@@ -141,7 +141,7 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
     }) = entries.first()
     else {
         // Torn before its first line was whole: nothing had been started by then, unless the runner is just writing it.
-        return if is_old(&file)? {
+        return if is_old(&file.0)? {
             fs::remove_file(path)
         } else {
             Ok(())
@@ -175,6 +175,25 @@ fn heal_one(path: &Path, steps: &mut Vec<Step>) -> io::Result<()> {
         return Ok(());
     }
     fs::remove_file(path)
+}
+
+/// A journal that this process mends by. Let go in so many words: closing it would not do, while a child that another thread
+/// has just forked still has the file open until its exec.
+struct Locked(File);
+
+impl Locked {
+    /// None: somebody else has it.
+    fn take(file: File) -> Option<Locked> {
+        flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some(Locked(file))
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // If not here, it goes with the process.
+        let _closed_anyway = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 /// The journalled children first, then whatever else carries the journal's name: their descendants.
@@ -228,22 +247,32 @@ fn kill_one(journal_name: &str, name: &str, pid: u32, steps: &mut Vec<Step>) {
 }
 
 fn remove_directories(entries: &[Entry], steps: &mut Vec<Step>) {
-    let gone = |path: &PathBuf| {
-        entries
-            .iter()
-            .any(|entry| matches!(entry, Entry::DirectoryGone { path: p } if p == path))
-    };
-    for entry in entries {
-        if let Entry::Directory { path } = entry
-            && !gone(path)
-            && path.join(DIRECTORY_MARKER).is_file()
-        {
+    for path in directories_left(entries) {
+        if path.join(DIRECTORY_MARKER).is_file() {
             steps.push(match fs::remove_dir_all(path) {
                 Ok(()) => Step::Removed(path.clone()),
                 Err(error) => Step::Failed(format!("cannot remove {}: {error}", path.display())),
             });
         }
     }
+}
+
+/// Pure: directories that were made and not removed. The last word on one counts: a look into an image, or a start on other
+/// ports, makes the same one again.
+fn directories_left(entries: &[Entry]) -> BTreeSet<&PathBuf> {
+    let mut left = BTreeSet::new();
+    for entry in entries {
+        match entry {
+            Entry::Directory { path } => {
+                left.insert(path);
+            }
+            Entry::DirectoryGone { path } => {
+                left.remove(path);
+            }
+            _ => {}
+        }
+    }
+    left
 }
 
 /// The last word on a container counts.

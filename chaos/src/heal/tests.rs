@@ -260,3 +260,12 @@ fn a_damaged_journal_is_reported_and_kept() {
     assert!(heal_in(home.path()).unwrap().failed());
     assert!(path.exists());
 }
+
+#[test]
+fn a_directory_that_was_made_again_is_left() {
+    let made = || Entry::Directory { path: "/d".into() };
+    let gone = || Entry::DirectoryGone { path: "/d".into() };
+    assert!(directories_left(&[made(), gone()]).is_empty());
+    assert_eq!(directories_left(&[made(), gone(), made()]).len(), 1);
+    assert!(directories_left(&[made(), gone(), made(), gone()]).is_empty());
+}
