@@ -59,7 +59,7 @@ const NOT_PLANTED: [(&str, &str); 11] = [
     ),
     (
         "I6",
-        "is no matter of one history: `tests/oracle.rs` counts a real log with Kafka's own consumer",
+        "is no matter of one history but of witnesses beside it: planted in `judge/tests/oracle.rs`, and on a real log in `tests/oracle.rs`",
     ),
     ("S1", "needs the gateway"),
     ("S2", "needs the process pair"),
@@ -134,7 +134,8 @@ fn every_name_is_planted_or_told_why_not() {
     for id in planted.iter().chain(&told) {
         assert!(all.contains(*id), "nothing is known of {id}");
     }
-    for anomaly in Anomaly::ALL {
+    // The one that the judge can name and that is planted elsewhere.
+    for anomaly in Anomaly::ALL.into_iter().filter(|anomaly| *anomaly != Anomaly::I6) {
         assert!(
             planted.contains(anomaly.id()),
             "the judge can name {}, and no history is planted for it",
