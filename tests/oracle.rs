@@ -36,8 +36,9 @@ topics.payments = { partitions = 2 }
 transactional.id = "payments-1"
 [workload]
 executor = "constant-arrival-rate"
-rate = "1000/s"
-warmup = "3s"
+# A coordinator that starts cold takes seconds over its first transactions.
+rate = "500/s"
+warmup = "10s"
 duration = "4s"
 record-size = "100 B"
 keys = { distribution = "uniform", count = 100 }
