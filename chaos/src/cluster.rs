@@ -15,6 +15,8 @@ pub(crate) mod external; // somebody else's brokers
 pub mod docker; // Kafka in containers
 mod fetch; // jars by Maven
 pub(crate) mod foreign; // what we made on somebody else's cluster
+mod front; // what stands between clients and brokers
+mod ground; // folders, ports, another try: what every start needs
 mod hurt; // kill, pause, partition
 pub mod java; // finding Java, and a broker's JVM
 pub mod kafka; // where jars are
@@ -38,16 +40,16 @@ use steadfast_verifier::environment::Setting;
 use steadfast_verifier::timeline::Role;
 
 use self::foreign::ForeignTopic;
+use self::front::Standing;
 use self::node::Node;
 use self::simulated::Host;
 use crate::clock::Deadline;
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
 use crate::process::Spawner;
-use crate::toxiproxy::Toxiproxy;
-use crate::wire_proxy::WireProxy;
 
 pub use self::admin::Leader;
+pub use self::front::Front;
 pub(crate) use self::node::Evidence;
 pub use self::node::NodeState;
 pub(crate) use self::orders::Whose;
@@ -84,18 +86,6 @@ pub struct ClusterSpec {
     pub front: Front,
 }
 
-/// What stands between clients and every broker; each broker advertises it, so that no client learns another way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Front {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// Toxiproxy, for faults of the network.
-    Toxiproxy,
-    /// Our own proxy, for faults of single requests and answers.
-    WireProxy,
-}
-
 /// A topic to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -122,10 +112,8 @@ pub struct Cluster {
     external_servers: Vec<String>,
     differences: Vec<Setting>,
     spawner: Spawner,
-    /// In front of every broker, when the spec says so.
-    proxy: Mutex<Option<Arc<Toxiproxy>>>,
-    /// The same.
-    wire: Mutex<Option<Arc<WireProxy>>>,
+    /// In front of every broker.
+    front: Mutex<Standing>,
     /// What we made on an external cluster.
     foreign: Mutex<Vec<ForeignTopic>>,
     /// Set by [`Cluster::stop`]: a fault that is being mended meanwhile must not start a broker again.
@@ -135,6 +123,24 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// None of it yet.
+    fn empty(kind: &'static str, spawner: &Spawner) -> Cluster {
+        Cluster {
+            kind,
+            version: String::new(),
+            java: String::new(),
+            nodes: Vec::new(),
+            host: None,
+            external_servers: Vec::new(),
+            differences: Vec::new(),
+            spawner: spawner.clone(),
+            front: Mutex::default(),
+            foreign: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            data: Mutex::default(),
+        }
+    }
+
     /// Starts real Kafka below `run_dir` (`logs/` for every child's log, `broker-data/` for data, which go at the end), creates
     /// the topics, and returns when all is ready. On any error nothing is left running.
     pub fn start(
@@ -205,8 +211,8 @@ impl Cluster {
 
     /// `host:port` of every broker as clients shall use it (the proxies, when proxied).
     pub fn bootstrap_servers(&self) -> Vec<String> {
-        if let Some(wire) = self.wire_proxy().filter(|_| self.is_external()) {
-            return wire.doors().map(|(_, listen)| listen.to_owned()).collect();
+        if let Some(doors) = self.doors_of_others() {
+            return doors.into_iter().map(|(_, listen)| listen).collect();
         }
         self.servers(Node::client_server)
     }
@@ -218,7 +224,7 @@ impl Cluster {
 
     /// Role, name and pid of every process that runs now. Never waits.
     pub fn processes(&self) -> Vec<(Role, String, u32)> {
-        let proxy = self.proxy().map(|proxy| proxy.process());
+        let proxy = self.standing().process();
         if let Some(host) = &self.host {
             // All nodes in one: counted once.
             let one = host.sampled().map(|(name, pid)| (Role::Broker, name, pid));
@@ -238,8 +244,7 @@ impl Cluster {
         self.nodes
             .iter()
             .try_for_each(|node| node.check_alive("during the run"))?;
-        self.proxy().map_or(Ok(()), |proxy| proxy.check())?;
-        self.wire_proxy().map_or(Ok(()), |proxy| proxy.check())
+        self.standing().check()
     }
 
     /// Leaves the topics that were made on an external cluster to its owner.
@@ -275,8 +280,7 @@ impl Cluster {
             // What does not end here ends with the node's drop, and else stands in the journal.
             let _ended_already = node.stop(deadline.left());
         }
-        *self.proxy.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.front() = Standing::Nothing;
         self.foreign().clear();
         *self.data() = None;
     }
@@ -304,26 +308,23 @@ impl Cluster {
         !self.external_servers.is_empty()
     }
 
-    fn proxy(&self) -> Option<Arc<Toxiproxy>> {
-        self.proxy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Of somebody else's brokers that our own proxy stands in front of: each with its door.
+    fn doors_of_others(&self) -> Option<Vec<(u32, String)>> {
+        let standing = self.standing();
+        let wire = standing.wire_proxy().ok().filter(|_| self.is_external())?;
+        Some(
+            wire.doors()
+                .map(|(broker, listen)| (broker, listen.to_owned()))
+                .collect(),
+        )
     }
 
-    fn needs_proxy(&self) -> Result<Arc<Toxiproxy>, ChaosError> {
-        self.proxy().ok_or_else(|| ChaosError::Refused {
-            what: "a fault of the network, but no proxy stands in front of the brokers".into(),
-            mend: "start the cluster with proxies".into(),
-        })
+    fn standing(&self) -> Standing {
+        self.front().clone()
     }
 
-    fn wire_proxy(&self) -> Option<Arc<WireProxy>> {
-        self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn needs_wire_proxy(&self) -> Result<Arc<WireProxy>, ChaosError> {
-        self.wire_proxy().ok_or_else(|| ChaosError::Refused {
-            what: "a fault of single frames, but no wire proxy stands in front of the brokers".into(),
-            mend: "start the cluster with the wire proxy".into(),
-        })
+    fn front(&self) -> MutexGuard<'_, Standing> {
+        self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn foreign(&self) -> MutexGuard<'_, Vec<ForeignTopic>> {

@@ -40,6 +40,8 @@ pub use rustix::process::Signal;
 pub const SHIM_COMMAND: &str = "exec-child";
 /// The shim's exit code when the program could not be executed (the shell's own code for it).
 pub const EXEC_FAILED: u8 = 127;
+/// How often a wait looks whether the run is to stop.
+const STOP_LOOK: Duration = Duration::from_millis(50);
 /// How long a killed process may take to be reaped before it is given up (it hangs in the kernel, for instance on a dead disk).
 pub const REAP_BOUND: Duration = Duration::from_secs(5);
 
@@ -289,6 +291,25 @@ impl Child {
         Ok(self.status)
     }
 
+    /// Waits for its end up to `deadline`; none when it still runs then. `heeds`: an error as soon as the run is to stop.
+    pub(crate) fn until(
+        &mut self,
+        deadline: Deadline,
+        heeds: Option<&Spawner>,
+    ) -> Result<Option<ExitStatus>, ChaosError> {
+        loop {
+            let status = self
+                .wait(STOP_LOOK.min(deadline.left()))
+                .map_err(ChaosError::io(format!("wait for {}", self.name)))?;
+            if let Some(spawner) = heeds {
+                spawner.check_stop()?;
+            }
+            if status.is_some() || deadline.passed() {
+                return Ok(status);
+            }
+        }
+    }
+
     /// Waits up to `bound` for its end, asleep on a pidfd; none when it still runs then.
     pub fn wait(&mut self, bound: Duration) -> io::Result<Option<ExitStatus>> {
         let deadline = Deadline::after(bound);
@@ -342,6 +363,15 @@ impl Child {
                 format!("{} (pid {}) hangs in the kernel", self.name, self.pid),
             )
         })
+    }
+}
+
+/// Whether what [`Child::until`] waited for ended well, else how it did.
+pub(crate) fn ended_well(status: Option<ExitStatus>, bound: Duration) -> Result<(), String> {
+    match status {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(describe_status(status)),
+        None => Err(format!("took over {bound:?}")),
     }
 }
 

@@ -310,7 +310,7 @@ impl fmt::Display for WireBite {
 }
 
 /// APIs that a scenario may name, by Kafka's names.
-pub const APIS: &[(&str, i16)] = &[
+pub const APIS: [(&str, i16); 13] = [
     ("Produce", 0),
     ("Fetch", 1),
     ("ListOffsets", 2),

@@ -35,6 +35,7 @@ use steadfast_chaos::journal::Journal;
 use steadfast_chaos::nemesis::{self, Nemesis};
 use steadfast_chaos::process::{Child, ChildSpec, Output, Spawner};
 use steadfast_verifier::dossier::Dossier;
+use steadfast_verifier::stamp;
 use steadfast_verifier::timeline::Sample;
 use steadfast_verifier::verdict::Verdict;
 use steadfast_verifier::workload::Workload;
@@ -56,8 +57,6 @@ use self::subject::Subject;
 const HEAD_START: Duration = Duration::from_secs(2);
 /// How long a stopped worker may take to write its last outcomes.
 const WORKER_GRACE: Duration = Duration::from_secs(10);
-/// An incarnation of a worker has two to the power of this record indexes to itself.
-const INCARNATION_BITS: u32 = 40;
 
 /// Why a run ended without a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -324,7 +323,7 @@ impl Runner {
         let start = move |incarnation: u32| {
             let order = Workload {
                 incarnation,
-                first_index: u64::from(incarnation) << INCARNATION_BITS,
+                first_index: stamp::first_index(incarnation),
                 history: folder.join(format!("history/0-{incarnation}.bin")),
                 ..workload.clone()
             };

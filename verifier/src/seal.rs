@@ -77,6 +77,12 @@ impl Positions {
 }
 
 impl Seal {
+    /// How far a partition was read; none where it is not among them.
+    pub fn of(&self, topic: &str, partition: i32) -> Option<&PartitionSeal> {
+        let mut all = self.partitions.iter();
+        all.find(|sealed| sealed.partition == partition && sealed.topic == topic)
+    }
+
     /// Writes `seal.json` into the run folder.
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
         let mut json = serde_json::to_vec_pretty(self)?;

@@ -5,7 +5,8 @@
 //!        ├────────┼──────────┼──────────┼───────────────┤
 //!        │ id u64 │ seq u32  │ crc u32  │ rest of value │   all little-endian
 //!        └────────┴──────────┴──────────┴───────────────┘
-//! id  = worker (upper 16 bits) and index (lower 48 bits); an index is never used twice, across incarnations either
+//! id  = worker (upper 16 bits) and index (lower 48 bits); an index is never used twice:
+//!       its upper 8 bits say how many times the worker was started before
 //! seq = position of the record among those of its key (first is 0); keyless: the low half of the index
 //! crc = CRC-32C (Castagnoli, RFC 3720 B.4) over, each prefixed by its length as i32:
 //!       topic, key (-1 and no bytes = no key), rest of value, then key and value of each header, in order
@@ -29,6 +30,9 @@ const INDEX_BITS: u32 = 48;
 /// Largest index: 2^48 - 1, about 350 years at 25,000 records/s.
 pub const MAX_INDEX: u64 = (1 << INDEX_BITS) - 1;
 
+/// An incarnation of a worker has two to the power of this many indexes to itself: 500 days at 25,000 records/s.
+const INCARNATION_BITS: u32 = 40;
+
 /// Who a record is: worker and index. Displayed as `3:17`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub u64);
@@ -48,6 +52,16 @@ impl RecordId {
     pub fn index(self) -> u64 {
         self.0 & MAX_INDEX
     }
+
+    /// Which incarnation of its worker made it: the upper 8 bits of the index.
+    pub fn incarnation(self) -> u32 {
+        (self.index() >> INCARNATION_BITS) as u32
+    }
+}
+
+/// The first index of an incarnation.
+pub fn first_index(incarnation: u32) -> u64 {
+    u64::from(incarnation) << INCARNATION_BITS
 }
 
 /// What the first 16 bytes of a value say.

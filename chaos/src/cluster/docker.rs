@@ -14,26 +14,23 @@ mod image; // what the image holds, and whether it can run here
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use steadfast_verifier::environment::Setting;
 
 use self::container::{Container, Order};
 use self::image::Image;
+use super::front::Means;
+use super::ground::{Failed, Ground, bring_up, nodes_in_words, random_id};
 use super::java::{self, Heap};
-use super::launch::{
-    FORMAT_BOUND, PORT_TRIES, check, front_proxies, nodes_in_words, random_id, wait_until_ready, wire_proxy,
-};
+use super::launch::{FORMAT_BOUND, check};
 use super::node::{Node, failure_of};
 use super::settings::{self, NodePlan};
-use super::{Cluster, ClusterSpec, Front, kafka, ports};
+use super::{Cluster, ClusterSpec, kafka};
 use crate::clock::{Deadline, now_ns};
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
-use crate::process::{Child, Spawner};
-use crate::toxiproxy::{self, Binary};
+use crate::process::{Child, Spawner, ended_well};
 
 pub(crate) use self::container::{Contained, remove_left};
 pub(crate) use self::engine::Engine;
@@ -53,27 +50,13 @@ pub(super) fn start(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Cluster, ChaosError> {
     check(spec)?;
-    let run_dir = std::path::absolute(run_dir).map_err(ChaosError::io("find the run folder"))?;
-    let logs = run_dir.join("logs");
-    fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
-    let engine = Arc::new(Engine::find(spawner, &logs)?);
-    let image = image::provide(&engine, spec, (&run_dir, &logs), progress)?;
-    let toxiproxy = match spec.front {
-        Front::Toxiproxy => Some(toxiproxy::find_or_build(spawner, progress)?),
-        Front::Nothing | Front::WireProxy => None,
-    };
-    let mut tries = 1;
-    loop {
-        let site = Site::prepare(spec, (&run_dir, &logs), &engine, &image, spawner)?;
-        match site.launch(spec, toxiproxy.as_ref(), spawner, progress) {
-            Err((_, true)) if tries < PORT_TRIES => {
-                progress("a port was taken meanwhile: starting again on others");
-                tries += 1;
-            }
-            Err((error, _)) => return Err(*error),
-            Ok(cluster) => return Ok(cluster),
-        }
-    }
+    let ground = Ground::prepare(run_dir)?;
+    let engine = Arc::new(Engine::find(spawner, &ground.logs)?);
+    let image = image::provide(&engine, spec, &ground, progress)?;
+    ground.start(spec, spawner, progress, |plans, means, progress| {
+        let site = Site::prepare(spec, plans, &ground, (&engine, &image), spawner)?;
+        site.launch(spec, means, spawner, progress)
+    })
 }
 
 /// Everything decided, nothing running.
@@ -91,21 +74,18 @@ struct Site<'a> {
 impl<'a> Site<'a> {
     fn prepare(
         spec: &ClusterSpec,
-        (run_dir, logs): (&Path, &'a Path),
-        engine: &'a Arc<Engine>,
-        image: &'a Image,
+        plans: Vec<NodePlan>,
+        ground: &'a Ground,
+        (engine, image): (&'a Arc<Engine>, &'a Image),
         spawner: &Spawner,
     ) -> Result<Site<'a>, ChaosError> {
-        let proxied = spec.front != Front::Nothing;
-        let needed = settings::ports_needed(spec.nodes, spec.controllers, proxied);
-        let ports = ports::free(needed, now_ns())?;
-        let plans = settings::plan(spec.nodes, spec.controllers, proxied, &ports);
+        let logs = ground.logs.as_path();
         let line_4 = kafka::is_line_4(&image.version);
         let site = Site {
             engine,
             image,
             logs,
-            data: data_directory(run_dir, spawner)?,
+            data: ground.data(spawner)?,
             plans,
             house: settings::house_settings(spec.nodes, line_4, &spec.properties),
             heap: Heap::of_broker(spec.nodes, java::available_memory()),
@@ -124,62 +104,31 @@ impl<'a> Site<'a> {
         Ok(site)
     }
 
-    /// On an error the second value says whether a port was taken, which other ports would mend.
     fn launch(
         self,
         spec: &ClusterSpec,
-        toxiproxy: Option<&Binary>,
+        means: &Means,
         spawner: &Spawner,
         progress: &mut dyn FnMut(&str),
-    ) -> Result<Cluster, (Box<ChaosError>, bool)> {
-        let begun = now_ns();
-        let final_error = |error: ChaosError| (Box::new(error), false);
+    ) -> Result<Cluster, Failed> {
+        let begun_ns = now_ns();
         progress(&format!(
             "formatting storage of {} ({}, Apache Kafka {})",
-            nodes_in_words(&self.plans),
+            nodes_in_words(self.plans.iter()),
             self.image.reference,
             self.image.version
         ));
-        self.format(spawner).map_err(final_error)?;
-        let proxy = toxiproxy
-            .map(|binary| front_proxies(&self.plans, binary, self.logs, spawner))
-            .transpose();
-        // Go's words, and ours.
-        let taken = |error: ChaosError| {
-            let text = error.to_string().to_lowercase();
-            (Box::new(error), text.contains("address already in use"))
-        };
-        let proxy = proxy.map_err(taken)?;
-        let wire = wire_proxy(spec, &self.plans).map_err(taken)?;
+        self.format(spawner)?;
+        let front = means.stand(&self.plans, self.logs, spawner)?;
         let nodes: Result<Vec<Node>, ChaosError> = self.plans.iter().map(|plan| self.node(plan)).collect();
-        let nodes = nodes.map_err(final_error)?;
-        progress(&format!("starting {}", nodes_in_words(&self.plans)));
-        let cluster = Cluster {
-            kind: "docker",
-            version: self.image.version.clone(),
-            java: self.image.java.clone(),
-            nodes,
-            host: None,
-            external_servers: Vec::new(),
-            differences: self.differences(spec),
-            spawner: spawner.clone(),
-            proxy: Mutex::new(proxy),
-            wire: Mutex::new(wire),
-            foreign: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            data: Mutex::new(Some(self.data)),
-        };
-        let started = cluster.nodes.iter().try_for_each(Node::start);
-        if let Err(error) = started.and_then(|()| wait_until_ready(&cluster)) {
-            let port_taken = cluster.nodes.iter().any(Node::port_was_taken);
-            return Err((Box::new(error), port_taken));
-        }
-        let took = Duration::from_nanos(now_ns() - begun).as_secs_f64();
-        progress(&format!(
-            "{} ready after {took:.1} s",
-            nodes_in_words(&self.plans)
-        ));
-        Ok(cluster)
+        let mut cluster = Cluster::empty("docker", spawner);
+        cluster.nodes = nodes?;
+        cluster.version = self.image.version.clone();
+        cluster.java = self.image.java.clone();
+        cluster.differences = self.differences(spec);
+        cluster.front = Mutex::new(front);
+        cluster.data = Mutex::new(Some(self.data));
+        bring_up(cluster, begun_ns, progress)
     }
 
     fn differences(&self, spec: &ClusterSpec) -> Vec<Setting> {
@@ -215,8 +164,8 @@ impl<'a> Site<'a> {
         }
         let deadline = Deadline::after(FORMAT_BOUND);
         for (_container, mut client, log) in running {
-            let status = engine::until_end(&mut client, deadline, Some(spawner))?;
-            if let Err(how) = engine::well(status, FORMAT_BOUND) {
+            let status = client.until(deadline, Some(spawner))?;
+            if let Err(how) = ended_well(status, FORMAT_BOUND) {
                 let reason = format!("could not format the storage ({how})");
                 return Err(failure_of(&client.name, &log, &reason));
             }
@@ -276,13 +225,6 @@ impl<'a> Site<'a> {
         ]
         .join(" ")
     }
-}
-
-fn data_directory(run_dir: &Path, spawner: &Spawner) -> Result<TemporaryDirectory, ChaosError> {
-    let data = spawner
-        .journal()
-        .temporary_directory(&run_dir.join("broker-data"));
-    data.map_err(ChaosError::io("make the directory of the brokers' data"))
 }
 
 fn properties_of(node: &NodePlan) -> String {

@@ -1,11 +1,11 @@
 //! `--broker external`: brokers that somebody else runs. Nothing is started, killed or configured here.
 
 use std::net::ToSocketAddrs;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Cluster, Front, admin, ports};
+use super::front::{Front, Standing};
+use super::{Cluster, admin, ports};
 use crate::clock::{Deadline, now_ns, sleep};
 use crate::error::ChaosError;
 use crate::process::Spawner;
@@ -35,21 +35,10 @@ pub(super) fn take(servers: &[String], allow_remote: bool, spawner: &Spawner) ->
 
 /// The cluster of these servers, whether they answer or not.
 pub(crate) fn of(servers: &[String], spawner: &Spawner) -> Cluster {
-    Cluster {
-        kind: "external",
-        version: "unknown".into(),
-        java: String::new(),
-        nodes: Vec::new(),
-        host: None,
-        external_servers: servers.to_vec(),
-        differences: Vec::new(),
-        spawner: spawner.clone(),
-        proxy: Mutex::new(None),
-        wire: Mutex::new(None),
-        foreign: Mutex::default(),
-        stopped: AtomicBool::new(false),
-        data: Mutex::new(None),
-    }
+    let mut cluster = Cluster::empty("external", spawner);
+    cluster.version = "unknown".into();
+    cluster.external_servers = servers.to_vec();
+    cluster
 }
 
 /// Our own proxy in front of each of its brokers, where the spec wants it.
@@ -90,7 +79,7 @@ pub(super) fn put_in_front(cluster: &Cluster, front: Front) -> Result<(), ChaosE
     });
     let proxies: Vec<ProxySpec> = proxies.collect::<Result<_, ChaosError>>()?;
     let wire = WireProxy::in_front_of(&proxies)?;
-    *cluster.wire.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(wire));
+    *cluster.front() = Standing::WireProxy(Arc::new(wire));
     Ok(())
 }
 

@@ -48,36 +48,35 @@ impl Cluster {
 
     /// Hurts the link between clients and a broker. Returns when the proxy reads back so.
     pub fn hurt_link(&self, broker: u32, fault: LinkFault) -> Result<(), ChaosError> {
-        self.needs_proxy()?.hurt(broker, fault)
+        self.standing().toxiproxy()?.hurt(broker, fault)
     }
 
     /// Ends the fault of a link and tells what it did; none when there was none.
     pub fn mend_link(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
-        self.needs_proxy()?.mend(broker)
+        self.standing().toxiproxy()?.mend(broker)
     }
 
     /// Strikes frames between clients and a broker.
     pub fn hurt_frames(&self, broker: u32, fault: WireFault) -> Result<(), ChaosError> {
-        self.needs_wire_proxy()?.hurt(broker, fault)
+        self.standing().wire_proxy()?.hurt(broker, fault)
     }
 
     /// How many frames the present fault on this broker's link has struck.
     pub fn frames_struck(&self, broker: u32) -> u32 {
-        self.wire_proxy().map_or(0, |proxy| proxy.struck(broker))
+        self.standing()
+            .wire_proxy()
+            .map_or(0, |proxy| proxy.struck(broker))
     }
 
     /// Ends the fault of a broker's frames and tells what it did; none when there was none.
     pub fn mend_frames(&self, broker: u32) -> Result<Option<WireBite>, ChaosError> {
-        self.needs_wire_proxy()?.mend(broker)
+        self.standing().wire_proxy()?.mend(broker)
     }
 
     /// Connections of the process `pid` that go round the proxies, for people; empty where there is no proxy.
     /// One is enough to void a run: that client did not feel the faults of the network.
     pub fn bypasses(&self, pid: u32) -> Result<Vec<String>, ChaosError> {
-        if let Some(proxy) = self.wire_proxy() {
-            return proxy.bypasses(pid);
-        }
-        self.proxy().map_or(Ok(Vec::new()), |proxy| proxy.bypasses(pid))
+        self.standing().bypasses(pid)
     }
 
     /// Evidence that a broker is stopped in its tracks; none when it is not.

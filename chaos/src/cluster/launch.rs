@@ -2,32 +2,25 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use steadfast_verifier::environment::Setting;
 
+use super::front::Means;
+use super::ground::{Failed, Ground, bring_up, nodes_in_words, random_id};
 use super::java::{self, Heap, Java};
 use super::kafka::{self, Home};
 use super::node::{Node, failure_of};
 use super::settings::{self, NodePlan};
-use super::{Cluster, ClusterSpec, Front, LOOK, admin, ports};
-use crate::clock::{Deadline, now_ns, sleep};
+use super::{Cluster, ClusterSpec};
+use crate::clock::{Deadline, now_ns};
 use crate::error::ChaosError;
 use crate::journal::TemporaryDirectory;
-use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
-use crate::toxiproxy::{self, Binary, ProxySpec, Toxiproxy};
-use crate::wire_proxy::WireProxy;
+use crate::process::{Child, ChildSpec, Output, Program, Spawner, ended_well};
 
-/// How long all brokers together may take from their start to knowing each other.
-const READY_BOUND: Duration = Duration::from_secs(120);
 /// How long formatting the storage may take (one short JVM per node).
 pub(super) const FORMAT_BOUND: Duration = Duration::from_secs(120);
-/// How often a start is tried with other ports when one was taken between choosing and binding it.
-pub(super) const PORT_TRIES: u32 = 3;
 /// More JVMs than this on one machine prove nothing.
 const MOST_NODES: u32 = 9;
 
@@ -38,28 +31,13 @@ pub(super) fn start(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Cluster, ChaosError> {
     check(spec)?;
-    let run_dir = std::path::absolute(run_dir).map_err(ChaosError::io("find the run folder"))?;
-    let logs = run_dir.join("logs");
-    fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
+    let ground = Ground::prepare(run_dir)?;
     let home = kafka::locate(&spec.version)?;
-    let java = java::check(spawner, &logs)?;
-    let toxiproxy = match spec.front {
-        Front::Toxiproxy => Some(toxiproxy::find_or_build(spawner, progress)?),
-        Front::Nothing | Front::WireProxy => None,
-    };
-    let mut tries = 1;
-    loop {
-        let site = Site::prepare(spec, &run_dir, &logs, &home, &java, spawner)?;
-        let toxiproxy = toxiproxy.as_ref();
-        match site.launch(spec, toxiproxy, spawner, progress) {
-            Err((_, true)) if tries < PORT_TRIES => {
-                progress("a port was taken meanwhile: starting again on others");
-                tries += 1;
-            }
-            Err((error, _)) => return Err(*error),
-            Ok(cluster) => return Ok(cluster),
-        }
-    }
+    let java = java::check(spawner, &ground.logs)?;
+    ground.start(spec, spawner, progress, |plans, means, progress| {
+        let site = Site::prepare(spec, plans, &ground, (&home, &java), spawner)?;
+        site.launch(spec, means, spawner, progress)
+    })
 }
 
 /// What cannot work is refused before anything starts.
@@ -93,33 +71,19 @@ struct Site<'a> {
 impl<'a> Site<'a> {
     fn prepare(
         spec: &ClusterSpec,
-        run_dir: &Path,
-        logs: &'a Path,
-        home: &'a Home,
-        java: &'a Java,
+        plans: Vec<NodePlan>,
+        ground: &'a Ground,
+        (home, java): (&'a Home, &'a Java),
         spawner: &Spawner,
     ) -> Result<Site<'a>, ChaosError> {
-        let proxied = spec.front != Front::Nothing;
-        let needed = settings::ports_needed(spec.nodes, spec.controllers, proxied);
-        let plans = settings::plan(
-            spec.nodes,
-            spec.controllers,
-            proxied,
-            &ports::free(needed, now_ns())?,
-        );
-        let heap = Heap::of_broker(spec.nodes, java::available_memory());
-        let data = run_dir.join("broker-data");
-        let data = spawner.journal().temporary_directory(&data);
-        let data = data.map_err(ChaosError::io("make the directory of the brokers' data"))?;
-        let house = settings::house_settings(spec.nodes, kafka::is_line_4(&home.version), &spec.properties);
         let site = Site {
             home,
             java,
-            logs,
-            data,
+            logs: &ground.logs,
+            data: ground.data(spawner)?,
             plans,
-            house,
-            heap,
+            house: settings::house_settings(spec.nodes, kafka::is_line_4(&home.version), &spec.properties),
+            heap: Heap::of_broker(spec.nodes, java::available_memory()),
             jvm_options: spec.jvm_options.clone(),
         };
         for node in &site.plans {
@@ -137,66 +101,36 @@ impl<'a> Site<'a> {
         Ok(site)
     }
 
-    /// On an error the second value says whether a port was taken, which other ports would mend.
     fn launch(
         self,
         spec: &ClusterSpec,
-        toxiproxy: Option<&Binary>,
+        means: &Means,
         spawner: &Spawner,
         progress: &mut dyn FnMut(&str),
-    ) -> Result<Cluster, (Box<ChaosError>, bool)> {
-        let begun = now_ns();
+    ) -> Result<Cluster, Failed> {
+        let begun_ns = now_ns();
         progress(&format!(
             "formatting storage of {} (Apache Kafka {})",
-            nodes_in_words(&self.plans),
+            nodes_in_words(self.plans.iter()),
             self.home.version
         ));
-        self.format(spawner).map_err(|error| (Box::new(error), false))?;
-        let proxy = toxiproxy
-            .map(|binary| front_proxies(&self.plans, binary, self.logs, spawner))
-            .transpose();
-        // Go's words, and ours.
-        let taken = |error: ChaosError| {
-            let text = error.to_string().to_lowercase();
-            (Box::new(error), text.contains("address already in use"))
-        };
-        let proxy = proxy.map_err(taken)?;
-        let wire = wire_proxy(spec, &self.plans).map_err(taken)?;
-        let nodes: Vec<Node> = self
+        self.format(spawner)?;
+        let front = means.stand(&self.plans, self.logs, spawner)?;
+        let mut cluster = Cluster::empty("kafka", spawner);
+        cluster.version = self.home.version.clone();
+        cluster.java = self.java.version.clone();
+        cluster.front = Mutex::new(front);
+        cluster.nodes = self
             .plans
             .iter()
             .map(|plan| Node::new(plan.clone(), self.launch_spec(plan), spawner))
             .collect();
-        progress(&format!("starting {}", nodes_in_words(&self.plans)));
-        let mut differences = self.house;
-        differences.extend(self.heap.differences(spec.nodes));
-        differences.extend(spec.jvm_options.iter().map(|option| java::asked_for(option)));
-        let cluster = Cluster {
-            kind: "kafka",
-            version: self.home.version.clone(),
-            java: self.java.version.clone(),
-            nodes,
-            host: None,
-            external_servers: Vec::new(),
-            differences,
-            spawner: spawner.clone(),
-            proxy: Mutex::new(proxy),
-            wire: Mutex::new(wire),
-            foreign: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            data: Mutex::new(Some(self.data)),
-        };
-        let started = cluster.nodes.iter().try_for_each(Node::start);
-        if let Err(error) = started.and_then(|()| wait_until_ready(&cluster)) {
-            let port_taken = cluster.nodes.iter().any(Node::port_was_taken);
-            return Err((Box::new(error), port_taken));
-        }
-        let took = Duration::from_nanos(now_ns() - begun).as_secs_f64();
-        progress(&format!(
-            "{} ready after {took:.1} s",
-            nodes_in_words(&self.plans)
-        ));
-        Ok(cluster)
+        cluster.differences = self.house;
+        cluster.differences.extend(self.heap.differences(spec.nodes));
+        let asked = spec.jvm_options.iter().map(|option| java::asked_for(option));
+        cluster.differences.extend(asked);
+        cluster.data = Mutex::new(Some(self.data));
+        bring_up(cluster, begun_ns, progress)
     }
 
     /// One short JVM per node, side by side.
@@ -210,17 +144,8 @@ impl<'a> Site<'a> {
         }
         let deadline = Deadline::after(FORMAT_BOUND);
         for (mut child, log) in running {
-            let status = loop {
-                spawner.check_stop()?;
-                let status = child
-                    .wait(LOOK)
-                    .map_err(ChaosError::io("wait for the storage tool"))?;
-                if status.is_some() || deadline.passed() {
-                    break status;
-                }
-            };
-            if !status.is_some_and(|status| status.success()) {
-                let how = status.map_or(format!("took over {FORMAT_BOUND:?}"), describe_status);
+            let status = child.until(deadline, Some(spawner))?;
+            if let Err(how) = ended_well(status, FORMAT_BOUND) {
                 let reason = format!("could not format the storage ({how})");
                 return Err(failure_of(&child.name, &log, &reason));
             }
@@ -301,97 +226,5 @@ impl<'a> Site<'a> {
 
     fn write(&self, path: &Path, text: &str) -> Result<(), ChaosError> {
         fs::write(path, text).map_err(ChaosError::io(format!("write {}", path.display())))
-    }
-}
-
-/// Before the brokers, so that the ports they advertise are held from the start.
-pub(super) fn front_proxies(
-    plans: &[NodePlan],
-    binary: &Binary,
-    logs: &Path,
-    spawner: &Spawner,
-) -> Result<Arc<Toxiproxy>, ChaosError> {
-    Toxiproxy::start(binary, &proxies(plans), logs, spawner).map(Arc::new)
-}
-
-/// The same of our own; none where the spec wants none.
-pub(super) fn wire_proxy(
-    spec: &ClusterSpec,
-    plans: &[NodePlan],
-) -> Result<Option<Arc<WireProxy>>, ChaosError> {
-    match spec.front {
-        Front::WireProxy => WireProxy::start(&proxies(plans)).map(|proxy| Some(Arc::new(proxy))),
-        Front::Nothing | Front::Toxiproxy => Ok(None),
-    }
-}
-
-fn proxies(plans: &[NodePlan]) -> Vec<ProxySpec> {
-    let brokers = plans.iter().filter(|node| node.role.is_broker());
-    let proxy = |node: &NodePlan| ProxySpec {
-        broker: node.id,
-        listen: format!("127.0.0.1:{}", node.advertised_port),
-        upstream: format!("127.0.0.1:{}", node.client_port),
-    };
-    brokers.map(proxy).collect()
-}
-
-/// Every broker answers on both its listeners and knows every other. Both: a broker that finds the port of one taken answers
-/// on the other for a moment before it dies.
-pub(super) fn wait_until_ready(cluster: &Cluster) -> Result<(), ChaosError> {
-    let deadline = Deadline::after(READY_BOUND);
-    let all = cluster.brokers().count();
-    let listeners = |node: &Node| [node.admin_server(), node.client_listener()];
-    for (node, server) in cluster
-        .brokers()
-        .flat_map(|node| listeners(node).map(|server| (node, [server])))
-    {
-        loop {
-            let reason = match admin::view(&server, None) {
-                Ok(view) if view.brokers.len() == all => break,
-                Ok(view) => format!("it knows {} of {all} brokers", view.brokers.len()),
-                Err(reason) => reason,
-            };
-            cluster.spawner.check_stop()?;
-            cluster
-                .nodes
-                .iter()
-                .try_for_each(|node| node.check_alive("during start"))?;
-            if deadline.passed() {
-                return Err(node.failure(&format!("was not ready after {READY_BOUND:?} ({reason})")));
-            }
-            sleep(LOOK);
-        }
-    }
-    Ok(())
-}
-
-/// 16 random bytes as Kafka writes a cluster id; never with a leading dash, which would look like an option.
-pub(super) fn random_id() -> Result<String, ChaosError> {
-    let uuid =
-        fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(ChaosError::io("read a random id"))?;
-    let digits: Vec<u8> = uuid.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let nibble = |digit: u8| {
-        (digit as char)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-            .unwrap_or(0)
-    };
-    let bytes: Vec<u8> = digits
-        .chunks(2)
-        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | nibble(*digit)))
-        .collect();
-    Ok(URL_SAFE_NO_PAD.encode(bytes).replacen('-', "_", 1))
-}
-
-pub(super) fn nodes_in_words(plans: &[NodePlan]) -> String {
-    let brokers = plans.iter().filter(|node| node.role.is_broker()).count();
-    let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    match plans.len() - brokers {
-        0 => plural(brokers, "broker"),
-        controllers => format!(
-            "{} and {}",
-            plural(brokers, "broker"),
-            plural(controllers, "controller")
-        ),
     }
 }

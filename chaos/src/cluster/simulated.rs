@@ -7,28 +7,24 @@
 //! Neither Java nor jars are needed, and nothing is downloaded.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use steadfast_broker::front::{self, Ask, Reply};
 use steadfast_broker::{Order, Settings};
 
-use super::launch::{front_proxies, wait_until_ready, wire_proxy};
+use super::front::Means;
+use super::ground::{Failed, Ground, wait_until_ready};
 use super::node::{Node, failure_of};
 use super::settings::{self, NodePlan};
-use super::{Cluster, ClusterSpec, Front, ports};
-use crate::clock::now_ns;
+use super::{Cluster, ClusterSpec};
 use crate::error::ChaosError;
 use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
-use crate::toxiproxy::{self, Binary};
 
 /// How long the broker may take to carry out an order.
 const ORDER_BOUND: Duration = Duration::from_secs(5);
-/// How often a start is tried with other ports when one was taken between choosing and binding it.
-const PORT_TRIES: u32 = 3;
 /// As many as a cluster of real brokers may have.
 const MOST_NODES: u32 = 9;
 /// The process, for people.
@@ -52,23 +48,15 @@ pub(super) fn start(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Cluster, ChaosError> {
     check(spec)?;
-    let run_dir = std::path::absolute(run_dir).map_err(ChaosError::io("find the run folder"))?;
-    let logs = run_dir.join("logs");
-    fs::create_dir_all(&logs).map_err(ChaosError::io(format!("create {}", logs.display())))?;
-    let toxiproxy = match spec.front {
-        Front::Toxiproxy => Some(toxiproxy::find_or_build(spawner, progress)?),
-        Front::Nothing | Front::WireProxy => None,
+    let ground = Ground::prepare(run_dir)?;
+    // A quorum of controllers is not modelled.
+    let spec = ClusterSpec {
+        controllers: 0,
+        ..spec.clone()
     };
-    let mut tries = 1;
-    loop {
-        match launch(spec, (&run_dir, &logs), toxiproxy.as_ref(), spawner) {
-            Err(error) if tries < PORT_TRIES && port_was_taken(&error) => {
-                progress("a port was taken meanwhile: starting again on others");
-                tries += 1;
-            }
-            result => return result,
-        }
-    }
+    ground.start(&spec, spawner, progress, |plans, means, _| {
+        launch(&spec, plans, &ground, (means, spawner))
+    })
 }
 
 /// What the model cannot do is refused before anything starts.
@@ -90,47 +78,21 @@ fn check(spec: &ClusterSpec) -> Result<(), ChaosError> {
     Ok(())
 }
 
-fn port_was_taken(error: &ChaosError) -> bool {
-    error
-        .to_string()
-        .to_lowercase()
-        .contains("address already in use")
-}
-
 fn launch(
     spec: &ClusterSpec,
-    (run_dir, logs): (&Path, &Path),
-    toxiproxy: Option<&Binary>,
-    spawner: &Spawner,
-) -> Result<Cluster, ChaosError> {
-    let proxied = spec.front != Front::Nothing;
-    let needed = settings::ports_needed(spec.nodes, 0, proxied);
-    let plans = settings::plan(spec.nodes, 0, proxied, &ports::free(needed, now_ns())?);
-    let directory = spawner
-        .journal()
-        .temporary_directory(&run_dir.join("broker-data"));
-    let directory = directory.map_err(ChaosError::io("make the directory of the brokers' data"))?;
-    let proxy = toxiproxy
-        .map(|binary| front_proxies(&plans, binary, logs, spawner))
-        .transpose()?;
-    let wire = wire_proxy(spec, &plans)?;
-    let host = Host::start(spec, &plans, directory.path().join(NAME), logs, spawner)?;
-    let nodes = plans.into_iter().map(|plan| Node::hosted(plan, &host)).collect();
-    let cluster = Cluster {
-        kind: "simulated",
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        java: String::new(),
-        nodes,
-        host: Some(host),
-        external_servers: Vec::new(),
-        foreign: Mutex::default(),
-        differences: Vec::new(),
-        spawner: spawner.clone(),
-        proxy: Mutex::new(proxy),
-        wire: Mutex::new(wire),
-        stopped: AtomicBool::new(false),
-        data: Mutex::new(Some(directory)),
-    };
+    plans: Vec<NodePlan>,
+    ground: &Ground,
+    (means, spawner): (&Means, &Spawner),
+) -> Result<Cluster, Failed> {
+    let data = ground.data(spawner)?;
+    let front = means.stand(&plans, &ground.logs, spawner)?;
+    let host = Host::start(spec, &plans, data.path().join(NAME), &ground.logs, spawner)?;
+    let mut cluster = Cluster::empty("simulated", spawner);
+    cluster.version = env!("CARGO_PKG_VERSION").to_owned();
+    cluster.nodes = plans.into_iter().map(|plan| Node::hosted(plan, &host)).collect();
+    cluster.host = Some(host);
+    cluster.front = Mutex::new(front);
+    cluster.data = Mutex::new(Some(data));
     wait_until_ready(&cluster)?;
     Ok(cluster)
 }

@@ -47,8 +47,8 @@ impl Cluster {
 
     /// Ids of all brokers that we run, or stand in front of.
     pub fn broker_ids(&self) -> Vec<u32> {
-        if let Some(wire) = self.wire_proxy().filter(|_| self.is_external()) {
-            return wire.doors().map(|(broker, _)| broker).collect();
+        if let Some(doors) = self.doors_of_others() {
+            return doors.into_iter().map(|(broker, _)| broker).collect();
         }
         self.brokers().map(|node| node.plan.id).collect()
     }

@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Cluster, LOOK, java, kafka};
+use super::{Cluster, java, kafka};
 use crate::clock::Deadline;
 use crate::error::ChaosError;
-use crate::process::{ChildSpec, Output, Program, describe_status};
+use crate::process::{ChildSpec, Output, Program, ended_well};
 
 /// How long one tool may take.
 const TOOL_BOUND: Duration = Duration::from_secs(300);
@@ -118,28 +118,16 @@ impl Cluster {
             stdout: Output::File(out.clone()),
             stderr: log.clone(),
         })?;
-        let deadline = Deadline::after(TOOL_BOUND);
-        let status = loop {
-            self.spawner.check_stop()?;
-            if let Some(status) = child
-                .wait(LOOK)
-                .map_err(ChaosError::io(format!("wait for {name}")))?
-            {
-                break status;
-            }
-            if deadline.passed() {
-                return Err(fail(format!("took over {TOOL_BOUND:?}")));
-            }
-        };
+        let status = child.until(Deadline::after(TOOL_BOUND), Some(&self.spawner))?;
         let read = || ChaosError::io(format!("read what {name} printed"));
-        for printed in BufReader::new(File::open(&out).map_err(read())?).lines() {
-            line(&printed.map_err(read())?).map_err(fail)?;
-        }
         let said = fs::read(&log).map_err(read())?;
         let said = String::from_utf8_lossy(&said).into_owned();
-        if !status.success() {
+        ended_well(status, TOOL_BOUND).map_err(|how| {
             let last = said.lines().next_back().unwrap_or_default();
-            return Err(fail(format!("{}: {last}", describe_status(status))));
+            fail(format!("{how}: {last}"))
+        })?;
+        for printed in BufReader::new(File::open(&out).map_err(read())?).lines() {
+            line(&printed.map_err(read())?).map_err(fail)?;
         }
         // A line a record: what counts of it stands in oracle.json.
         fs::remove_file(&out).map_err(ChaosError::io(format!("remove {}", out.display())))?;

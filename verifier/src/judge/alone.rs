@@ -22,7 +22,7 @@ use crate::log::LogRecord;
 use crate::log_verdict::{Gap, LogRecords, LogVerdict, NotChecked, PartitionSpan, SCHEMA, Writer};
 use crate::reader::AsItStands;
 use crate::seal::Seal;
-use crate::stamp::RecordId;
+use crate::stamp::{self, RecordId};
 use crate::verdict::{Inconclusive, Outcome};
 
 /// What a log can show by itself.
@@ -38,8 +38,6 @@ const CHECKED: [Anomaly; 8] = [
 ];
 /// Gaps that are listed.
 const GAPS_MAX: usize = 10;
-/// An incarnation of a worker has two to the power of this indexes to itself.
-const INCARNATION_BITS: u32 = 40;
 
 /// Judges what was read of a topic; its files lie in `dir`.
 pub fn judge_log(dir: &Path, topic: &str, read: &AsItStands) -> Result<LogVerdict, JudgeError> {
@@ -198,8 +196,7 @@ impl Alone<'_> {
     }
 
     fn read_to(&self, partition: i32) -> i64 {
-        let mut sealed = self.seal.partitions.iter();
-        let sealed = sealed.find(|sealed| sealed.partition == partition && sealed.topic == self.topic.name);
+        let sealed = self.seal.of(self.topic.name, partition);
         sealed.map_or(0, |sealed| sealed.read_to)
     }
 
@@ -357,7 +354,7 @@ fn writers(standings: &[Standing]) -> (Vec<Writer>, Vec<Gap>) {
     let same_writer = |a: &Standing, b: &Standing| writer_of(a.id) == writer_of(b.id);
     for of_writer in standings.chunk_by(same_writer) {
         let (worker, incarnation) = writer_of(of_writer[0].id);
-        let mut next = u64::from(incarnation) << INCARNATION_BITS;
+        let mut next = stamp::first_index(incarnation);
         let mut writer = Writer {
             worker,
             incarnation,
@@ -392,7 +389,7 @@ fn writers(standings: &[Standing]) -> (Vec<Writer>, Vec<Gap>) {
 }
 
 fn writer_of(id: RecordId) -> (u16, u32) {
-    (id.worker(), (id.index() >> INCARNATION_BITS) as u32)
+    (id.worker(), id.incarnation())
 }
 
 fn missing_reason(missing: u64, gaps: &[Gap]) -> String {

@@ -160,11 +160,7 @@ pub(super) fn unsealed(topic: &Topic<'_>, seal: Option<&Seal>) -> Vec<String> {
     let count = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
     for partition in 0..count {
         let name = format!("{}-{partition}", topic.name);
-        let Some(sealed) = seal
-            .partitions
-            .iter()
-            .find(|p| p.partition == partition && p.topic == topic.name)
-        else {
+        let Some(sealed) = seal.of(topic.name, partition) else {
             reasons.push(format!("{name} is not in seal.json"));
             continue;
         };

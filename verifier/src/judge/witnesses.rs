@@ -84,10 +84,7 @@ fn disagreements(
         let own = ours.get(&partition).unwrap_or(&nothing.0);
         let told = witness.partitions.get(&partition).unwrap_or(&nothing.1);
         let end = seal
-            .and_then(|seal| {
-                let mut sealed = seal.partitions.iter();
-                sealed.find(|sealed| sealed.partition == partition && sealed.topic == topic.name)
-            })
+            .and_then(|seal| seal.of(topic.name, partition))
             .map_or(i64::MAX, |sealed| sealed.end_offset.min(sealed.read_to));
         let (mine, twice_mine) = ascending(&own.told.offsets, end);
         let (theirs, twice_theirs) = ascending(&told.offsets, end);

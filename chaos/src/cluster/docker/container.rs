@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{getgid, getuid};
 
-use super::engine::{CALL_BOUND, Engine, until_end};
+use super::engine::{CALL_BOUND, Engine};
 use crate::clock::Deadline;
 use crate::cluster::LOOK;
 use crate::cluster::node::failure_of;
@@ -227,7 +227,7 @@ impl Contained {
         let mut child = self.container.attend(&self.log)?;
         let deadline = Deadline::after(START_BOUND);
         let pid = loop {
-            if let Some(status) = until_end(&mut child, Deadline::after(LOOK), None)? {
+            if let Some(status) = child.until(Deadline::after(LOOK), None)? {
                 let how = crate::process::describe_status(status);
                 return Err(failure_of(
                     name,
@@ -293,7 +293,9 @@ impl Contained {
     /// Sends it and waits for the end; true when it came.
     fn signal(&self, child: &mut Child, signal: &str, bound: Duration) -> Result<bool, ChaosError> {
         let ended = |child: &mut Child, bound: Duration| {
-            until_end(child, Deadline::after(bound), None).map(|status| status.is_some())
+            child
+                .until(Deadline::after(bound), None)
+                .map(|status| status.is_some())
         };
         if ended(child, Duration::ZERO)? {
             return Ok(true);

@@ -8,16 +8,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::clock::Deadline;
-use crate::cluster::LOOK;
 use crate::cluster::java::find_program;
 use crate::error::ChaosError;
 use crate::journal::Journal;
-use crate::process::{Child, ChildSpec, Output, Program, Spawner, describe_status};
+use crate::process::{ChildSpec, Output, Program, Spawner, ended_well};
 
 /// What any call but a download may take; making a container writes to the disk.
 pub(super) const CALL_BOUND: Duration = Duration::from_secs(30);
@@ -116,8 +114,8 @@ impl Engine {
             .spawn(&spec)
             .map_err(ChaosError::from)
             .and_then(|mut child| {
-                let status = until_end(&mut child, Deadline::after(bound), heeds)?;
-                well(status, bound).map_err(|how| {
+                let status = child.until(Deadline::after(bound), heeds)?;
+                ended_well(status, bound).map_err(|how| {
                     let said = words(&fs::read_to_string(&errors).unwrap_or_default());
                     let reason = if said.is_empty() { how } else { said };
                     ChaosError::admin(&what, reason)
@@ -149,34 +147,6 @@ impl Engine {
             stdout,
             stderr: stderr.to_owned(),
         }
-    }
-}
-
-/// Waits for a child; none when it still runs at the deadline.
-pub(super) fn until_end(
-    child: &mut Child,
-    deadline: Deadline,
-    heeds: Option<&Spawner>,
-) -> Result<Option<ExitStatus>, ChaosError> {
-    loop {
-        let status = child
-            .wait(LOOK.min(deadline.left()))
-            .map_err(ChaosError::io(format!("wait for {}", child.name)))?;
-        if let Some(spawner) = heeds {
-            spawner.check_stop()?;
-        }
-        if status.is_some() || deadline.passed() {
-            return Ok(status);
-        }
-    }
-}
-
-/// Whether it ended well, else how it did.
-pub(super) fn well(status: Option<ExitStatus>, bound: Duration) -> Result<(), String> {
-    match status {
-        Some(status) if status.success() => Ok(()),
-        Some(status) => Err(describe_status(status)),
-        None => Err(format!("took over {bound:?}")),
     }
 }
 

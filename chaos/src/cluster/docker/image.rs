@@ -5,16 +5,16 @@
 //! or without the right to this network would run brokers that nobody reaches and whose processes nobody sees.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_verifier::environment::Setting;
 
 use super::container::{Container, Order};
-use super::engine::{CALL_BOUND, Engine, until_end};
-use super::{DATA, LOGS, START_SCRIPT, data_directory};
+use super::engine::{CALL_BOUND, Engine};
+use super::{DATA, LOGS, START_SCRIPT};
 use crate::clock::Deadline;
+use crate::cluster::ground::Ground;
 use crate::cluster::{ClusterSpec, kafka};
 use crate::error::ChaosError;
 use crate::journal::{DIRECTORY_MARKER, boot_id};
@@ -76,7 +76,7 @@ pub fn reference(image: &str, tag: &str, version: &str) -> String {
 pub(super) fn provide(
     engine: &Arc<Engine>,
     spec: &ClusterSpec,
-    (run_dir, logs): (&Path, &Path),
+    ground: &Ground,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Image, ChaosError> {
     let reference = reference(&spec.image, "", &spec.version);
@@ -90,18 +90,18 @@ pub(super) fn provide(
         }
         Err(error) => return Err(error),
     };
-    let data = data_directory(run_dir, &engine.spawner)?;
+    let data = ground.data(&engine.spawner)?;
     let order = Order {
         image: id.clone(),
         program: "/bin/sh",
         args: vec!["-c".into(), script()],
         env: Vec::new(),
-        mounts: vec![(logs.to_owned(), LOGS), (data.path().to_owned(), DATA)],
+        mounts: vec![(ground.logs.clone(), LOGS), (data.path().to_owned(), DATA)],
     };
-    let log = logs.join("docker-image.log");
+    let log = ground.logs.join("docker-image.log");
     let container = Container::create(engine, "look", &order)?;
     let mut client = container.attend(&log)?;
-    let status = until_end(&mut client, Deadline::after(LOOK_BOUND), Some(&engine.spawner))?;
+    let status = client.until(Deadline::after(LOOK_BOUND), Some(&engine.spawner))?;
     drop((client, container));
     let text = fs::read_to_string(&log).unwrap_or_default();
     if status.is_none() {

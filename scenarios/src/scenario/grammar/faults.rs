@@ -1,5 +1,7 @@
 //! The grammar of what goes wrong: `[[fault]]`, and `[campaign]` with its mix.
 
+use steadfast_chaos::wire_proxy;
+
 use super::{Key, MAX_PARTITIONS, MAX_RECORDS, Properties, Section, Shape, key, required};
 
 /// Actions of a fault by name.
@@ -178,21 +180,17 @@ pub(super) static FRAMES: Section = Section {
 };
 
 /// APIs that a fault of frames may name.
-const APIS: &[&str] = &[
-    "Produce",
-    "Fetch",
-    "ListOffsets",
-    "Metadata",
-    "OffsetCommit",
-    "OffsetFetch",
-    "FindCoordinator",
-    "ApiVersions",
-    "InitProducerId",
-    "AddPartitionsToTxn",
-    "AddOffsetsToTxn",
-    "EndTxn",
-    "TxnOffsetCommit",
-];
+const APIS: &[&str] = &names(&wire_proxy::APIS);
+
+const fn names<const N: usize>(apis: &[(&'static str, i16); N]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut at = 0;
+    while at < N {
+        names[at] = apis[at].0;
+        at += 1;
+    }
+    names
+}
 
 /// `toxic = { type = "latency", attributes = { latency = 40 } }`, as Toxiproxy's users write it.
 pub(super) static TOXIC: Section = Section {
