@@ -52,6 +52,16 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("faults::blind_restart", &[Need::All, Need::Kafka], || {
             scenario_with("scenarios/delivery/blind-restart.toml", &[], (1, 4))
         }),
+        trial(
+            "faults::full_disk",
+            &[Need::All, Need::Kafka, Need::BrokersDisk],
+            || scenario("scenarios/delivery/full-disk.toml"),
+        ),
+        trial(
+            "faults::clock_step",
+            &[Need::All, Need::Kafka, Need::Faketime],
+            clock_step,
+        ),
         trial("faults::whole_cluster_down", &[Need::All, Need::Kafka], || {
             scenario("scenarios/delivery/whole-cluster-down.toml")
         }),
@@ -297,6 +307,23 @@ fn not_steady() -> Result<(), Failed> {
 
 fn scenario(file: &str) -> Result<(), Failed> {
     scenario_with(file, &[], (3, 1))
+}
+
+/// And the library leaves nothing in shared memory.
+fn clock_step() -> Result<(), Failed> {
+    let left = || -> std::io::Result<std::collections::BTreeSet<_>> {
+        let names = std::fs::read_dir("/dev/shm")?
+            .flatten()
+            .map(|entry| entry.file_name());
+        Ok(names
+            .filter(|name| name.to_string_lossy().contains("faketime_s"))
+            .collect())
+    };
+    let before = left()?;
+    scenario("scenarios/delivery/clock-step.toml")?;
+    expect(left()?.is_subset(&before), || {
+        "/dev/shm holds files of libfaketime".into()
+    })
 }
 
 /// Two cycles of the hour, two faults in each.

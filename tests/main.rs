@@ -1,7 +1,7 @@
 //! The one integration binary: it drives the `steadfast` binary as a user would and looks at what is left on disk.
 //!
 //! A test that needs something this machine lacks is listed as ignored with the reason, and fails where
-//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, docker, browser, kcat, small-disk) names that thing. `STEADFAST_SUITE=all`
+//! `STEADFAST_REQUIRE` (comma-separated: kafka, toxiproxy, docker, browser, kcat, faketime, small-disk) names that thing. `STEADFAST_SUITE=all`
 //! adds the long ones.
 
 #![expect(

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use steadfast_chaos::cluster::{disk, wall_clock};
 
 /// The binary under test, built by cargo for this very run.
 pub(crate) const STEADFAST: &str = env!("CARGO_BIN_EXE_steadfast");
@@ -25,6 +26,10 @@ pub(crate) enum Need {
     Browser,
     /// A small file system of a run's own, so that it can be full.
     SmallDisk,
+    /// A small disk for each broker.
+    BrokersDisk,
+    /// libfaketime, which steps a broker's clock.
+    Faketime,
     /// kcat, a client on librdkafka.
     Kcat,
     /// The long suite was asked for.
@@ -38,7 +43,8 @@ impl Need {
             Need::Toxiproxy => "toxiproxy",
             Need::Docker => "docker",
             Need::Browser => "browser",
-            Need::SmallDisk => "small-disk",
+            Need::SmallDisk | Need::BrokersDisk => "small-disk",
+            Need::Faketime => "faketime",
             Need::Kcat => "kcat",
             Need::All => "all",
         }
@@ -57,6 +63,8 @@ impl Need {
                 "no right to mount a small disk in a namespace of its own (root has it: unshare -m)"
                     .to_owned()
             }),
+            Need::BrokersDisk => disk::allowed().err(),
+            Need::Faketime => wall_clock::library().err(),
             Need::Kcat => kcat().is_none().then(|| "no kcat on PATH".to_owned()),
             Need::All => (std::env::var("STEADFAST_SUITE").as_deref() != Ok("all"))
                 .then(|| "long suite; tests/run --all".to_owned()),

@@ -13,6 +13,8 @@
 mod admin; // metadata, topics, settings over the ADMIN listener
 pub(crate) mod external; // somebody else's brokers
 pub mod docker; // Kafka in containers
+pub mod disk; // a small one, to be filled
+mod devices; // what else a broker has of its own
 mod fetch; // jars by Maven
 pub(crate) mod foreign; // what we made on somebody else's cluster
 mod front; // what stands between clients and brokers
@@ -28,6 +30,7 @@ pub(crate) mod probe; // timed exchanges on the clients' way
 mod settings; // server.properties and its differences
 mod simulated; // our own broker instead of Kafka
 mod witness; // Kafka's own tools
+pub mod wall_clock; // one of its own, to be stepped
 mod watch; // leaders, replicas in sync
 
 use std::collections::BTreeMap;
@@ -80,6 +83,10 @@ pub struct ClusterSpec {
     pub properties: BTreeMap<String, String>,
     /// Options of each broker's JVM beside Kafka's own.
     pub jvm_options: Vec<String>,
+    /// Bytes of a small disk for each broker's data, in memory; none = the run folder's disk.
+    pub disk: Option<u64>,
+    /// Each broker has a wall clock of its own.
+    pub own_clocks: bool,
     /// Topics to create.
     pub topics: Vec<TopicSpec>,
     /// What stands between clients and every broker.

@@ -49,6 +49,13 @@ pub enum Action {
     Pause,
     /// As [`Action::Term`], but it may come back at once.
     Restart,
+    /// No byte of its small disk is free for `hold`.
+    FillDisk,
+    /// Its wall clock jumps for `hold`, and then back.
+    StepClock {
+        /// By so many seconds; back when negative.
+        ahead: i64,
+    },
     /// Silence both ways between client and broker for `hold` (Toxiproxy's `timeout` toxic of 0).
     Partition,
     /// The proxy is closed for `hold`: connections end, new ones are refused.
@@ -135,6 +142,8 @@ impl Action {
             Action::Term => "term",
             Action::Pause => "pause",
             Action::Restart => "restart",
+            Action::FillDisk => "fill-disk",
+            Action::StepClock { .. } => "step-clock",
             Action::Partition => "partition",
             Action::Down => "down",
             Action::Toxic(toxic) => toxic.kind.word(),
@@ -149,7 +158,12 @@ impl Action {
     /// What it is done to.
     pub fn reach(&self) -> Reach {
         match self {
-            Action::Kill | Action::Term | Action::Pause | Action::Restart => Reach::Process,
+            Action::Kill
+            | Action::Term
+            | Action::Pause
+            | Action::Restart
+            | Action::FillDisk
+            | Action::StepClock { .. } => Reach::Process,
             Action::Partition | Action::Down | Action::Toxic(_) => Reach::Link,
             Action::Wire(_) => Reach::Frames,
             Action::Elect | Action::Reassign | Action::Grow { .. } => Reach::Topic,

@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::clock::Deadline;
-use crate::cluster::{docker, foreign};
+use crate::cluster::{docker, foreign, wall_clock};
 use crate::error::ChaosError;
 use crate::journal::{self, DIRECTORY_MARKER, Entry, JOURNAL_VARIABLE, Journal};
 use crate::process::{Spawner, wait_readable};
@@ -204,9 +204,13 @@ fn kill_all(journal_name: &str, entries: &[Entry], steps: &mut Vec<Step>) {
             pid,
             start_time,
         } = entry
-            && procstat::is_alive(*pid, *start_time)
         {
-            kill_one(journal_name, name, *pid, steps);
+            if procstat::is_alive(*pid, *start_time) {
+                kill_one(journal_name, name, *pid, steps);
+            }
+            if procstat::stat(*pid).is_none() {
+                wall_clock::sweep(*pid);
+            }
         }
     }
     let Ok(everyone) = fs::read_dir("/proc") else {

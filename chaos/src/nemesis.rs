@@ -15,6 +15,8 @@ mod mend; // the guard: whoever hurts a broker holds one
 mod orders; // what Kafka's own administration does
 mod strike; // kill, term, pause, restart
 mod strike_client; // kill of the client
+mod strike_clock; // a broker's wall clock jumps
+mod strike_disk; // a broker's disk is full
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

@@ -39,7 +39,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use steadfast_chaos::cluster::{ClusterSpec, Front};
-use steadfast_chaos::fault::{PlannedFault, Reach};
+use steadfast_chaos::fault::{Action, PlannedFault, Reach};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Recovery, Threshold};
 use steadfast_verifier::verdict::Broker;
@@ -138,6 +138,8 @@ impl Scenario {
             image: self.cluster.image.clone(),
             properties: self.cluster.properties.clone(),
             jvm_options: self.cluster.jvm_options.clone(),
+            disk: self.cluster.disk,
+            own_clocks: self.cluster.own_clocks,
             topics: self.cluster.topics.clone(),
             front: self.cluster.front,
         }
@@ -358,6 +360,9 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
     let (load, producer) = (load?, producer?);
     if let Some(cluster) = &mut cluster {
         let reaches = |reach: Reach| faults.iter().any(|fault| fault.action.reach() == reach);
+        cluster.own_clocks = faults
+            .iter()
+            .any(|fault| matches!(fault.action, Action::StepClock { .. }));
         cluster.front = match () {
             () if reaches(Reach::Frames) => Front::WireProxy,
             () if reaches(Reach::Link) => Front::Toxiproxy,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use steadfast_verifier::environment::Setting;
 
+use super::devices::{self, Devices};
+use super::disk;
 use super::front::Means;
 use super::ground::{Failed, Ground, bring_up, nodes_in_words, random_id};
 use super::java::{self, Heap, Java};
@@ -34,6 +36,12 @@ pub(super) fn start(
     let ground = Ground::prepare(run_dir)?;
     let home = kafka::locate(&spec.version)?;
     let java = java::check(spawner, &ground.logs)?;
+    if let Some(size) = spec.disk {
+        disk::check(spec.nodes, size, java::available_memory())?;
+    }
+    if spec.own_clocks {
+        devices::library()?;
+    }
     ground.start(spec, spawner, progress, |plans, means, progress| {
         let site = Site::prepare(spec, plans, &ground, (&home, &java), spawner)?;
         site.launch(spec, means, spawner, progress)
@@ -63,6 +71,8 @@ struct Site<'a> {
     logs: &'a Path,
     data: TemporaryDirectory,
     plans: Vec<NodePlan>,
+    /// One for each plan.
+    devices: Vec<Devices>,
     house: Vec<Setting>,
     heap: Heap,
     jvm_options: Vec<String>,
@@ -76,24 +86,22 @@ impl<'a> Site<'a> {
         (home, java): (&'a Home, &'a Java),
         spawner: &Spawner,
     ) -> Result<Site<'a>, ChaosError> {
-        let site = Site {
+        let mut site = Site {
             home,
             java,
             logs: &ground.logs,
             data: ground.data(spawner)?,
             plans,
+            devices: Vec::new(),
             house: settings::house_settings(spec.nodes, kafka::is_line_4(&home.version), &spec.properties),
             heap: Heap::of_broker(spec.nodes, java::available_memory()),
             jvm_options: spec.jvm_options.clone(),
         };
         for node in &site.plans {
-            let file = settings::server_properties(
-                node,
-                &site.plans,
-                &site.data_of(node),
-                &site.house,
-                &spec.properties,
-            );
+            let data = site.data_of(node);
+            site.devices
+                .push(Devices::of(spec, node, &data, site.logs, spawner)?);
+            let file = settings::server_properties(node, &site.plans, &data, &site.house, &spec.properties);
             site.write(&site.properties_of(node), &file)?;
         }
         site.write(&site.log4j(), java::LOG4J_PROPERTIES)?;
@@ -102,7 +110,7 @@ impl<'a> Site<'a> {
     }
 
     fn launch(
-        self,
+        mut self,
         spec: &ClusterSpec,
         means: &Means,
         spawner: &Spawner,
@@ -120,11 +128,12 @@ impl<'a> Site<'a> {
         cluster.version = self.home.version.clone();
         cluster.java = self.java.version.clone();
         cluster.front = Mutex::new(front);
-        cluster.nodes = self
-            .plans
-            .iter()
-            .map(|plan| Node::new(plan.clone(), self.launch_spec(plan), spawner))
-            .collect();
+        for (plan, devices) in self.plans.iter().zip(std::mem::take(&mut self.devices)) {
+            let launch = devices.fit(self.launch_spec(plan));
+            cluster
+                .nodes
+                .push(Node::new(plan.clone(), launch, devices, spawner));
+        }
         cluster.differences = self.house;
         cluster.differences.extend(self.heap.differences(spec.nodes));
         let asked = spec.jvm_options.iter().map(|option| java::asked_for(option));
@@ -137,9 +146,9 @@ impl<'a> Site<'a> {
     fn format(&self, spawner: &Spawner) -> Result<(), ChaosError> {
         let cluster_id = random_id()?;
         let mut running: Vec<(Child, PathBuf)> = Vec::new();
-        for node in &self.plans {
+        for (node, devices) in self.plans.iter().zip(&self.devices) {
             let log = self.logs.join(format!("{}-format.log", node.name()));
-            let child = spawner.spawn(&self.format_spec(node, &cluster_id, &log))?;
+            let child = spawner.spawn(&devices.on_disk(self.format_spec(node, &cluster_id, &log)))?;
             running.push((child, log));
         }
         let deadline = Deadline::after(FORMAT_BOUND);

@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::devices::Devices;
 use super::docker::Contained;
 use super::settings::NodePlan;
 use super::simulated::Host;
+use super::wall_clock;
 use crate::error::ChaosError;
 use crate::process::{Child, ChildSpec, Signal, Spawner, describe_status};
 use crate::procstat;
@@ -19,6 +21,8 @@ use steadfast_broker::{Order, Stop};
 const LAST_LINES: usize = 8;
 /// How much of the end of its log is searched for the reason.
 const LOG_TAIL: usize = 64 * 1024;
+/// How much of what it has just written is read: the threads of a broker are some hundreds of kilobytes.
+const LOG_READ: usize = 4 << 20;
 /// With less room than this a broker's write may just have failed, and its log could not say so any more.
 const FULL_BELOW: u64 = 4 << 20;
 
@@ -63,13 +67,16 @@ enum Body {
 struct Own {
     launch: ChildSpec,
     spawner: Spawner,
+    devices: Devices,
+    /// A fault may end it by way of its devices: its end is no accident then.
+    doomed: AtomicBool,
     process: Mutex<Option<Child>>,
     /// The pid of the process, 0 without one: read by the sampler without waiting for a fault that holds the lock.
     pid: AtomicU32,
 }
 
 impl Node {
-    pub(crate) fn new(plan: NodePlan, launch: ChildSpec, spawner: &Spawner) -> Node {
+    pub(crate) fn new(plan: NodePlan, launch: ChildSpec, devices: Devices, spawner: &Spawner) -> Node {
         Node {
             name: plan.name(),
             plan,
@@ -77,6 +84,8 @@ impl Node {
             body: Body::Own(Box::new(Own {
                 launch,
                 spawner: spawner.clone(),
+                devices,
+                doomed: AtomicBool::new(false),
                 process: Mutex::new(None),
                 pid: AtomicU32::new(0),
             })),
@@ -241,6 +250,7 @@ impl Node {
     pub(crate) fn check_alive(&self, when: &str) -> Result<(), ChaosError> {
         // What attends a container ends with it, and with its exit code.
         let process = match &self.body {
+            Body::Own(own) if own.doomed.load(Ordering::Relaxed) => return Ok(()),
             Body::Own(own) => &own.process,
             Body::Contained(contained) => &contained.client,
             Body::Hosted(host) => return host.check_alive(when),
@@ -259,6 +269,65 @@ impl Node {
             None => Ok(()),
             Some(status) => Err(self.failure(&format!("ended ({}) {when}", describe_status(status)))),
         }
+    }
+
+    /// What it has of its own; none where it lives in something else.
+    pub(crate) fn devices(&self) -> Option<&Devices> {
+        match &self.body {
+            Body::Own(own) => Some(&own.devices),
+            Body::Contained(_) | Body::Hosted(_) => None,
+        }
+    }
+
+    /// From now on its end is what a fault is after; or is an accident again.
+    pub(crate) fn doom(&self, doomed: bool) {
+        if let Body::Own(own) = &self.body {
+            own.doomed.store(doomed, Ordering::Relaxed);
+        }
+    }
+
+    /// The exit status if it has ended by itself; it is down then.
+    pub(crate) fn ended(&self) -> Result<Option<Evidence>, ChaosError> {
+        let Body::Own(own) = &self.body else {
+            return Ok(None);
+        };
+        let mut process = own.process();
+        let Some(child) = process.as_mut() else {
+            return Ok(None);
+        };
+        let status = child
+            .try_wait()
+            .map_err(ChaosError::io(format!("look after {}", self.name)))?;
+        Ok(status.map(|status| {
+            *process = None;
+            own.gone();
+            self.set(NodeState::Down);
+            ("exit_status", describe_status(status))
+        }))
+    }
+
+    /// SIGQUIT, on which a JVM writes its threads and the time to its log.
+    pub(crate) fn ask_for_threads(&self) -> Result<(), ChaosError> {
+        match &self.body {
+            Body::Own(own) => own.signal(Signal::QUIT, &self.name),
+            Body::Contained(_) | Body::Hosted(_) => Err(ChaosError::admin(
+                format!("ask {}", self.name),
+                "it is no JVM of ours",
+            )),
+        }
+    }
+
+    /// How long its log is.
+    pub(crate) fn log_length(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |log| log.len())
+    }
+
+    /// What it has written to its log since that was so long; the end of it, when that is much.
+    pub(crate) fn log_since(&self, length: u64) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        let since = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+        let new = &bytes[since..];
+        String::from_utf8_lossy(&new[new.len().saturating_sub(LOG_READ)..]).into_owned()
     }
 
     /// The error for something that this node did, with the end of its log and what to do about it.
@@ -286,7 +355,7 @@ impl Node {
                 };
                 let status = ended.map_err(ChaosError::io(what))?;
                 *process = None;
-                own.pid.store(0, Ordering::Relaxed);
+                own.gone();
                 ("exit_status", describe_status(status))
             }
             Body::Contained(contained) => ("exit_status", contained.end(&self.name, grace)?),
@@ -324,8 +393,24 @@ impl Own {
         child.signal(signal).map_err(ChaosError::io(what))
     }
 
+    /// Its process has ended.
+    fn gone(&self) {
+        let pid = self.pid.swap(0, Ordering::Relaxed);
+        if self.devices.clock.is_some() {
+            wall_clock::sweep(pid);
+        }
+    }
+
     fn process(&self) -> MutexGuard<'_, Option<Child>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // The process first: its drop kills it.
+        *self.process() = None;
+        self.gone();
     }
 }
 

@@ -16,6 +16,10 @@ pub(super) enum Hurt {
     Link,
     /// Frames in that link are.
     Frames,
+    /// Its disk is full; how long its log was before.
+    Full { log: u64 },
+    /// Its clock was stepped.
+    Clock,
 }
 
 /// What a hurt did, where mending it tells.
@@ -56,6 +60,8 @@ impl<'a> Mend<'a> {
         match self.hurt {
             Hurt::Down if !self.cluster.is_down(self.broker) => Ok(Told::Nothing),
             Hurt::Down => self.cluster.start_again(self.broker).map(|()| Told::Nothing),
+            Hurt::Full { log } => self.cluster.empty_disk(self.broker, log).map(|_| Told::Nothing),
+            Hurt::Clock => self.cluster.set_clock(self.broker, 0).map(|()| Told::Nothing),
             Hurt::Paused => self.cluster.resume(self.broker).map(|()| Told::Nothing),
             Hurt::Link => {
                 let bite = self.cluster.mend_link(self.broker)?;

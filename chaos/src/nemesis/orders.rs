@@ -44,10 +44,24 @@ fn elect(stage: &Stage, topic: &str, before: &[Partition]) -> Seen {
         let reason = "every partition is led by its preferred replica already";
         return Err(ChaosError::admin("elect", reason));
     }
-    let numbers: Vec<i32> = astray.iter().map(|state| state.partition).collect();
+    // Another fault may have that replica away just now: Kafka would not elect it.
+    let (able, away): (Vec<&Partition>, Vec<&Partition>) = astray.iter().partition(|state| {
+        state
+            .replicas
+            .first()
+            .is_some_and(|first| state.isr.contains(first))
+    });
+    if able.is_empty() {
+        let reason = format!(
+            "the preferred replica of none of {} partitions is in sync",
+            away.len()
+        );
+        return Err(ChaosError::admin("elect", reason));
+    }
+    let numbers: Vec<i32> = able.iter().map(|state| state.partition).collect();
     stage.cluster.elect_preferred(topic, &numbers)?;
     let after = until(stage, topic, "wait for the elected leaders", |state| {
-        preferred(state)
+        preferred(state) || !numbers.contains(&state.partition)
     })?;
     let moved = astray.iter().filter_map(|was| {
         let is = after.iter().find(|is| is.partition == was.partition)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mend::{Hurt, Mend};
-use super::{Aim, Stage, frames, link, nanos, orders};
+use super::{Aim, Stage, frames, link, nanos, orders, strike_clock, strike_disk};
 use crate::clock::now_ns;
 use crate::cluster::BACK_BOUND;
 use crate::error::ChaosError;
@@ -29,6 +29,8 @@ pub(super) fn strike(stage: &Stage, fault: &PlannedFault, begin_ns: u64) -> Resu
         let end_ns = if number == 0 { begin_ns } else { now_ns() }.saturating_add(hold_ns);
         match &fault.action {
             Action::Wire(wire) => frames::strike(stage, fault, *wire, (volley, end_ns))?,
+            Action::FillDisk => strike_disk::strike(stage, fault, volley, end_ns)?,
+            Action::StepClock { ahead } => strike_clock::strike(stage, fault, *ahead, (volley, end_ns))?,
             action if action.reach() == Reach::Link => link::hurt(stage, fault, volley, end_ns)?,
             _ => processes(stage, fault, volley, end_ns)?,
         }
@@ -117,7 +119,7 @@ fn recover(stage: &Stage, fault: &PlannedFault, wound: Wound<'_>) -> Result<(), 
     Err(ChaosError::admin("pause", reason))
 }
 
-fn life(stage: &Stage, aim: &Aim) -> Result<String, ChaosError> {
+pub(super) fn life(stage: &Stage, aim: &Aim) -> Result<String, ChaosError> {
     let missing = || ChaosError::admin("fault", format!("broker-{} is not running", aim.broker));
     stage.cluster.life(aim.broker).ok_or_else(missing)
 }

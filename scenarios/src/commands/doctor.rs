@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde::Serialize;
-use steadfast_chaos::cluster::kafka;
+use steadfast_chaos::cluster::{kafka, wall_clock};
 
 use crate::exit::Exit;
 use crate::out;
@@ -72,6 +72,7 @@ pub(crate) fn run(json: bool) -> Exit {
         toxiproxy(),
         chromium(),
         kcat(),
+        faketime(),
         cores(),
         memory(),
         disk(),
@@ -244,6 +245,17 @@ fn kcat() -> Check {
         found: show(program.as_deref(), "none in PATH"),
         needed_for: "the tests that a foreign client uses the simulated broker; no run needs it",
         mend: "apt-get install kcat".to_owned(),
+    }
+}
+
+fn faketime() -> Check {
+    let library = wall_clock::library();
+    Check {
+        name: "libfaketime",
+        state: if library.is_ok() { State::Ok } else { State::Absent },
+        found: show(library.as_deref().ok(), "none below /usr/lib"),
+        needed_for: "faults that step a broker's clock (step-clock)",
+        mend: "apt-get install libfaketime".to_owned(),
     }
 }
 

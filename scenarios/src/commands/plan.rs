@@ -17,12 +17,16 @@ pub(crate) fn run(args: &PlanArgs) -> Exit {
             return Exit::Usage;
         }
     };
+    let mut refused = false;
     let plans: Vec<plan::Plan> = scenarios
         .iter()
         .map(|scenario| {
             let (kind, reason) = kind(args.overrides.broker, scenario);
             let mut plan = plan::plan(scenario, kind, &reason);
             plan.notes.extend(disk_note(plan.disk_bytes));
+            let lacks = cluster::lacking(scenario).map(|what| format!("refused on this machine: {what}"));
+            refused |= lacks.is_some();
+            plan.notes.extend(lacks);
             plan
         })
         .collect();
@@ -42,7 +46,7 @@ pub(crate) fn run(args: &PlanArgs) -> Exit {
         let texts: Vec<String> = plans.iter().map(plan::Plan::text).collect();
         out::text(&texts.join("\n"));
     }
-    Exit::Pass
+    if refused { Exit::Environment } else { Exit::Pass }
 }
 
 /// `--broker`, else the file's, else what is here.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use steadfast_chaos::ChaosError;
-use steadfast_chaos::cluster::{Cluster, Front, docker, java, kafka};
+use steadfast_chaos::cluster::{Cluster, Front, disk, docker, java, kafka, wall_clock};
 use steadfast_chaos::fault::Reach;
 use steadfast_chaos::process::Spawner;
 use steadfast_verifier::environment::BrokerEnvironment;
@@ -12,7 +12,7 @@ use steadfast_verifier::environment::BrokerEnvironment;
 use super::RunError;
 use crate::cli::{BrokerKind, Overrides};
 use crate::scenario::Scenario;
-use crate::scenario::fault::needs_kafka;
+use crate::scenario::fault::beyond;
 
 /// The cluster kind of one run and the reason for it.
 #[derive(Debug, Clone)]
@@ -62,21 +62,31 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
                 scenario.name
             )))
         }
-        BrokerKind::Simulated if needs_kafka(&scenario.faults).is_some() => {
-            let fault = needs_kafka(&scenario.faults).map_or("", |fault| fault.name.as_str());
-            Err(RunError::Usage(format!(
-                "{}: the simulated broker cannot do fault {fault}: it has neither reassignments nor a quorum of \
-                 controllers; use --broker kafka",
-                scenario.name
-            )))
-        }
-        _ => Ok(Choice {
-            kind,
-            reason,
-            bootstrap_servers: servers.clone(),
-            allow_remote: overrides.allow_remote,
-        }),
+        _ => match beyond(&scenario.faults, word(kind)) {
+            Some((fault, why)) => Err(RunError::Usage(format!(
+                "{}: fault {} cannot be done on a cluster of kind {}: {why}; use --broker kafka",
+                scenario.name,
+                fault.name,
+                word(kind)
+            ))),
+            None if kind == BrokerKind::Kafka && lacking(scenario).is_some() => {
+                Err(RunError::Environment(lacking(scenario).unwrap_or_default()))
+            }
+            None => Ok(Choice {
+                kind,
+                reason,
+                bootstrap_servers: servers.clone(),
+                allow_remote: overrides.allow_remote,
+            }),
+        },
     }
+}
+
+/// What faults of this scenario need and this machine lacks; none when all can be done.
+pub(crate) fn lacking(scenario: &Scenario) -> Option<String> {
+    let disk = scenario.cluster.disk.and_then(|_| disk::allowed().err());
+    let clock = scenario.cluster.own_clocks.then(|| wall_clock::library().err());
+    disk.or(clock.flatten())
 }
 
 /// What is used where nobody names a kind: a real Kafka where it could start at once, else our own broker.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use steadfast_chaos::cluster::disk::SMALLEST;
 use steadfast_chaos::cluster::kafka::PINNED;
 use steadfast_chaos::cluster::{Front, TopicSpec, docker};
 use toml::Spanned;
@@ -32,6 +33,10 @@ pub(crate) struct ClusterWish {
     pub properties: BTreeMap<String, String>,
     /// Options of each broker's JVM.
     pub jvm_options: Vec<String>,
+    /// Bytes of a small disk for each broker's data.
+    pub disk: Option<u64>,
+    /// Whether each broker has a wall clock of its own, where a fault that steps one is planned.
+    pub own_clocks: bool,
     /// Topics to create, by name.
     pub topics: Vec<TopicSpec>,
     /// What stands in front of every broker, where a fault of the network or of frames is planned.
@@ -88,6 +93,9 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
             table.out_of_place(name, "an external cluster is taken as it is");
         }
     }
+    if kind.is_some_and(|kind| kind != "kafka") && table.has("disk") {
+        table.out_of_place("disk", "only brokers of kind kafka get disks of their own");
+    }
     if kind.is_some_and(|kind| kind != "docker") {
         for name in ["image", "tag"].into_iter().filter(|name| table.has(name)) {
             table.out_of_place(name, "only a docker cluster runs an image");
@@ -102,9 +110,21 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
         image: image?,
         properties,
         jvm_options: read_jvm_options(table, notes),
+        disk: read_disk(table, notes),
+        own_clocks: false,
         topics,
         front: Front::Nothing,
     })
+}
+
+fn read_disk(table: &Table<'_>, notes: &Notes<'_>) -> Option<u64> {
+    let size = table.has("disk").then(|| table.size("disk")).flatten()?;
+    if *size.get_ref() < SMALLEST {
+        let label = format!("expected {} MiB at least", SMALLEST >> 20);
+        let problem = Problem::at(size.span(), "too small for a broker", &label);
+        notes.push(problem.note("its data are on it, the metadata's log and index files among them"));
+    }
+    Some(size.into_inner())
 }
 
 fn read_jvm_options(table: &Table<'_>, notes: &Notes<'_>) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use steadfast_chaos::fault::{Action, PlannedFault, Reach, Target};
+use steadfast_verifier::provable::SIMULATED;
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
@@ -67,16 +68,22 @@ pub(crate) fn read(
     faults
 }
 
-/// The first fault that our own broker has no answer to; none when it can be run there.
-pub(crate) fn needs_kafka(faults: &[PlannedFault]) -> Option<&PlannedFault> {
-    faults.iter().find(|fault| {
+/// The first fault that a cluster of this kind has no answer to, and why; none when all can be run there.
+pub(crate) fn beyond<'a>(faults: &'a [PlannedFault], kind: &str) -> Option<(&'a PlannedFault, &'static str)> {
+    let why = |fault: &PlannedFault| {
         let end = match &fault.target {
             Target::Link(end) => end.as_ref(),
             target => target,
         };
-        // It models neither reassignments nor a quorum of controllers.
-        fault.action == Action::Reassign || *end == Target::Controller
-    })
+        match fault.action {
+            Action::FillDisk if kind != "kafka" => Some("its brokers have no small disks of their own"),
+            Action::StepClock { .. } if kind != "kafka" => Some("its brokers have no clocks of their own"),
+            Action::Reassign if kind == SIMULATED => Some("it has no reassignments"),
+            _ if *end == Target::Controller && kind == SIMULATED => Some("it has no quorum of controllers"),
+            _ => None,
+        }
+    };
+    faults.iter().find_map(|fault| Some((fault, why(fault)?)))
 }
 
 /// Notes faults of the network and faults of frames in one file: only one kind of proxy stands in front of the brokers.

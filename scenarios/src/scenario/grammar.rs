@@ -231,6 +231,12 @@ pub(crate) static CLUSTER: Section = Section {
             "",
             "Options of each broker's JVM, as in KAFKA_JVM_PERFORMANCE_OPTS",
         ),
+        key(
+            "disk",
+            Shape::Size,
+            "",
+            "A small disk for each broker's data, in memory, for fill-disk; takes root's rights",
+        ),
         required(
             "topics",
             Shape::Named(&TOPIC),

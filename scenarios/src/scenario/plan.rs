@@ -12,7 +12,7 @@ use steadfast_verifier::workload::{Executor, Full, Keys};
 
 use crate::scenario::Scenario;
 use crate::scenario::cluster::min_insync;
-use crate::scenario::fault::{HEAL, needs_kafka};
+use crate::scenario::fault::{HEAL, beyond};
 use crate::scenario::origin::Value;
 use crate::scenario::phases::end;
 use crate::scenario::thresholds::METRICS;
@@ -410,9 +410,9 @@ fn show_threshold(threshold: &Threshold) -> String {
 /// What a careful reader of the file would remark.
 fn remarks(scenario: &Scenario, kind: &str) -> Vec<String> {
     let mut notes = scenario.producer.notes.clone();
-    if let Some(fault) = needs_kafka(&scenario.faults).filter(|_| kind == provable::SIMULATED) {
+    if let Some((fault, why)) = beyond(&scenario.faults, kind) {
         notes.push(format!(
-            "refused on the simulated broker, which cannot do fault {}: use --broker kafka",
+            "refused on a cluster of kind {kind}, which cannot do fault {}: {why}; use --broker kafka",
             fault.name
         ));
     }
@@ -465,7 +465,7 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
         // With all of them gone, or as good as gone, it is over when they are back.
         _ if fault.target == Target::All => Some(fault.hold.unwrap_or_default() + fail_over),
         _ if scenario.cluster.nodes == 1 => Some(fault.hold.unwrap_or_default() + ELECTION),
-        Action::Kill | Action::Pause => Some(fail_over),
+        Action::Kill | Action::Pause | Action::FillDisk | Action::StepClock { .. } => Some(fail_over),
         Action::Term | Action::Restart => Some(ELECTION),
     });
     let outage = outage.max()?;

@@ -13,6 +13,7 @@ use crate::scenario::grammar::Properties;
 use crate::scenario::notes::Notes;
 use crate::scenario::properties;
 use crate::scenario::reader::Table;
+use crate::scenario::units::show_duration;
 
 /// Keys that belong to one action each.
 const OWN_KEYS: &[(&str, &[&str], &str)] = &[
@@ -25,6 +26,8 @@ const OWN_KEYS: &[(&str, &[&str], &str)] = &[
 const WIRE_ACTIONS: &[&str] = &["hold", "delay", "drop", "answer", "cut"];
 /// Keys of `frames` that belong to one action each.
 const FRAME_KEYS: &[(&str, &str)] = &[("delay", "delay"), ("code", "answer"), ("bytes", "cut")];
+/// Shortest jump of a clock.
+const LEAST_STEP: Duration = Duration::from_secs(10);
 /// Which attributes belong to which toxic, and which of them it cannot be without.
 const ATTRIBUTES: &[(&str, &[&str], &[&str])] = &[
     ("latency", &["latency"], &["jitter"]),
@@ -40,6 +43,11 @@ const ATTRIBUTES: &[(&str, &[&str], &[&str])] = &[
 /// Reads the action of a fault. `target` decides whose settings may be set.
 pub(super) fn read(table: &Table<'_>, target: Option<&Target>, notes: &Notes<'_>) -> Option<Spanned<Action>> {
     let word = table.word("action")?;
+    for key in ["forward", "back"] {
+        if *word.get_ref() != "step-clock" {
+            table.out_of_place(key, "it belongs to `action = \"step-clock\"`");
+        }
+    }
     for (key, actions, doc) in OWN_KEYS {
         if !actions.contains(word.get_ref()) {
             table.out_of_place(
@@ -55,6 +63,10 @@ pub(super) fn read(table: &Table<'_>, target: Option<&Target>, notes: &Notes<'_>
         "term" => Action::Term,
         "pause" => Action::Pause,
         "restart" => Action::Restart,
+        "fill-disk" => Action::FillDisk,
+        "step-clock" => Action::StepClock {
+            ahead: ahead(table, notes)?,
+        },
         "partition" => Action::Partition,
         "down" => Action::Down,
         "toxic" => Action::Toxic(toxic(&table.table("toxic")?)?),
@@ -81,6 +93,32 @@ pub(super) fn read(table: &Table<'_>, target: Option<&Target>, notes: &Notes<'_>
     };
     times(table, &action, word.span(), notes);
     Some(Spanned::new(word.span(), action))
+}
+
+/// By how many seconds a clock jumps ahead.
+fn ahead(table: &Table<'_>, notes: &Notes<'_>) -> Option<i64> {
+    let by = |name| table.has(name).then(|| table.duration(name));
+    let by = match (by("forward"), by("back")) {
+        (Some(forward), None) => (1, forward?),
+        (None, Some(back)) => (-1, back?),
+        (forward, _) => {
+            let title = match forward {
+                None => "`step-clock` needs `forward` or `back`",
+                Some(_) => "a clock that jumps both ways",
+            };
+            let label = "expected `forward = \"49h\"` or `back = \"30m\"`";
+            notes.push(Problem::at(table.span.clone(), title, label));
+            return None;
+        }
+    };
+    let (direction, by) = by;
+    if *by.get_ref() < LEAST_STEP {
+        let label = format!("expected {} at least", show_duration(LEAST_STEP));
+        let problem = Problem::at(by.span(), "too short a jump", &label);
+        notes.push(problem.note("brokers tell their time in whole seconds: a shorter one would not be seen"));
+        return None;
+    }
+    Some(direction * i64::try_from(by.get_ref().as_secs()).ok()?)
 }
 
 /// Whether the action needs `for`, or has no use for it.
@@ -256,6 +294,14 @@ pub(super) fn suits(
         ),
         (Reach::Topic, _) => wrong(format!("`{word}` is done to a topic"), format!("topic({topic})")),
         (Reach::Process | Reach::Settings, _) => {}
+    }
+    if *action.get_ref() == Action::FillDisk && cluster.is_some_and(|cluster| cluster.disk.is_none()) {
+        let problem = Problem::at(
+            action.span(),
+            "no small disk to fill",
+            "the machine's own is left alone",
+        );
+        notes.push(problem.note("give every broker one: disk = \"512 MiB\" in [cluster]"));
     }
     if let (Action::Grow { partitions }, Target::Topic(name), Some(cluster)) =
         (action.get_ref(), target.get_ref(), cluster)

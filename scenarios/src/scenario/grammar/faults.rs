@@ -10,6 +10,8 @@ const ACTIONS: &[&str] = &[
     "term",
     "pause",
     "restart",
+    "fill-disk",
+    "step-clock",
     "partition",
     "down",
     "toxic",
@@ -29,6 +31,8 @@ const REPEATABLE: &[&str] = &[
     "term",
     "pause",
     "restart",
+    "fill-disk",
+    "step-clock",
     "partition",
     "down",
     "toxic",
@@ -68,6 +72,14 @@ const SETTINGS_KEY: Key = key(
     "Settings of the topic or brokers meanwhile (set)",
 );
 
+const FORWARD_KEY: Key = key(
+    "forward",
+    Shape::Duration,
+    "",
+    "How far the brokers' wall clock jumps ahead (step-clock)",
+);
+const BACK_KEY: Key = key("back", Shape::Duration, "", "How far it jumps back (step-clock)");
+
 /// `[[fault]]`
 pub(crate) static FAULT: Section = Section {
     title: "[[fault]]",
@@ -92,6 +104,8 @@ pub(crate) static FAULT: Section = Section {
             "How many partitions the topic has then (grow)",
         ),
         SETTINGS_KEY,
+        FORWARD_KEY,
+        BACK_KEY,
     ],
     properties: None,
     planned: &["mode"],
@@ -339,6 +353,8 @@ pub(super) static MIX: Section = Section {
         TOXIC_KEY,
         FRAMES_KEY,
         SETTINGS_KEY,
+        FORWARD_KEY,
+        BACK_KEY,
     ],
     properties: None,
     planned: &[],
