@@ -53,6 +53,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             scenario_with("scenarios/delivery/blind-restart.toml", &[], (1, 4))
         }),
         trial(
+            "faults::broker_partition",
+            &[Need::All, Need::Kafka, Need::Toxiproxy],
+            || scenario("scenarios/delivery/broker-partition.toml"),
+        ),
+        trial(
             "faults::full_disk",
             &[Need::All, Need::Kafka, Need::BrokersDisk],
             || scenario("scenarios/delivery/full-disk.toml"),

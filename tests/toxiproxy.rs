@@ -9,11 +9,12 @@ use libtest_mimic::{Failed, Trial};
 use steadfast_chaos::journal::Journal;
 use steadfast_chaos::process::Spawner;
 use steadfast_chaos::toxic::{Stream, Toxic, ToxicKind};
-use steadfast_chaos::toxiproxy::{Binary, Bite, LinkFault, ProxySpec, Toxiproxy, find_or_build};
+use steadfast_chaos::toxiproxy::{Binary, Bite, Link, LinkFault, ProxySpec, Toxiproxy, find_or_build};
 
 use crate::node::free_port;
 use crate::support::{Need, expect, temporary, trial};
 
+const LINK: Link = Link::OfClients { to: 1 };
 const SILENCE: LinkFault = LinkFault::Toxic(Toxic::SILENCE);
 const SHORT: Duration = Duration::from_millis(300);
 const SOON: Duration = Duration::from_secs(5);
@@ -52,11 +53,7 @@ fn lab() -> Result<Lab, Failed> {
     let spawner = Spawner::start(Journal::open_in(&home.path().join("journals"))?)?;
     let binary = find_or_build(&spawner, &mut |_progress| ())?;
     let (listen, upstream) = (free_port()?, echo()?);
-    let spec = ProxySpec {
-        broker: 1,
-        listen: format!("127.0.0.1:{listen}"),
-        upstream: format!("127.0.0.1:{upstream}"),
-    };
+    let spec = ProxySpec::of_clients(1, format!("127.0.0.1:{listen}"), format!("127.0.0.1:{upstream}"));
     let toxiproxy = Toxiproxy::start(&binary, &[spec], home.path(), &spawner)?;
     Ok(Lab {
         toxiproxy,
@@ -72,11 +69,11 @@ fn partition() -> Result<(), Failed> {
     let lab = lab()?;
     let mut stream = client(lab.listen)?;
     echoes(&mut stream)?;
-    expect(lab.toxiproxy.mend(1)?.is_none(), || "nothing to mend".into())?;
+    expect(lab.toxiproxy.mend(LINK)?.is_none(), || "nothing to mend".into())?;
 
-    lab.toxiproxy.hurt(1, SILENCE)?;
-    expect(lab.toxiproxy.is_hurt(1), || "not silent".into())?;
-    expect_err(lab.toxiproxy.hurt(1, SILENCE), "a second silence of a link")?;
+    lab.toxiproxy.hurt(LINK, SILENCE)?;
+    expect(lab.toxiproxy.is_hurt(LINK), || "not silent".into())?;
+    expect_err(lab.toxiproxy.hurt(LINK, SILENCE), "a second silence of a link")?;
     stream.set_read_timeout(Some(SHORT))?;
     expect(says(&mut stream, b"swallowed").is_err(), || "answered".into())?;
     // New connections open and stay unanswered.
@@ -84,7 +81,7 @@ fn partition() -> Result<(), Failed> {
     late.set_read_timeout(Some(SHORT))?;
     expect(says(&mut late, b"too").is_err(), || "answered".into())?;
 
-    let bite = lab.toxiproxy.mend(1)?;
+    let bite = lab.toxiproxy.mend(LINK)?;
     let expected = Bite {
         connections_before: 1,
         connections_ended: 0,
@@ -102,8 +99,8 @@ fn partition() -> Result<(), Failed> {
 
 fn no_bite() -> Result<(), Failed> {
     let lab = lab()?;
-    lab.toxiproxy.hurt(1, SILENCE)?;
-    let bite = lab.toxiproxy.mend(1)?;
+    lab.toxiproxy.hurt(LINK, SILENCE)?;
+    let bite = lab.toxiproxy.mend(LINK)?;
     expect(bite.is_some_and(|bite| !bite.bit()), || format!("{bite:?}"))
 }
 
@@ -111,12 +108,12 @@ fn down_and_up() -> Result<(), Failed> {
     let lab = lab()?;
     let mut stream = client(lab.listen)?;
     echoes(&mut stream)?;
-    lab.toxiproxy.hurt(1, LinkFault::Down)?;
+    lab.toxiproxy.hurt(LINK, LinkFault::Down)?;
     let refused = TcpStream::connect(("127.0.0.1", lab.listen)).is_err();
     expect(refused, || "a connection was taken".into())?;
     let cut = stream.read(&mut [0; 16]).unwrap_or(0) == 0;
     expect(cut, || "the connection was not cut".into())?;
-    let bite = lab.toxiproxy.mend(1)?;
+    let bite = lab.toxiproxy.mend(LINK)?;
     let ended = bite.map(|bite| bite.connections_ended);
     expect(ended == Some(1), || format!("{bite:?}"))?;
     echoes(&mut client(lab.listen)?)
@@ -128,10 +125,11 @@ fn each_toxic() -> Result<(), Failed> {
     let took = |kind, stream, bytes: usize| -> Result<(std::io::Result<Duration>, Bite), Failed> {
         let mut open = client(lab.listen)?;
         echoes(&mut open)?;
-        lab.toxiproxy.hurt(1, LinkFault::Toxic(Toxic { kind, stream }))?;
+        lab.toxiproxy
+            .hurt(LINK, LinkFault::Toxic(Toxic { kind, stream }))?;
         let begin = Instant::now();
         let said = says(&mut open, &vec![b'x'; bytes]).map(|_| begin.elapsed());
-        let bite = lab.toxiproxy.mend(1)?.ok_or("nothing was mended")?;
+        let bite = lab.toxiproxy.mend(LINK)?.ok_or("nothing was mended")?;
         let mut after = client(lab.listen)?;
         let begin = Instant::now();
         says(&mut after, &vec![b'x'; bytes])?;
@@ -178,7 +176,8 @@ fn each_toxic() -> Result<(), Failed> {
 fn slow_close(lab: &Lab) -> Result<(), Failed> {
     let kind = ToxicKind::SlowClose { delay: 300 };
     let stream = Stream::Both;
-    lab.toxiproxy.hurt(1, LinkFault::Toxic(Toxic { kind, stream }))?;
+    lab.toxiproxy
+        .hurt(LINK, LinkFault::Toxic(Toxic { kind, stream }))?;
     let mut closing = client(lab.listen)?;
     echoes(&mut closing)?;
     let begin = Instant::now();
@@ -191,7 +190,10 @@ fn slow_close(lab: &Lab) -> Result<(), Failed> {
 
 fn not_taken() -> Result<(), Failed> {
     let lab = lab()?;
-    expect_err(lab.toxiproxy.hurt(7, SILENCE), "a broker that is not there")?;
+    expect_err(
+        lab.toxiproxy.hurt(Link::OfClients { to: 7 }, SILENCE),
+        "a broker that is not there",
+    )?;
     // Somebody deletes the proxy behind our back: toxiproxy_rust takes the 404 for success, the read-back does not.
     let (_, _, pid) = lab.toxiproxy.process();
     let mut orders = client(orders(pid)?)?;
@@ -199,17 +201,13 @@ fn not_taken() -> Result<(), Failed> {
     let mut answer = String::new();
     orders.read_to_string(&mut answer)?;
     expect(answer.starts_with("HTTP/1.1 204"), || answer)?;
-    expect_err(lab.toxiproxy.hurt(1, SILENCE), "a silence of no proxy")?;
-    expect(!lab.toxiproxy.is_hurt(1), || "it counts as silent".into())?;
-    expect_err(lab.toxiproxy.hurt(1, LinkFault::Down), "closing no proxy")?;
+    expect_err(lab.toxiproxy.hurt(LINK, SILENCE), "a silence of no proxy")?;
+    expect(!lab.toxiproxy.is_hurt(LINK), || "it counts as silent".into())?;
+    expect_err(lab.toxiproxy.hurt(LINK, LinkFault::Down), "closing no proxy")?;
     // A listen port that is taken.
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let at = taken.local_addr()?;
-    let spec = ProxySpec {
-        broker: 2,
-        listen: at.to_string(),
-        upstream: "127.0.0.1:1".into(),
-    };
+    let spec = ProxySpec::of_clients(2, at.to_string(), "127.0.0.1:1".into());
     let second = Toxiproxy::start(&lab.binary, &[spec], lab.home.path(), &lab.spawner);
     let refused = expect_err(second, "a port that is taken")?;
     expect(refused.contains(&at.port().to_string()), || refused)
@@ -242,9 +240,9 @@ fn dies() -> Result<(), Failed> {
         std::thread::sleep(Duration::from_millis(20));
     }
     expect_err(lab.toxiproxy.check(), "the death")?;
-    expect_err(lab.toxiproxy.hurt(1, SILENCE), "a silence of a dead server")?;
+    expect_err(lab.toxiproxy.hurt(LINK, SILENCE), "a silence of a dead server")?;
     expect_err(
-        lab.toxiproxy.hurt(1, LinkFault::Down),
+        lab.toxiproxy.hurt(LINK, LinkFault::Down),
         "closing a link of a dead server",
     )
     .map(drop)

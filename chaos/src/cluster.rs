@@ -91,6 +91,8 @@ pub struct ClusterSpec {
     pub topics: Vec<TopicSpec>,
     /// What stands between clients and every broker.
     pub front: Front,
+    /// Whether brokers reach each other through proxies too: of [`Front::Toxiproxy`].
+    pub linked: bool,
 }
 
 /// A topic to create.

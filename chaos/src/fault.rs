@@ -130,6 +130,14 @@ pub enum Target {
     Client,
     /// The connections of the client to these brokers.
     Link(Box<Target>),
+    /// The connections between a broker and another one, or each other one, whoever opened them. The upstream of a toxic
+    /// leads away from the first.
+    Between {
+        /// The broker, or fewer than half of them.
+        broker: Box<Target>,
+        /// None: all that are not the first.
+        other: Option<Box<Target>>,
+    },
     /// A topic.
     Topic(String),
 }
@@ -195,6 +203,11 @@ impl fmt::Display for Target {
             Target::EveryBroker => write!(out, "every-broker"),
             Target::Client => write!(out, "client"),
             Target::Link(broker) => write!(out, "link(client, {broker})"),
+            Target::Between { broker, other: None } => write!(out, "link({broker}, brokers)"),
+            Target::Between {
+                broker,
+                other: Some(other),
+            } => write!(out, "link({broker}, {other})"),
             Target::Topic(topic) => write!(out, "topic({topic})"),
         }
     }

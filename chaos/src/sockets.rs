@@ -6,12 +6,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 
 /// One end of an established connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
+    /// Own address; of IPv6 what would be IPv4 in it.
+    pub local_address: Ipv4Addr,
     /// Own port.
     pub local_port: u16,
+    /// The other end's address.
+    pub remote_address: Ipv4Addr,
     /// The other end's port.
     pub remote_port: u16,
     /// Bytes that arrived and that its program has not read.
@@ -64,9 +69,18 @@ fn parse_line(line: &str) -> Option<Socket> {
         return None;
     }
     let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
+    // Words of 32 bits, each in the order of the machine; the last one of a mapped IPv6 address is the IPv4 address.
+    let address = |address: &str| {
+        let (address, _) = address.split_once(':')?;
+        let last = address.get(address.len().checked_sub(8)?..)?;
+        let word = u32::from_str_radix(last, 16).ok()?;
+        Some(Ipv4Addr::from(word.to_ne_bytes()))
+    };
     let (_unsent, unread) = fields.get(4)?.split_once(':')?;
     Some(Socket {
+        local_address: address(fields.get(1)?)?,
         local_port: port(fields.get(1)?)?,
+        remote_address: address(fields.get(2)?)?,
         remote_port: port(fields.get(2)?)?,
         unread_bytes: u64::from_str_radix(unread, 16).ok()?,
         inode: fields.get(9)?.parse().ok()?,
@@ -87,7 +101,9 @@ mod tests {
              1: 0100007F:1F90 0100007F:C001 01 00000000:00000010 00:00000000 00000000  0 0 222 1 0 20 4 30 10 -1\n\
              2: 0100007F:1F90";
         let expected = Socket {
+            local_address: Ipv4Addr::LOCALHOST,
             local_port: 8080,
+            remote_address: Ipv4Addr::LOCALHOST,
             remote_port: 49153,
             unread_bytes: 16,
             inode: 222,

@@ -116,6 +116,15 @@ impl ToxicKind {
 }
 
 impl Stream {
+    /// As it looks from the other end.
+    pub fn reversed(self) -> Stream {
+        match self {
+            Stream::Upstream => Stream::Downstream,
+            Stream::Downstream => Stream::Upstream,
+            Stream::Both => Stream::Both,
+        }
+    }
+
     /// Toxiproxy's words.
     pub fn words(self) -> &'static [&'static str] {
         match self {

@@ -1,8 +1,11 @@
-//! The network between clients and brokers, and what may go wrong there: one Toxiproxy, one proxy in front of every broker.
+//! The network between clients and brokers, and between brokers, and what may go wrong there: one Toxiproxy, one proxy in
+//! front of every broker, and where the links between brokers are to be hurt two more for each pair of them and direction.
 //!
 //! ```text
 //! client ──► 127.0.0.1:listen  [ toxics: upstream ►, ◄ downstream ]  127.0.0.1:upstream ──► broker's CLIENT listener
 //!            what the broker advertises, so no client learns another way; who finds one is seen by [`bypasses`]
+//! broker a ─► 127.1.a.b:port   [ the same ]  127.0.0.1:port ──► REPLICATION and CONTROLLER listener of broker b
+//!            what the name that b advertises means to a: [`crate::cluster`] gives each broker's JVM a table of its own
 //! ```
 //!
 //! [`Toxiproxy::hurt`] does one thing to a link until [`Toxiproxy::mend`]:
@@ -52,12 +55,49 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 /// A proxy to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxySpec {
-    /// The broker behind it, counted from 1.
-    pub broker: u32,
-    /// Where clients connect: `127.0.0.1:port`, which the broker advertises.
+    /// Whose connections come through it.
+    pub link: Link,
+    /// Kafka's name of the listener behind it.
+    pub listener: &'static str,
+    /// Where it is connected to: `address:port`, which the broker advertises.
     pub listen: String,
-    /// The broker's own listener for clients: `127.0.0.1:port`.
+    /// The broker's own listener: `127.0.0.1:port`.
     pub upstream: String,
+}
+
+/// Connections of one kind: who opens them, and to which broker. Brokers are counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// Of clients.
+    OfClients {
+        /// To this broker.
+        to: u32,
+    },
+    /// Of another broker, for what it fetches, forwards and asks the controller.
+    OfBroker {
+        /// That other one.
+        from: u32,
+        /// To this broker.
+        to: u32,
+    },
+}
+
+impl Link {
+    /// The broker that it leads to.
+    pub fn to(self) -> u32 {
+        match self {
+            Link::OfClients { to } | Link::OfBroker { to, .. } => to,
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::OfClients { to } => write!(out, "the link to broker-{to}"),
+            Link::OfBroker { from, to } => write!(out, "the link from broker-{from} to broker-{to}"),
+        }
+    }
 }
 
 /// A running Toxiproxy with its proxies. Dropping it ends the process, and with it every connection through it.
@@ -67,7 +107,7 @@ pub struct Toxiproxy {
     proxies: Vec<ProxySpec>,
     version: String,
     /// Links hurt now.
-    hurt: Mutex<BTreeMap<u32, Before>>,
+    hurt: Mutex<BTreeMap<Link, Before>>,
     process: Mutex<Child>,
 }
 
@@ -84,7 +124,7 @@ pub enum LinkFault {
 #[derive(Debug, Clone)]
 struct Before {
     fault: LinkFault,
-    clients: BTreeSet<u16>,
+    clients: BTreeSet<(Ipv4Addr, u16)>,
     swallowed: Vec<u64>,
 }
 
@@ -145,50 +185,53 @@ impl Toxiproxy {
         }
     }
 
-    /// Hurts the link of clients to a broker, one fault at a time. Returns when it reads back so.
-    pub fn hurt(&self, broker: u32, fault: LinkFault) -> Result<(), ChaosError> {
-        let spec = self.spec(broker)?;
+    /// Hurts a link, one fault at a time. Returns when it reads back so.
+    pub fn hurt(&self, link: Link, fault: LinkFault) -> Result<(), ChaosError> {
+        let specs = self.specs(link)?;
         let mut hurt = locked(&self.hurt);
-        if hurt.contains_key(&broker) {
+        if hurt.contains_key(&link) {
             return Err(ChaosError::Refused {
-                what: format!("the link to broker-{broker} is hurt already"),
+                what: format!("{link} is hurt already"),
                 mend: "let one fault of a link end before the next begins".into(),
             });
         }
-        let clients = clients_of(port_of(&spec.listen))?;
-        let name = spec.name();
-        let swallowed = self
-            .control
-            .ask("read its counters", move |talk| talk.swallowed(&name))?;
-        // Half a fault is none. That undoing it fails too is no news.
-        self.change(spec, fault, true).inspect_err(|_| {
-            let _second = self.change(spec, fault, false);
-        })?;
+        let clients = clients_of(&specs)?;
+        let swallowed = self.swallowed(&specs)?;
+        for spec in &specs {
+            // Half a fault is none. That undoing it fails too is no news.
+            self.change(spec, fault, true).inspect_err(|_| {
+                for spec in &specs {
+                    let _second = self.change(spec, fault, false);
+                }
+            })?;
+        }
         let before = Before {
             fault,
             clients,
             swallowed,
         };
-        hurt.insert(broker, before);
+        hurt.insert(link, before);
         Ok(())
     }
 
-    /// True while the link to a broker is hurt.
-    pub fn is_hurt(&self, broker: u32) -> bool {
-        locked(&self.hurt).contains_key(&broker)
+    /// True while a link is hurt.
+    pub fn is_hurt(&self, link: Link) -> bool {
+        locked(&self.hurt).contains_key(&link)
     }
 
     /// Ends the fault of a link, waits until the connections that it held are gone, and tells what it did; none when there
     /// was none.
-    pub fn mend(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
-        let spec = self.spec(broker)?;
+    pub fn mend(&self, link: Link) -> Result<Option<Bite>, ChaosError> {
+        let specs = self.specs(link)?;
         let mut hurt = locked(&self.hurt);
-        let Some(before) = hurt.get(&broker).cloned() else {
+        let Some(before) = hurt.get(&link).cloned() else {
             return Ok(None);
         };
-        let held = clients_of(port_of(&spec.listen))?;
-        self.change(spec, before.fault, false)?;
-        hurt.remove(&broker);
+        let held = clients_of(&specs)?;
+        for spec in &specs {
+            self.change(spec, before.fault, false)?;
+        }
+        hurt.remove(&link);
         drop(hurt);
         let cuts = matches!(
             before.fault,
@@ -199,14 +242,14 @@ impl Toxiproxy {
         );
         let deadline = Deadline::after(CUT_BOUND);
         let gone = loop {
-            let still = clients_of(port_of(&spec.listen))?;
+            let still = clients_of(&specs)?;
             let gone = held.difference(&still).count();
             if gone == held.len() || !cuts || deadline.passed() {
                 break gone;
             }
             sleep(LOOK);
         };
-        let swallowed = self.swallowed_since(spec, &before)?;
+        let swallowed = self.swallowed_since(&specs, &before)?;
         let swallowed = |way: usize| swallowed.get(way).copied().unwrap_or_default();
         Ok(Some(Bite {
             connections_before: before.clients.len(),
@@ -217,21 +260,26 @@ impl Toxiproxy {
         }))
     }
 
+    /// Where a probe of a link connects: as whoever opens its connections does.
+    pub fn entrance(&self, link: Link) -> Result<String, ChaosError> {
+        let first = self.specs(link)?.into_iter().next();
+        Ok(first.map(|spec| spec.listen.clone()).unwrap_or_default())
+    }
+
     /// Connections of process `pid` round the proxies, straight to a broker behind one; see [`bypasses`].
     pub fn bypasses(&self, pid: u32) -> Result<Vec<String>, ChaosError> {
-        let upstreams: Vec<u16> = self.proxies.iter().map(|spec| port_of(&spec.upstream)).collect();
+        let of_clients = |spec: &&ProxySpec| matches!(spec.link, Link::OfClients { .. });
+        let upstreams = self.proxies.iter().filter(of_clients);
+        let upstreams: Vec<u16> = upstreams.map(|spec| port_of(&spec.upstream)).collect();
         bypasses(pid, &upstreams)
     }
 
     /// Toxiproxy counts a connection when both its halves have ended, a moment after it is gone: read until it stands still.
-    fn swallowed_since(&self, spec: &ProxySpec, before: &Before) -> Result<Vec<u64>, ChaosError> {
+    fn swallowed_since(&self, specs: &[&ProxySpec], before: &Before) -> Result<Vec<u64>, ChaosError> {
         let deadline = Deadline::after(CUT_BOUND);
         let mut last = None;
         loop {
-            let name = spec.name();
-            let now = self
-                .control
-                .ask("read its counters", move |talk| talk.swallowed(&name))?;
+            let now = self.swallowed(specs)?;
             if last.as_ref() == Some(&now) || deadline.passed() {
                 let since = now.iter().zip(&before.swallowed);
                 return Ok(since.map(|(now, before)| now.saturating_sub(*before)).collect());
@@ -239,6 +287,21 @@ impl Toxiproxy {
             last = Some(now);
             sleep(5 * LOOK);
         }
+    }
+
+    /// Of all proxies of a link together, each way.
+    fn swallowed(&self, specs: &[&ProxySpec]) -> Result<Vec<u64>, ChaosError> {
+        let mut sum = vec![0; 2];
+        for spec in specs {
+            let name = spec.name();
+            let one = self
+                .control
+                .ask("read its counters", move |talk| talk.swallowed(&name))?;
+            for (sum, one) in sum.iter_mut().zip(one) {
+                *sum += one;
+            }
+        }
+        Ok(sum)
     }
 
     fn change(&self, spec: &ProxySpec, fault: LinkFault, on: bool) -> Result<(), ChaosError> {
@@ -251,14 +314,15 @@ impl Toxiproxy {
         })
     }
 
-    fn spec(&self, broker: u32) -> Result<&ProxySpec, ChaosError> {
-        self.proxies
-            .iter()
-            .find(|spec| spec.broker == broker)
-            .ok_or_else(|| ChaosError::Refused {
-                what: format!("no proxy stands in front of broker-{broker}"),
-                mend: "name a broker of this cluster".into(),
-            })
+    fn specs(&self, link: Link) -> Result<Vec<&ProxySpec>, ChaosError> {
+        let specs: Vec<&ProxySpec> = self.proxies.iter().filter(|spec| spec.link == link).collect();
+        if specs.is_empty() {
+            return Err(ChaosError::Refused {
+                what: format!("no proxy stands in {link}"),
+                mend: "name brokers of this cluster".into(),
+            });
+        }
+        Ok(specs)
     }
 }
 
@@ -270,8 +334,36 @@ impl Drop for Toxiproxy {
 }
 
 impl ProxySpec {
+    /// In front of a broker, for clients.
+    pub fn of_clients(to: u32, listen: String, upstream: String) -> ProxySpec {
+        ProxySpec {
+            link: Link::OfClients { to },
+            listener: "CLIENT",
+            listen,
+            upstream,
+        }
+    }
+
     pub(crate) fn name(&self) -> String {
-        format!("broker-{}", self.broker)
+        match self.link {
+            Link::OfClients { to } => format!("broker-{to}"),
+            Link::OfBroker { from, to } => {
+                format!("broker-{from}-to-{to}-{}", self.listener.to_lowercase())
+            }
+        }
+    }
+}
+
+impl LinkFault {
+    /// The same for connections that the other end has opened.
+    pub fn reversed(self) -> LinkFault {
+        match self {
+            LinkFault::Down => LinkFault::Down,
+            LinkFault::Toxic(Toxic { kind, stream }) => LinkFault::Toxic(Toxic {
+                kind,
+                stream: stream.reversed(),
+            }),
+        }
     }
 }
 
@@ -379,11 +471,16 @@ pub fn bypasses(pid: u32, ports: &[u16]) -> Result<Vec<String>, ChaosError> {
         .collect())
 }
 
-/// The client ends (their ports) of all connections established to `port` on this machine.
-fn clients_of(port: u16) -> Result<BTreeSet<u16>, ChaosError> {
+/// The far ends of all connections established to these proxies on this machine.
+fn clients_of(specs: &[&ProxySpec]) -> Result<BTreeSet<(Ipv4Addr, u16)>, ChaosError> {
     let connections = sockets::established().map_err(ChaosError::io("look at the connections of a proxy"))?;
-    let clients = connections.iter().filter(|socket| socket.remote_port == port);
-    Ok(clients.map(|socket| socket.local_port).collect())
+    let doors: BTreeSet<String> = specs.iter().map(|spec| spec.listen.clone()).collect();
+    let clients = connections
+        .iter()
+        .filter(|socket| doors.contains(&format!("{}:{}", socket.remote_address, socket.remote_port)));
+    Ok(clients
+        .map(|socket| (socket.local_address, socket.local_port))
+        .collect())
 }
 
 fn died(how: &str) -> ChaosError {

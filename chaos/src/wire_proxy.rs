@@ -117,7 +117,7 @@ impl WireProxy {
     /// In front of brokers that advertise themselves: what they say of where they are is changed on its way.
     pub fn in_front_of(proxies: &[ProxySpec]) -> Result<WireProxy, ChaosError> {
         let door = |spec: &ProxySpec| {
-            let node = i32::try_from(spec.broker).ok()?;
+            let node = i32::try_from(spec.link.to()).ok()?;
             Some((node, sockets::port_of(&spec.listen)))
         };
         WireProxy::open(proxies, &proxies.iter().filter_map(door).collect())
@@ -127,7 +127,7 @@ impl WireProxy {
     pub fn doors(&self) -> impl Iterator<Item = (u32, &str)> {
         self.proxies
             .iter()
-            .map(|spec| (spec.broker, spec.listen.as_str()))
+            .map(|spec| (spec.link.to(), spec.listen.as_str()))
     }
 
     fn open(proxies: &[ProxySpec], told: &Doors) -> Result<WireProxy, ChaosError> {
@@ -138,7 +138,7 @@ impl WireProxy {
             let listener = Listener::bind(&spec.listen).map_err(failed())?;
             listener.set_nonblocking(true).map_err(failed())?;
             let link = Arc::new(Link::new(told.clone()));
-            links.insert(spec.broker, Arc::clone(&link));
+            links.insert(spec.link.to(), Arc::clone(&link));
             doors.push((listener, spec.upstream.clone(), link));
         }
         let (stop, stopped) = watch::channel(());

@@ -39,7 +39,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use steadfast_chaos::cluster::{ClusterSpec, Front};
-use steadfast_chaos::fault::{Action, PlannedFault, Reach};
+use steadfast_chaos::fault::{Action, PlannedFault, Reach, Target};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Recovery, Threshold};
 use steadfast_verifier::verdict::Broker;
@@ -142,6 +142,7 @@ impl Scenario {
             own_clocks: self.cluster.own_clocks,
             topics: self.cluster.topics.clone(),
             front: self.cluster.front,
+            linked: self.cluster.linked,
         }
     }
 
@@ -363,6 +364,9 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         cluster.own_clocks = faults
             .iter()
             .any(|fault| matches!(fault.action, Action::StepClock { .. }));
+        cluster.linked = faults
+            .iter()
+            .any(|fault| matches!(fault.target, Target::Between { .. }));
         cluster.front = match () {
             () if reaches(Reach::Frames) => Front::WireProxy,
             () if reaches(Reach::Link) => Front::Toxiproxy,

@@ -69,13 +69,11 @@ pub(super) fn put_in_front(cluster: &Cluster, front: Front) -> Result<(), ChaosE
     }
     let ports = ports::free(brokers.len(), now_ns())?;
     let proxies = brokers.iter().zip(ports).map(|(broker, port)| {
-        Ok(ProxySpec {
-            broker: u32::try_from(broker.id).map_err(|_| {
-                ChaosError::admin("look for the brokers", format!("one has the id {}", broker.id))
-            })?,
-            listen: format!("127.0.0.1:{port}"),
-            upstream: broker.addr.clone(),
-        })
+        let id = u32::try_from(broker.id).map_err(|_| {
+            ChaosError::admin("look for the brokers", format!("one has the id {}", broker.id))
+        })?;
+        let listen = format!("127.0.0.1:{port}");
+        Ok(ProxySpec::of_clients(id, listen, broker.addr.clone()))
     });
     let proxies: Vec<ProxySpec> = proxies.collect::<Result<_, ChaosError>>()?;
     let wire = WireProxy::in_front_of(&proxies)?;

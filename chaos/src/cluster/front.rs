@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use steadfast_verifier::timeline::Role;
 
-use super::settings::NodePlan;
+use super::settings::{self, NodePlan};
 use crate::error::ChaosError;
 use crate::process::Spawner;
-use crate::toxiproxy::{self, Binary, ProxySpec, Toxiproxy};
+use crate::toxiproxy::{self, Binary, Link, ProxySpec, Toxiproxy};
 use crate::wire_proxy::WireProxy;
 
 /// What is wished for. Each broker advertises it, so that no client learns another way.
@@ -64,20 +64,46 @@ impl Means {
         spawner: &Spawner,
     ) -> Result<Standing, ChaosError> {
         let brokers = plans.iter().filter(|node| node.role.is_broker());
-        let proxy = |node: &NodePlan| ProxySpec {
-            broker: node.id,
-            listen: format!("127.0.0.1:{}", node.advertised_port),
-            upstream: format!("127.0.0.1:{}", node.client_port),
+        let proxy = |node: &NodePlan| {
+            let listen = format!("127.0.0.1:{}", node.advertised_port);
+            ProxySpec::of_clients(node.id, listen, format!("127.0.0.1:{}", node.client_port))
         };
-        let proxies: Vec<ProxySpec> = brokers.map(proxy).collect();
+        let mut proxies: Vec<ProxySpec> = brokers.map(proxy).collect();
         Ok(match self {
             Means::Nothing => Standing::Nothing,
             Means::Toxiproxy(binary) => {
+                proxies.extend(between(plans));
                 Standing::Toxiproxy(Arc::new(Toxiproxy::start(binary, &proxies, logs, spawner)?))
             }
             Means::WireProxy => Standing::WireProxy(Arc::new(WireProxy::start(&proxies)?)),
         })
     }
+}
+
+/// Two for each pair of brokers and direction, where the links between brokers are to be hurt.
+fn between(plans: &[NodePlan]) -> Vec<ProxySpec> {
+    let pairs = plans
+        .iter()
+        .flat_map(|from| plans.iter().map(move |to| (from, to)))
+        .filter(|(from, to)| from.id != to.id && from.is_linked() && to.is_linked());
+    let proxies = |(from, to): (&NodePlan, &NodePlan)| {
+        let address = settings::between(from, to);
+        let link = Link::OfBroker {
+            from: from.id,
+            to: to.id,
+        };
+        [
+            ("REPLICATION", to.replication_port),
+            ("CONTROLLER", to.controller_port),
+        ]
+        .map(|(listener, port)| ProxySpec {
+            link,
+            listener,
+            listen: format!("{address}:{port}"),
+            upstream: format!("127.0.0.1:{port}"),
+        })
+    };
+    pairs.flat_map(proxies).collect()
 }
 
 impl Standing {

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::front::{Front, Means};
 use super::node::Node;
-use super::settings::{self, NodePlan};
+use super::settings::{self, Fronted, NodePlan};
 use super::{Cluster, ClusterSpec, LOOK, admin, ports};
 use crate::clock::{Deadline, now_ns, sleep};
 use crate::error::ChaosError;
@@ -95,10 +95,13 @@ impl Ground {
 
 /// The nodes over ports that are free now.
 fn plan(spec: &ClusterSpec) -> Result<Vec<NodePlan>, ChaosError> {
-    let proxied = spec.front != Front::Nothing;
-    let needed = settings::ports_needed(spec.nodes, spec.controllers, proxied);
+    let fronted = Fronted {
+        clients: spec.front != Front::Nothing,
+        brokers: spec.linked,
+    };
+    let needed = settings::ports_needed(spec.nodes, spec.controllers, fronted);
     let ports = ports::free(needed, now_ns())?;
-    Ok(settings::plan(spec.nodes, spec.controllers, proxied, &ports))
+    Ok(settings::plan(spec.nodes, spec.controllers, fronted, &ports))
 }
 
 /// Starts the nodes of a cluster, each a process of its own, and returns when all answer. `begun_ns`: of the whole start.

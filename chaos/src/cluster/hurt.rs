@@ -10,7 +10,7 @@ use super::node::{Node, NodeState};
 use super::{Cluster, Evidence, LOOK, wall_clock};
 use crate::clock::{Deadline, sleep};
 use crate::error::ChaosError;
-use crate::toxiproxy::{Bite, LinkFault};
+use crate::toxiproxy::{Bite, Link, LinkFault};
 use crate::wire_proxy::{WireBite, WireFault};
 
 /// How long a broker gets for a clean stop in a restart: it hands its leaders over and flushes.
@@ -137,14 +137,19 @@ impl Cluster {
         Ok((node, disk))
     }
 
-    /// Hurts the link between clients and a broker. Returns when the proxy reads back so.
-    pub fn hurt_link(&self, broker: u32, fault: LinkFault) -> Result<(), ChaosError> {
-        self.standing().toxiproxy()?.hurt(broker, fault)
+    /// Hurts a link. Returns when the proxy reads back so.
+    pub fn hurt_link(&self, link: Link, fault: LinkFault) -> Result<(), ChaosError> {
+        self.standing().toxiproxy()?.hurt(link, fault)
     }
 
     /// Ends the fault of a link and tells what it did; none when there was none.
-    pub fn mend_link(&self, broker: u32) -> Result<Option<Bite>, ChaosError> {
-        self.standing().toxiproxy()?.mend(broker)
+    pub fn mend_link(&self, link: Link) -> Result<Option<Bite>, ChaosError> {
+        self.standing().toxiproxy()?.mend(link)
+    }
+
+    /// Where a probe of a link connects.
+    pub(crate) fn entrance(&self, link: Link) -> Result<String, ChaosError> {
+        self.standing().toxiproxy()?.entrance(link)
     }
 
     /// Strikes frames between clients and a broker.

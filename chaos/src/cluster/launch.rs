@@ -103,6 +103,11 @@ impl<'a> Site<'a> {
                 .push(Devices::of(spec, node, &data, site.logs, spawner)?);
             let file = settings::server_properties(node, &site.plans, &data, &site.house, &spec.properties);
             site.write(&site.properties_of(node), &file)?;
+            if node.is_linked() {
+                let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+                let hosts = settings::hosts(node, &site.plans, &name);
+                site.write(&site.hosts_of(node), &hosts)?;
+            }
         }
         site.write(&site.log4j(), java::LOG4J_PROPERTIES)?;
         site.write(&site.log4j2(), java::LOG4J2_PROPERTIES)?;
@@ -169,6 +174,7 @@ impl<'a> Site<'a> {
             "-XX:+UseSerialGC".into(),
             "-Xmx128m".into(),
         ];
+        args.extend(self.names_of(node));
         args.extend(java::logging_arguments(&self.log4j(), &self.log4j2()));
         args.extend([
             "-cp".into(),
@@ -195,6 +201,7 @@ impl<'a> Site<'a> {
         };
         let mut args = java::broker_arguments(heap, &gc_log);
         args.extend(self.jvm_options.iter().cloned());
+        args.extend(self.names_of(node));
         args.extend(java::logging_arguments(&self.log4j(), &self.log4j2()));
         args.extend(["-cp".into(), self.home.class_path()]);
         args.extend([
@@ -219,6 +226,17 @@ impl<'a> Site<'a> {
 
     fn data_of(&self, node: &NodePlan) -> PathBuf {
         self.data.path().join(node.name())
+    }
+
+    /// Where a JVM looks up names, where the names of brokers mean something else to each.
+    fn names_of(&self, node: &NodePlan) -> Option<String> {
+        let file = self.hosts_of(node);
+        node.is_linked()
+            .then(|| format!("-Djdk.net.hosts.file={}", file.display()))
+    }
+
+    fn hosts_of(&self, node: &NodePlan) -> PathBuf {
+        self.logs.join(format!("{}.hosts", node.name()))
     }
 
     fn properties_of(&self, node: &NodePlan) -> PathBuf {

@@ -1,6 +1,7 @@
 //! Pure: what stands in each node's `server.properties`, and which of it differs from Kafka's defaults and why.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use steadfast_verifier::environment::Setting;
@@ -41,15 +42,28 @@ pub(crate) struct NodePlan {
     pub(crate) role: NodeRole,
     /// Listener of clients.
     pub(crate) client_port: u16,
-    /// Listener of verifier, admin and the other brokers; never proxied.
+    /// Listener of verifier and admin, and of the other brokers if they have none of their own; never proxied.
     pub(crate) admin_port: u16,
     /// Listener of the controller quorum.
     pub(crate) controller_port: u16,
+    /// Listener of the other brokers, where the links between brokers are to be hurt; 0 = that of the verifier.
+    pub(crate) replication_port: u16,
     /// What clients are told: the client port, or the port of the proxy in front of it.
     pub(crate) advertised_port: u16,
 }
 
 impl NodePlan {
+    /// The name under which other brokers know it, where the links between brokers are to be hurt: to each of them it is an
+    /// address of its own.
+    pub(crate) fn host_name(&self) -> String {
+        format!("{}.steadfast", self.name())
+    }
+
+    /// Whether the links between brokers are to be hurt.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.replication_port != 0
+    }
+
     pub(crate) fn name(&self) -> String {
         match self.role {
             NodeRole::Controller => format!("controller-{}", self.id - FIRST_CONTROLLER_ID + 1),
@@ -59,13 +73,22 @@ impl NodePlan {
 }
 
 /// How many ports [`plan`] takes.
-pub(crate) fn ports_needed(brokers: u32, controllers: u32, proxied: bool) -> usize {
-    let per_broker = if proxied { 4 } else { 3 };
+pub(crate) fn ports_needed(brokers: u32, controllers: u32, fronted: Fronted) -> usize {
+    let per_broker = 3 + u32::from(fronted.clients) + u32::from(fronted.brokers);
     (brokers * per_broker + controllers) as usize
 }
 
+/// Whose connections to brokers go through proxies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Fronted {
+    /// Those of clients.
+    pub(crate) clients: bool,
+    /// Those of other brokers.
+    pub(crate) brokers: bool,
+}
+
 /// Lays out the nodes over free ports. Without dedicated controllers every broker is one.
-pub(crate) fn plan(brokers: u32, controllers: u32, proxied: bool, ports: &[u16]) -> Vec<NodePlan> {
+pub(crate) fn plan(brokers: u32, controllers: u32, fronted: Fronted, ports: &[u16]) -> Vec<NodePlan> {
     let mut ports = ports.iter().copied();
     let mut next = || ports.next().unwrap_or(0);
     let mut nodes = Vec::new();
@@ -76,19 +99,21 @@ pub(crate) fn plan(brokers: u32, controllers: u32, proxied: bool, ports: &[u16])
             NodeRole::Broker
         };
         let (client_port, admin_port, controller_port) = (next(), next(), next());
-        let advertised_port = if proxied { next() } else { client_port };
+        let advertised_port = if fronted.clients { next() } else { client_port };
+        let replication_port = if fronted.brokers { next() } else { 0 };
         nodes.push(NodePlan {
             id,
             role,
             client_port,
             admin_port,
             controller_port,
+            replication_port,
             advertised_port,
         });
     }
     for id in (FIRST_CONTROLLER_ID..).take(controllers as usize) {
         let controller_port = next();
-        let (client_port, admin_port, advertised_port) = (0, 0, 0);
+        let (client_port, admin_port, replication_port, advertised_port) = (0, 0, 0, 0);
         let role = NodeRole::Controller;
         nodes.push(NodePlan {
             id,
@@ -96,6 +121,7 @@ pub(crate) fn plan(brokers: u32, controllers: u32, proxied: bool, ports: &[u16])
             client_port,
             admin_port,
             controller_port,
+            replication_port,
             advertised_port,
         });
     }
@@ -220,7 +246,7 @@ pub(crate) fn server_properties(
 ) -> String {
     let voters = all.iter().filter(|node| node.role.is_controller());
     let voters: Vec<String> = voters
-        .map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller_port))
+        .map(|node| format!("{}@{}:{}", node.id, known_as(node), node.controller_port))
         .collect();
     let (mut listeners, mut advertised, mut roles) = (Vec::new(), Vec::new(), Vec::new());
     if node.role.is_broker() {
@@ -229,6 +255,12 @@ pub(crate) fn server_properties(
         listeners.push(format!("ADMIN://127.0.0.1:{}", node.admin_port));
         advertised.push(format!("CLIENT://127.0.0.1:{}", node.advertised_port));
         advertised.push(format!("ADMIN://127.0.0.1:{}", node.admin_port));
+    }
+    if node.is_linked() {
+        listeners.push(format!("REPLICATION://127.0.0.1:{}", node.replication_port));
+        let (name, port) = (known_as(node), node.replication_port);
+        advertised.push(format!("REPLICATION://{name}:{port}"));
+        advertised.push(format!("CONTROLLER://{name}:{}", node.controller_port));
     }
     if node.role.is_controller() {
         roles.push("controller");
@@ -242,12 +274,13 @@ pub(crate) fn server_properties(
     file.insert("listeners", listeners.join(","));
     file.insert(
         "listener.security.protocol.map",
-        "CLIENT:PLAINTEXT,ADMIN:PLAINTEXT,CONTROLLER:PLAINTEXT".into(),
+        "CLIENT:PLAINTEXT,ADMIN:PLAINTEXT,REPLICATION:PLAINTEXT,CONTROLLER:PLAINTEXT".into(),
     );
     file.insert("log.dirs", data.display().to_string());
     if node.role.is_broker() {
         file.insert("advertised.listeners", advertised.join(","));
-        file.insert("inter.broker.listener.name", "ADMIN".into());
+        let inner = if node.is_linked() { "REPLICATION" } else { "ADMIN" };
+        file.insert("inter.broker.listener.name", inner.into());
     }
     file.extend(
         house
@@ -262,6 +295,30 @@ pub(crate) fn server_properties(
     file.iter()
         .map(|(name, value)| format!("{}={}\n", escaped(name), escaped(value)))
         .collect()
+}
+
+fn known_as(node: &NodePlan) -> String {
+    match node.is_linked() {
+        true => node.host_name(),
+        false => "127.0.0.1".to_owned(),
+    }
+}
+
+/// Where the proxies stand that take the connections of one broker to another: the same ports as the other one has itself, on
+/// an address that no other pair has.
+pub(crate) fn between(from: &NodePlan, to: &NodePlan) -> Ipv4Addr {
+    let octet = |node: &NodePlan| u8::try_from(node.id).unwrap_or(u8::MAX);
+    Ipv4Addr::new(127, 1, octet(from), octet(to))
+}
+
+/// What names mean to one broker's JVM, which then asks nobody else (`jdk.net.hosts.file`): every other broker is where the
+/// proxies of that pair stand. `machine`: the machine's own name, which the JVM looks up too.
+pub(crate) fn hosts(node: &NodePlan, all: &[NodePlan], machine: &str) -> String {
+    let mut file = format!("127.0.0.1 localhost {machine} {}\n", node.host_name());
+    for other in all.iter().filter(|other| other.id != node.id) {
+        file.push_str(&format!("{} {}\n", between(node, other), other.host_name()));
+    }
+    file
 }
 
 /// As `java.util.Properties.load` reads it: Latin-1 with backslash escapes.
@@ -290,11 +347,21 @@ mod tests {
 
     #[test]
     fn every_port_is_used_once_and_a_proxied_broker_advertises_its_proxy() {
-        for (brokers, controllers, proxied) in [(1, 0, false), (3, 0, true), (3, 1, true), (3, 3, false)] {
+        for (brokers, controllers, clients, linked) in [
+            (1, 0, false, false),
+            (3, 0, true, false),
+            (3, 1, true, false),
+            (3, 3, false, false),
+            (3, 0, true, true),
+        ] {
+            let fronted = Fronted {
+                clients,
+                brokers: linked,
+            };
             let ports: Vec<u16> = (1000..)
-                .take(ports_needed(brokers, controllers, proxied))
+                .take(ports_needed(brokers, controllers, fronted))
                 .collect();
-            let nodes = plan(brokers, controllers, proxied, &ports);
+            let nodes = plan(brokers, controllers, fronted, &ports);
             let mut used: Vec<u16> = nodes
                 .iter()
                 .flat_map(|node| {
@@ -302,6 +369,7 @@ mod tests {
                         node.client_port,
                         node.admin_port,
                         node.controller_port,
+                        node.replication_port,
                         node.advertised_port,
                     ]
                 })
@@ -311,15 +379,15 @@ mod tests {
             used.dedup();
             assert_eq!(used, ports);
             for node in nodes.iter().filter(|node| node.role.is_broker()) {
-                assert_eq!(node.advertised_port != node.client_port, proxied);
+                assert_eq!(node.advertised_port != node.client_port, clients);
             }
         }
     }
 
     #[test]
     fn a_dedicated_controller_has_no_client_listener_and_brokers_do_not_vote() {
-        let ports: Vec<u16> = (1000..).take(ports_needed(2, 1, false)).collect();
-        let nodes = plan(2, 1, false, &ports);
+        let ports: Vec<u16> = (1000..).take(ports_needed(2, 1, Fronted::default())).collect();
+        let nodes = plan(2, 1, Fronted::default(), &ports);
         let file = server_properties(&nodes[2], &nodes, Path::new("/d"), &[], &BTreeMap::new());
         assert!(
             file.contains("process.roles=controller\n") && !file.contains("CLIENT\\://"),
@@ -331,6 +399,29 @@ mod tests {
             file.contains("controller.quorum.voters=101@127.0.0.1\\:1006\n"),
             "{file}"
         );
+    }
+
+    #[test]
+    fn to_each_broker_another_ones_name_is_an_address_of_that_pair() {
+        let fronted = Fronted {
+            clients: true,
+            brokers: true,
+        };
+        let ports: Vec<u16> = (1000..).take(ports_needed(3, 0, fronted)).collect();
+        let nodes = plan(3, 0, fronted, &ports);
+        let table = hosts(&nodes[1], &nodes, "machine");
+        let expected = "127.0.0.1 localhost machine broker-2.steadfast\n127.1.2.1 broker-1.steadfast\n\
+                        127.1.2.3 broker-3.steadfast\n";
+        assert_eq!(table, expected);
+        let file = server_properties(&nodes[1], &nodes, Path::new("/d"), &[], &BTreeMap::new());
+        let advertised = "advertised.listeners=CLIENT\\://127.0.0.1\\:1008,ADMIN\\://127.0.0.1\\:1006,\
+                          REPLICATION\\://broker-2.steadfast\\:1009,CONTROLLER\\://broker-2.steadfast\\:1007\n";
+        assert!(file.contains(advertised), "{file}");
+        assert!(
+            file.contains("inter.broker.listener.name=REPLICATION\n"),
+            "{file}"
+        );
+        assert!(file.contains("3@broker-3.steadfast\\:1012"), "{file}");
     }
 
     #[test]

@@ -86,11 +86,6 @@ impl Cluster {
         admin::probe(&node.admin_server(), bound)
     }
 
-    /// Where clients meet a broker: at its proxy, when there is one.
-    pub(crate) fn client_server(&self, broker: u32) -> Result<String, ChaosError> {
-        Ok(self.node(broker)?.client_server())
-    }
-
     /// Waits until a broker is unfenced and in the ISR of every partition that it has a replica of.
     pub fn wait_until_in_sync(&self, broker: u32, bound: Duration) -> Result<(), ChaosError> {
         let name = format!("broker-{broker}");

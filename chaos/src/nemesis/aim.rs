@@ -65,7 +65,7 @@ impl Stage {
                 let one = |broker| Ok(vec![self.aim_at(broker, true)?]);
                 return brokers.into_iter().map(one).collect();
             }
-            Target::Link(end) => return self.resolve_now(fault, end),
+            Target::Link(end) | Target::Between { broker: end, .. } => return self.resolve_now(fault, end),
             // Neither is a node; their faults are done elsewhere.
             Target::Topic(_) | Target::Client => Vec::new(),
         };
@@ -81,6 +81,26 @@ impl Stage {
         let aims: Result<Vec<Aim>, ChaosError> =
             nodes.iter().map(|node| self.aim_at(*node, several)).collect();
         Ok(vec![aims?])
+    }
+
+    /// The brokers at the other ends of links between brokers; `volley` is at the first ends.
+    pub(super) fn others(&self, fault: &PlannedFault, volley: &[Aim]) -> Result<Vec<u32>, ChaosError> {
+        let first = |broker: &u32| volley.iter().any(|aim| aim.broker == *broker);
+        let mut others = match &fault.target {
+            Target::Between {
+                other: Some(other), ..
+            } => {
+                let aims = self.resolve_now(fault, other)?.concat();
+                aims.iter().map(|aim| aim.broker).collect()
+            }
+            _ => self.cluster.broker_ids(),
+        };
+        others.retain(|broker| !first(broker));
+        if others.is_empty() {
+            let reason = "both ends are the same broker now";
+            return Err(ChaosError::admin(fault.target.to_string(), reason));
+        }
+        Ok(others)
     }
 
     fn aim_at(&self, broker: u32, several: bool) -> Result<Aim, ChaosError> {

@@ -1,4 +1,6 @@
-//! Faults of links: silence, toxics, closed proxies. The brokers go on talking to each other on listeners of their own.
+//! Faults of links: silence, toxics, closed proxies. Of those between clients and brokers the brokers feel nothing: they talk to
+//! each other on listeners of their own. Links between brokers carry what they fetch and what they ask the controller, and the
+//! votes of the quorum; clients, and whoever looks at the cluster, feel nothing of those.
 //!
 //! A toxic that reads back right has not bitten yet. What shows that it did is measured from outside, by [`felt`], and at
 //! its end the connections of the client are counted: a link that nobody used was hurt for nothing.
@@ -8,11 +10,11 @@ use std::time::Duration;
 use super::mend::{Hurt, Mend, Told};
 use super::{Aim, Stage};
 use crate::clock::{Deadline, now_ns};
-use crate::cluster::probe;
+use crate::cluster::{BACK_BOUND, probe};
 use crate::error::ChaosError;
-use crate::fault::{Action, PlannedFault};
+use crate::fault::{Action, PlannedFault, Target};
 use crate::toxic::{Stream, Toxic, ToxicKind};
-use crate::toxiproxy::{Bite, LinkFault};
+use crate::toxiproxy::{Bite, Link, LinkFault};
 
 /// A broker behind an open proxy answers on loopback well within this.
 const SILENCE_PROBE: Duration = Duration::from_millis(500);
@@ -23,6 +25,14 @@ const SAMPLES: usize = 3;
 /// What a busy machine adds by itself: less cannot be told from nothing.
 const NOTICEABLE: Duration = Duration::from_millis(2);
 
+/// One link of those that a fault hurts together.
+struct Strand {
+    /// The broker at its end, and what its evidence is called.
+    aim: Aim,
+    link: Link,
+    done: LinkFault,
+}
+
 /// Hurts the links of a volley together, and mends them at `end_ns`.
 pub(super) fn hurt(
     stage: &Stage,
@@ -30,73 +40,105 @@ pub(super) fn hurt(
     volley: &[Aim],
     end_ns: u64,
 ) -> Result<(), ChaosError> {
+    let failed = |strand: &Strand, reason: String| {
+        ChaosError::admin(format!("{} on {}", fault.action.word(), strand.link), reason)
+    };
+    let strands = strands(stage, fault, volley)?;
+    let mut wounds = Vec::new();
+    for strand in &strands {
+        let Strand { aim, link, done } = strand;
+        let server = stage.cluster.entrance(*link)?;
+        let before = sample(*done, &server, Deadline::after(SAMPLE_BOUND)).map_err(|reason| {
+            let reason = format!("before the fault, through the proxy: {reason}");
+            failed(strand, reason)
+        })?;
+        stage.cluster.hurt_link(*link, *done)?;
+        let mend = Mend::new(&stage.cluster, aim.broker, Hurt::Link(*link));
+        wounds.push((strand, server, before, mend));
+        let state = format!("{done}, as the proxy reads back");
+        stage.bit(fault, aim, "link_state", state)?;
+    }
+    let mut left = u64::try_from(wounds.len()).unwrap_or(1);
+    for (strand, server, before, _) in &wounds {
+        // The time that is left is shared among the links that are left.
+        let span = Duration::from_nanos(end_ns.saturating_sub(now_ns()) / left.max(1));
+        left -= 1;
+        let deadline = Deadline::after(span.max(SILENCE_PROBE));
+        let seen = felt(strand.done, server, *before, deadline);
+        let (what, value) = seen.map_err(|reason| failed(strand, reason))?;
+        stage.bit(fault, &strand.aim, what, value)?;
+    }
+    let between = matches!(fault.target, Target::Between { .. });
+    if between {
+        stage.watch_leaders(fault, volley, end_ns)?;
+    }
+    stage.sleep_until(end_ns);
+    let mut unmet = Vec::new();
+    for (strand, _, _, mend) in wounds {
+        // What it did to those who use it is known only afterwards. Bytes alone prove nothing, since the probe sent some; its
+        // connections are closed and not counted.
+        match mend.mend()? {
+            Told::Link(bite) if met(strand.done, &bite) => {
+                stage.bit(fault, &strand.aim, "link", bite.to_string())?;
+            }
+            Told::Link(bite) if bite.connections_before > 0 => {
+                unmet.push((
+                    strand,
+                    format!("no connection ended that was there before: {bite}"),
+                ));
+            }
+            _ => unmet.push((strand, "nobody was connected through it".to_owned())),
+        }
+    }
+    // A broker that leads nothing has no client: of several links, those in use are what the fault was about.
+    let nobody = unmet.len() == strands.len();
+    for (strand, reason) in unmet {
+        if nobody {
+            return Err(failed(strand, reason));
+        }
+        stage.bit(fault, &strand.aim, "not_met", reason)?;
+    }
+    for strand in strands.iter().filter(|_| between) {
+        stage.cluster.wait_until_in_sync(strand.link.to(), BACK_BOUND)?;
+    }
+    Ok(())
+}
+
+/// The links that the fault hurts, each in its own direction.
+fn strands(stage: &Stage, fault: &PlannedFault, volley: &[Aim]) -> Result<Vec<Strand>, ChaosError> {
     let done = match &fault.action {
         Action::Down => LinkFault::Down,
         Action::Toxic(toxic) => LinkFault::Toxic(*toxic),
         _ => LinkFault::Toxic(Toxic::SILENCE),
     };
-    let failed = |aim: &Aim, reason: String| {
-        ChaosError::admin(
-            format!("{} on the link to broker-{}", fault.action.word(), aim.broker),
-            reason,
-        )
+    if !matches!(fault.target, Target::Between { .. }) {
+        let of_clients = |aim: &Aim| Strand {
+            aim: aim.clone(),
+            link: Link::OfClients { to: aim.broker },
+            done,
+        };
+        return Ok(volley.iter().map(of_clients).collect());
+    }
+    let strand = |from: u32, to: u32, done: LinkFault| Strand {
+        aim: Aim {
+            broker: to,
+            watched: None,
+            suffix: format!(" from broker-{from} to broker-{to}"),
+        },
+        link: Link::OfBroker { from, to },
+        done,
     };
-    let mut wounds = Vec::new();
-    for aim in volley {
-        let server = stage.cluster.client_server(aim.broker)?;
-        let before = sample(done, &server, Deadline::after(SAMPLE_BOUND)).map_err(|reason| {
-            let reason = format!("before the fault, through the proxy: {reason}");
-            failed(aim, reason)
-        })?;
-        stage.cluster.hurt_link(aim.broker, done)?;
-        wounds.push((
-            aim,
-            server,
-            before,
-            Mend::new(&stage.cluster, aim.broker, Hurt::Link),
-        ));
-        stage.bit(
-            fault,
-            aim,
-            "link_state",
-            format!("{done}, as the proxy reads back"),
-        )?;
-    }
-    let mut left = u64::try_from(wounds.len()).unwrap_or(1);
-    for (aim, server, before, _) in &wounds {
-        // The time that is left is shared among the links that are left.
-        let span = Duration::from_nanos(end_ns.saturating_sub(now_ns()) / left.max(1));
-        left -= 1;
-        let seen = felt(done, server, *before, Deadline::after(span.max(SILENCE_PROBE)));
-        let (what, value) = seen.map_err(|reason| failed(aim, reason))?;
-        stage.bit(fault, aim, what, value)?;
-    }
-    stage.sleep_until(end_ns);
-    let mut unmet = Vec::new();
-    let several = wounds.len();
-    for (aim, _, _, mend) in wounds {
-        // What it did to the client is known only afterwards. Bytes alone prove nothing, since the probe sent some; its
-        // connections are closed and not counted.
-        match mend.mend()? {
-            Told::Link(bite) if met(done, &bite) => stage.bit(fault, aim, "link", bite.to_string())?,
-            Told::Link(bite) if bite.connections_before > 0 => {
-                unmet.push((aim, format!("no connection of a client ended: {bite}")));
-            }
-            _ => unmet.push((aim, "no client was connected to it".to_owned())),
+    let mut strands = Vec::new();
+    for other in stage.others(fault, volley)? {
+        for aim in volley {
+            strands.push(strand(aim.broker, other, done));
+            strands.push(strand(other, aim.broker, done.reversed()));
         }
     }
-    // A broker that leads nothing has no client: of several links, those in use are what the fault was about.
-    let nobody = unmet.len() == several;
-    for (aim, reason) in unmet {
-        if nobody {
-            return Err(failed(aim, reason));
-        }
-        stage.bit(fault, aim, "not_met", reason)?;
-    }
-    Ok(())
+    Ok(strands)
 }
 
-/// Pure: whether a client felt it. What ends connections has ended one of theirs.
+/// Pure: whether whoever uses the link felt it. What ends connections has ended one of theirs.
 fn met(fault: LinkFault, bite: &Bite) -> bool {
     let ended = bite.connections_ended + bite.connections_cut > 0;
     match fault {

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::error::ChaosError;
-use crate::toxiproxy::Bite;
+use crate::toxiproxy::{Bite, Link};
 use crate::wire_proxy::WireBite;
 
 /// What was done to a broker and is to be undone.
@@ -12,8 +12,8 @@ pub(super) enum Hurt {
     Down,
     /// Its process is stopped.
     Paused,
-    /// Its link to clients is hurt.
-    Link,
+    /// A link to it is hurt.
+    Link(Link),
     /// Frames in that link are.
     Frames,
     /// Its disk is full; how long its log was before.
@@ -63,8 +63,8 @@ impl<'a> Mend<'a> {
             Hurt::Full { log } => self.cluster.empty_disk(self.broker, log).map(|_| Told::Nothing),
             Hurt::Clock => self.cluster.set_clock(self.broker, 0).map(|()| Told::Nothing),
             Hurt::Paused => self.cluster.resume(self.broker).map(|()| Told::Nothing),
-            Hurt::Link => {
-                let bite = self.cluster.mend_link(self.broker)?;
+            Hurt::Link(link) => {
+                let bite = self.cluster.mend_link(link)?;
                 Ok(bite.map_or(Told::Nothing, Told::Link))
             }
             Hurt::Frames => {

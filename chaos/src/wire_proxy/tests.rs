@@ -27,11 +27,7 @@ fn lab() -> Lab {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = door.local_addr().unwrap().to_string();
     drop(door);
-    let spec = ProxySpec {
-        broker: 1,
-        listen: listen.clone(),
-        upstream: broker.local_addr().unwrap().to_string(),
-    };
+    let spec = ProxySpec::of_clients(1, listen.clone(), broker.local_addr().unwrap().to_string());
     let (tell, arrived) = channel();
     let (end, ended) = channel();
     std::thread::spawn(move || {

@@ -39,6 +39,8 @@ pub(crate) struct ClusterWish {
     pub own_clocks: bool,
     /// Topics to create, by name.
     pub topics: Vec<TopicSpec>,
+    /// Whether brokers reach each other through proxies, where a fault between them is planned.
+    pub linked: bool,
     /// What stands in front of every broker, where a fault of the network or of frames is planned.
     pub front: Front,
 }
@@ -113,6 +115,7 @@ pub(crate) fn read(table: &Table<'_>, notes: &Notes<'_>) -> Option<ClusterWish> 
         disk: read_disk(table, notes),
         own_clocks: false,
         topics,
+        linked: false,
         front: Front::Nothing,
     })
 }

@@ -73,6 +73,9 @@ pub(crate) fn beyond<'a>(faults: &'a [PlannedFault], kind: &str) -> Option<(&'a 
     let why = |fault: &PlannedFault| {
         let end = match &fault.target {
             Target::Link(end) => end.as_ref(),
+            Target::Between { .. } if kind != "kafka" => {
+                return Some("no proxy stands between its brokers");
+            }
             target => target,
         };
         match fault.action {

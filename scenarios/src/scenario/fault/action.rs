@@ -273,7 +273,7 @@ pub(super) fn suits(
     let topic = cluster.and_then(|cluster| cluster.topics.first());
     let topic = topic.map_or("TOPIC", |topic| topic.name.as_str());
     match (action.get_ref().reach(), target.get_ref()) {
-        (Reach::Process | Reach::Settings, Target::Link(broker)) => {
+        (Reach::Process | Reach::Settings, Target::Link(broker) | Target::Between { broker, .. }) => {
             wrong(
                 format!("`{word}` is done to a broker, not to a link"),
                 broker.to_string(),
@@ -287,7 +287,13 @@ pub(super) fn suits(
             format!("`{word}` is done to a link"),
             format!("link(client, leader({topic}-0))"),
         ),
-        (Reach::Link | Reach::Frames, Target::Link(_)) | (Reach::Topic, Target::Topic(_)) => {}
+        (Reach::Frames, Target::Between { .. }) => wrong(
+            format!("`{word}` is done to what clients send and get"),
+            format!("link(client, leader({topic}-0))"),
+        ),
+        (Reach::Link, Target::Link(_) | Target::Between { .. })
+        | (Reach::Frames, Target::Link(_))
+        | (Reach::Topic, Target::Topic(_)) => {}
         (Reach::Link | Reach::Frames, broker) => wrong(
             format!("`{word}` is done to a link"),
             format!("link(client, {broker})"),

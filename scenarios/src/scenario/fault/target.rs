@@ -10,7 +10,8 @@ use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::notes::Notes;
 
 const HINT: &str = "expected `leader(topic-0)`, `follower(topic-0)`, `controller`, `coordinator(txn-id)`, `broker-2`, \
-                    `random`, `minority`, `all`, `every-broker`, `link(client, leader(topic-0))` or `topic(topic)`";
+                    `random`, `minority`, `all`, `every-broker`, `link(client, leader(topic-0))`, `link(leader(topic-0), brokers)` or \
+                    `topic(topic)`";
 /// Longest transactional id that a message shows whole.
 const MAX_ID: usize = 200;
 
@@ -84,7 +85,10 @@ fn parse(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetErro
     }
     if let Some(ends) = inside("link") {
         let (from, to) = ends.split_once(',').ok_or_else(unknown)?;
-        return link(from.trim(), to, cluster);
+        return match from.trim() {
+            "client" => link(to, cluster),
+            broker => between(broker, to.trim(), cluster),
+        };
     }
     let words = [
         "every-broker",
@@ -98,13 +102,9 @@ fn parse(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetErro
     Err((format!("unknown target `{text}`"), HINT.to_owned(), mend))
 }
 
-fn link(from: &str, to: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
-    if from != "client" {
-        let label = "expected `link(client, ...)`".to_owned();
-        return Err((format!("unknown end of a link `{from}`"), label, None));
-    }
+fn link(to: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
     match parse(to, cluster)? {
-        Target::Link(_) | Target::Topic(_) | Target::Client => Err((
+        Target::Link(_) | Target::Between { .. } | Target::Topic(_) | Target::Client => Err((
             "a link leads to brokers".to_owned(),
             "expected `link(client, broker-1)` or `link(client, leader(topic-0))`".to_owned(),
             None,
@@ -116,6 +116,51 @@ fn link(from: &str, to: &str, cluster: Option<&ClusterWish>) -> Result<Target, T
         )),
         end => Ok(Target::Link(Box::new(end))),
     }
+}
+
+/// `link(leader(topic-0), brokers)`, `link(broker-1, broker-2)`.
+fn between(broker: &str, other: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
+    let wrong = |end: &str| {
+        let title = format!("`{end}` is no end of a link between brokers");
+        let label = "expected a broker and another one, or `brokers` for all others, such as `link(broker-1, broker-2)`, \
+                     `link(leader(topic-0), brokers)`; or `client` first"
+            .to_owned();
+        (title, label, None)
+    };
+    let end = |text: &str| match parse(text, cluster)? {
+        one @ (Target::Leader { .. }
+        | Target::Follower { .. }
+        | Target::Controller
+        | Target::Coordinator(_)
+        | Target::Broker(_)
+        | Target::Random) => Ok(one),
+        few @ Target::Minority if other == "brokers" => Ok(few),
+        _ => Err(wrong(text)),
+    };
+    if let Some(cluster) = cluster {
+        let what = match () {
+            () if cluster.nodes < 2 => "a cluster of one broker",
+            () if cluster.controllers > 0 => "a cluster with dedicated controllers",
+            () => "",
+        };
+        if !what.is_empty() {
+            let label = format!("there is none in {what} that a proxy could stand in");
+            return Err(("no link between brokers".to_owned(), label, None));
+        }
+    }
+    let first = end(broker)?;
+    let second = match other {
+        "brokers" => None,
+        other => Some(Box::new(end(other)?)),
+    };
+    if second.as_deref() == Some(&first) {
+        let label = "both ends are the same".to_owned();
+        return Err(("no link leads from a broker to itself".to_owned(), label, None));
+    }
+    Ok(Target::Between {
+        broker: Box::new(first),
+        other: second,
+    })
 }
 
 fn minority(cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {

@@ -51,7 +51,7 @@ pub(crate) const MAX_FAULTS: i64 = 100;
 const TARGET_KEY: Key = required(
     "target",
     Shape::Target,
-    "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...); of elect, reassign, grow and set topic(TOPIC)",
+    "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...), or between brokers link(BROKER, brokers) or link(BROKER, BROKER); of elect, reassign, grow and set topic(TOPIC)",
 );
 const TOXIC_KEY: Key = key(
     "toxic",
@@ -227,7 +227,7 @@ pub(super) static TOXIC: Section = Section {
             "stream",
             Shape::Word(&["upstream", "downstream", "both"]),
             "both",
-            "upstream leads to the broker, downstream to the client",
+            "upstream leads to the broker, downstream to the client; between brokers upstream leads away from the first",
         ),
         required("attributes", Shape::Table(&ATTRIBUTES), "Toxiproxy's attributes"),
     ],
