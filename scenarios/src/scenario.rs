@@ -42,6 +42,7 @@ use steadfast_chaos::cluster::{ClusterSpec, Front};
 use steadfast_chaos::fault::{PlannedFault, Reach};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Recovery, Threshold};
+use steadfast_verifier::reader::live;
 use steadfast_verifier::verdict::Broker;
 use steadfast_verifier::workload::{CopySource, Executor, Keys, Workload};
 use toml::Spanned;
@@ -49,10 +50,12 @@ use toml::de::DeTable;
 
 use crate::cli::Overrides;
 use crate::scenario::diagnostics::{Diagnostics, Problem};
+use crate::scenario::fault::KnownClient;
 use crate::scenario::notes::Notes;
 use crate::scenario::phases::Phases;
 use crate::scenario::reader::Table;
 use crate::scenario::source::Source;
+use crate::scenario::workload::Load;
 
 pub(crate) use crate::scenario::cluster::ClusterWish;
 use crate::scenario::origin::Value;
@@ -312,6 +315,12 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
     if let Some(load) = &load {
         fault::check_client(&fault_tables, load, notes);
     }
+    let readers = readers::read(&root, root.table("claims").as_ref(), notes);
+    let clients = producer.as_ref().zip(load.as_ref());
+    let clients = clients.map(|(producer, load)| known_clients(producer, load, readers.is_some()));
+    if let Some(clients) = &clients {
+        fault::check_client_ids(&fault_tables, clients, notes);
+    }
     fault::check_front(&fault_tables, &faults, None, notes);
     if let Some(table) = root.table("campaign") {
         let duration = load.as_ref().and_then(|load| load.duration.as_ref());
@@ -334,6 +343,9 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         }
         if let Some(load) = &load {
             fault::check_client(&table.tables("fault"), load, notes);
+            if let Some(clients) = &clients {
+                fault::check_client_ids(&table.tables("fault"), clients, notes);
+            }
             if load.duration.is_none() {
                 notes.push(no_timeline(&table));
             }
@@ -349,7 +361,6 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
     let mut claims = thresholds::read_claims(claims_table.as_ref(), load.as_ref(), notes);
     let recovered = recovery::read(claims_table.as_ref(), (load.as_ref(), known.as_ref()), notes);
     claims.extend(recovered.as_ref().map(|(claim, _)| *claim));
-    let readers = readers::read(&root, claims_table.as_ref(), notes);
     let limits = thresholds::read_thresholds(&root, load.as_ref(), known.as_ref(), notes);
     let steady_state =
         thresholds::read_steady_state(root.table("steady-state").as_ref(), load.as_ref(), notes);
@@ -388,6 +399,23 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         values,
         template,
     })
+}
+
+/// Whose requests brokers see while the load runs.
+fn known_clients(producer: &producer::Settings, load: &Load, readers: bool) -> Vec<KnownClient> {
+    let one = |id: &str, writes, reads| KnownClient {
+        id: id.to_owned(),
+        writes,
+        reads,
+    };
+    let mut clients = vec![one(&producer.client_id, true, false)];
+    if load.workload.copy.is_some() {
+        clients.push(one(steadfast_loadgen::COPY_CLIENT_ID, false, true));
+    }
+    if readers {
+        clients.push(one(live::CLIENT_ID, false, true));
+    }
+    clients
 }
 
 fn no_timeline(table: &Table<'_>) -> Problem {

@@ -66,7 +66,7 @@ pub(crate) fn choose(overrides: &Overrides, scenario: &Scenario) -> Result<Choic
             let fault = needs_kafka(&scenario.faults).map_or("", |fault| fault.name.as_str());
             Err(RunError::Usage(format!(
                 "{}: the simulated broker cannot do fault {fault}: it has neither reassignments nor a quorum of \
-                 controllers; use --broker kafka",
+                 controllers, and takes no orders for quotas; use --broker kafka",
                 scenario.name
             )))
         }

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use steadfast_chaos::fault::{Action, PlannedFault, Reach, Target};
+use steadfast_chaos::fault::{Action, PlannedFault, Quota, Reach, Target};
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
-use crate::scenario::diagnostics::Problem;
+use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::grammar::MAX_FAULTS;
 use crate::scenario::notes::Notes;
 use crate::scenario::reader::Table;
@@ -74,8 +74,8 @@ pub(crate) fn needs_kafka(faults: &[PlannedFault]) -> Option<&PlannedFault> {
             Target::Link(end) => end.as_ref(),
             target => target,
         };
-        // It models neither reassignments nor a quorum of controllers.
-        fault.action == Action::Reassign || *end == Target::Controller
+        // It models neither reassignments nor a quorum of controllers, and nobody can set its quotas in Kafka's own words.
+        matches!(fault.action, Action::Reassign | Action::Quota { .. }) || *end == Target::Controller
     })
 }
 
@@ -204,6 +204,70 @@ pub(crate) fn check_client(tables: &[Table<'_>], load: &Load, notes: &Notes<'_>)
             notes.push(problem.note(
                 "a copy job asks the cluster for its position; no other load has a position to ask for",
             ));
+        }
+    }
+}
+
+/// A client of the run, as brokers know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownClient {
+    /// `client.id`.
+    pub id: String,
+    /// Whether it writes while the load runs.
+    pub writes: bool,
+    /// Whether it reads while the load runs.
+    pub reads: bool,
+}
+
+/// Notes quotas of clients that this run does not have, or of what they never do: nothing would be held back.
+pub(crate) fn check_client_ids(tables: &[Table<'_>], clients: &[KnownClient], notes: &Notes<'_>) {
+    let ids: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
+    for table in tables {
+        let Some((text, id)) = table.text("target").and_then(|text| {
+            let id = target::client_id(text.get_ref())?.to_owned();
+            Some((text, id))
+        }) else {
+            continue;
+        };
+        let of_id = || clients.iter().filter(|client| client.id == id);
+        if of_id().next().is_none() {
+            let problem = Problem::at(
+                text.span(),
+                &format!("no client of this run has the id `{id}`"),
+                &format!("the ids are {}", ids.join(", ")),
+            );
+            notes.push(match nearest(&id, ids.iter().copied()) {
+                Some(near) => problem.fix(
+                    "a client with a similar id exists",
+                    text.span(),
+                    &format!("\"client-id({near})\""),
+                ),
+                None => problem,
+            });
+            continue;
+        }
+        let Some(quotas) = table.has("quotas").then(|| table.table("quotas")).flatten() else {
+            continue;
+        };
+        let never = [
+            (
+                Quota::ProducerByteRate,
+                "writes",
+                of_id().any(|client| client.writes),
+            ),
+            (
+                Quota::ConsumerByteRate,
+                "reads",
+                of_id().any(|client| client.reads),
+            ),
+        ];
+        for (quota, does, _) in never.iter().filter(|(_, _, does)| !does) {
+            if quotas.has(quota.name()) {
+                let title = format!("`{}` of a client that never {does}", quota.name());
+                let place = quotas.place(quota.name());
+                let problem = Problem::at(place, &title, "nothing would be held back");
+                notes.push(problem.context(text.span(), &format!("clients of the id `{id}`")));
+            }
         }
     }
 }

@@ -225,6 +225,13 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
                     .collect();
                 format!("set {} of", settings.join(", "))
             }
+            Action::Quota { quotas } => {
+                let quotas: Vec<String> = quotas
+                    .iter()
+                    .map(|(quota, value)| format!("{} = {value}", quota.name()))
+                    .collect();
+                format!("quota {} of", quotas.join(", "))
+            }
             action => action.word().to_owned(),
         };
         let when = fault
@@ -461,7 +468,11 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
     let outage = of_brokers.filter_map(|fault| match fault.action {
         // One copy alone: nobody takes over before it is back. A toxic may let nothing through, or half.
         Action::Partition | Action::Down | Action::Toxic(_) | Action::Wire(_) => fault.hold,
-        Action::Elect | Action::Reassign | Action::Grow { .. } | Action::Set { .. } => None,
+        Action::Elect
+        | Action::Reassign
+        | Action::Grow { .. }
+        | Action::Set { .. }
+        | Action::Quota { .. } => None,
         // With all of them gone, or as good as gone, it is over when they are back.
         _ if fault.target == Target::All => Some(fault.hold.unwrap_or_default() + fail_over),
         _ if scenario.cluster.nodes == 1 => Some(fault.hold.unwrap_or_default() + ELECTION),
