@@ -24,6 +24,7 @@ pub(crate) mod fault; // [[fault]]
 mod phases; // which phases a run has
 mod producer; // [producer]
 mod readers; // [readers]
+mod neighbour; // [neighbour]
 mod recovery; // `recovered` of [claims]
 mod properties; // Kafka's own names of broker and topic settings
 mod transaction; // [workload.transaction]
@@ -58,6 +59,7 @@ use crate::scenario::source::Source;
 use crate::scenario::workload::Load;
 
 pub(crate) use crate::scenario::cluster::ClusterWish;
+pub(crate) use crate::scenario::neighbour::Neighbour;
 use crate::scenario::origin::Value;
 pub(crate) use crate::scenario::readers::Readers;
 #[cfg(test)]
@@ -91,6 +93,8 @@ pub(crate) struct Scenario {
     pub faults: Vec<PlannedFault>,
     /// Who reads while it is written.
     pub readers: Option<Readers>,
+    /// Who else writes to the cluster meanwhile.
+    pub neighbour: Option<Neighbour>,
     /// Claims on the log.
     pub claims: Vec<Claim>,
     /// What `recovered` asks for.
@@ -316,8 +320,12 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         fault::check_client(&fault_tables, load, notes);
     }
     let readers = readers::read(&root, root.table("claims").as_ref(), notes);
+    let neighbour = root
+        .table("neighbour")
+        .and_then(|table| neighbour::read(&table, cluster.as_ref(), load.as_ref(), producer.as_ref(), notes));
     let clients = producer.as_ref().zip(load.as_ref());
-    let clients = clients.map(|(producer, load)| known_clients(producer, load, readers.is_some()));
+    let others = (root.has("readers"), root.has("neighbour"));
+    let clients = clients.map(|(producer, load)| known_clients(producer, load, others));
     if let Some(clients) = &clients {
         fault::check_client_ids(&fault_tables, clients, notes);
     }
@@ -391,6 +399,7 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         topic: template.topic.clone(),
         faults,
         readers,
+        neighbour,
         claims,
         recovery: recovered.map(|(_, recovery)| recovery),
         thresholds: limits,
@@ -402,7 +411,11 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
 }
 
 /// Whose requests brokers see while the load runs.
-fn known_clients(producer: &producer::Settings, load: &Load, readers: bool) -> Vec<KnownClient> {
+fn known_clients(
+    producer: &producer::Settings,
+    load: &Load,
+    (readers, neighbour): (bool, bool),
+) -> Vec<KnownClient> {
     let one = |id: &str, writes, reads| KnownClient {
         id: id.to_owned(),
         writes,
@@ -411,6 +424,9 @@ fn known_clients(producer: &producer::Settings, load: &Load, readers: bool) -> V
     let mut clients = vec![one(&producer.client_id, true, false)];
     if load.workload.copy.is_some() {
         clients.push(one(steadfast_loadgen::COPY_CLIENT_ID, false, true));
+    }
+    if neighbour {
+        clients.push(one(neighbour::CLIENT_ID, true, false));
     }
     if readers {
         clients.push(one(live::CLIENT_ID, false, true));

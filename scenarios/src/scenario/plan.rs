@@ -13,6 +13,7 @@ use steadfast_verifier::workload::{Executor, Full, Keys};
 use crate::scenario::Scenario;
 use crate::scenario::cluster::min_insync;
 use crate::scenario::fault::{HEAL, needs_kafka};
+use crate::scenario::neighbour;
 use crate::scenario::origin::Value;
 use crate::scenario::phases::end;
 use crate::scenario::thresholds::METRICS;
@@ -122,6 +123,17 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         _ => JUDGE_BYTES + JUDGE_READ_BYTES,
     };
     let folder_bytes = FOLDER_BYTES + READ_BYTES * f64::from(readers);
+    let beside = scenario.neighbour.as_ref().map_or(0.0, |neighbour| {
+        let topic = scenario
+            .cluster
+            .topics
+            .iter()
+            .find(|topic| topic.name == neighbour.topic);
+        let copies = topic.map_or(1, |topic| topic.replication_factor);
+        let in_log = (f64::from(neighbour.record_size) + LOG_OVERHEAD) * f64::from(copies);
+        neighbour.records(workload) * (in_log + FOLDER_BYTES)
+    });
+    let workers = if scenario.neighbour.is_some() { 2 } else { 1 };
     let in_log = f64::from(workload.record_size) + f64::from(headers) + key + overhead;
     Plan {
         scenario: scenario.name.clone(),
@@ -132,11 +144,12 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         timeline: timeline(scenario),
         warmup_records: warm.round() as u64,
         records: load.round() as u64,
-        memory_bytes: scenario.producer.buffer_memory.max((all * judge_bytes) as u64)
-            + PROCESS_BYTES * u64::from(1 + readers),
+        memory_bytes: (scenario.producer.buffer_memory * workers).max((all * judge_bytes) as u64)
+            + PROCESS_BYTES * (workers + u64::from(readers)),
         // A copy job has its records twice, once in the source.
         disk_bytes: (all * (in_log * f64::from(copies) + folder_bytes)) as u64
-            * if scenario.copy().is_some() { 2 } else { 1 },
+            * if scenario.copy().is_some() { 2 } else { 1 }
+            + beside as u64,
         claims: claims(scenario, kind),
         notes: remarks(scenario, kind),
         values: scenario.values.clone(),
@@ -176,6 +189,15 @@ fn cluster_lines(scenario: &Scenario) -> Vec<String> {
             "{} reader{s} at {}, from before the first record to after the last",
             readers.count,
             readers.isolation.word()
+        ));
+    }
+    if let Some(neighbour) = &scenario.neighbour {
+        lines.push(format!(
+            "a neighbour, {}: {} of {} each into {}, not judged",
+            neighbour::CLIENT_ID,
+            show_rate(neighbour.rate),
+            show_size(neighbour.record_size.into()),
+            neighbour.topic,
         ));
     }
     lines

@@ -65,7 +65,10 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
         "latency/steady-1k-idle-cost-linger5",
         "latency/steady-25k",
         "load/burst-10x",
+        "load/many-consumers",
         "load/max",
+        "load/quota-throttle",
+        "load/ramp-to-knee",
         "ordering/per-key",
         "ordering/readers",
         "quickstart",
@@ -132,6 +135,7 @@ fn the_text_as_run_is_the_same_scenario_again() {
         assert_eq!(again.claims, run.claims);
         assert_eq!(again.recovery, run.recovery);
         assert_eq!(again.readers, run.readers);
+        assert_eq!(again.neighbour, run.neighbour);
     }
 }
 
@@ -347,13 +351,21 @@ fn the_file_of_init_runs_and_names_every_key() {
         &grammar::CLAIMS,
         &grammar::RECOVERED,
         &grammar::READERS,
+        &grammar::NEIGHBOUR,
     ]) {
         for key in section.keys {
             assert!(template.contains(key.name), "{} of {}", key.name, section.title);
         }
     }
     // What stands behind a # is right as well, but for what belongs to other executors.
-    let others = ["# start-rate", "# stages", "# records", "# source", "# campaign"];
+    let others = [
+        "# start-rate",
+        "# stages",
+        "# records",
+        "# source",
+        "# campaign",
+        "# neighbour",
+    ];
     let lines = template
         .lines()
         .filter(|line| !others.iter().any(|other| line.starts_with(other)));
