@@ -224,7 +224,9 @@ pub(crate) fn check_client_ids(tables: &[Table<'_>], clients: &[KnownClient], no
     let ids: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
     for table in tables {
         let Some((text, id)) = table.text("target").and_then(|text| {
-            let id = target::client_id(text.get_ref())?.to_owned();
+            let id = target::client_id(text.get_ref())
+                .filter(|id| !id.is_empty())?
+                .to_owned();
             Some((text, id))
         }) else {
             continue;

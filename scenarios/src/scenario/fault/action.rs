@@ -272,10 +272,17 @@ pub(super) fn suits(
     let topic = topic.map_or("TOPIC", |topic| topic.name.as_str());
     match (action.get_ref().reach(), target.get_ref()) {
         (Reach::ClientId, Target::ClientId(_)) => {}
-        (Reach::ClientId, _) => wrong(
-            format!("`{word}` is done to the clients of an id"),
-            format!("client-id({})", ProducerConfig::CLIENT_ID),
-        ),
+        (Reach::ClientId, _) => {
+            let problem = Problem::at(
+                target.span(),
+                &format!("`{word}` is done to the clients of an id"),
+                "expected `client-id(ID)`",
+            );
+            notes.push(problem.note(&format!(
+                "the producer's id is its `client.id`, {} where none is given",
+                ProducerConfig::CLIENT_ID
+            )));
+        }
         (_, Target::ClientId(_)) => {
             let mend = match action.get_ref().reach() {
                 Reach::Link | Reach::Frames => format!("link(client, leader({topic}-0))"),
