@@ -126,7 +126,7 @@ fn quotas(table: &Table<'_>, notes: &Notes<'_>) -> Option<BTreeMap<Quota, u64>> 
     let given = Quota::ALL.into_iter().filter(|quota| inner.has(quota.name()));
     let values = given.map(|quota| {
         let value = inner.integer(quota.name())?.into_inner();
-        Some((quota, u64::try_from(value).ok()?))
+        Some((quota, value))
     });
     let quotas = values.collect::<Option<BTreeMap<Quota, u64>>>()?;
     if quotas.is_empty() && notes.clean() {
