@@ -206,6 +206,8 @@ const fn names<const N: usize>(apis: &[(&'static str, i16); N]) -> [&'static str
 const LEAST_BYTE_RATE: i64 = 4_096;
 /// Bytes per second; more is a slip.
 const MAX_BYTE_RATE: i64 = 1 << 40;
+/// Smallest share: our own look takes some tenths of a per cent.
+const LEAST_PERCENTAGE: i64 = 5;
 /// A hundred request threads.
 const MAX_PERCENTAGE: i64 = 10_000;
 
@@ -227,7 +229,7 @@ pub(super) static QUOTAS: Section = Section {
         ),
         key(
             Quota::RequestPercentage.name(),
-            Shape::Integer(1, MAX_PERCENTAGE),
+            Shape::Integer(LEAST_PERCENTAGE, MAX_PERCENTAGE),
             "",
             "Share of a request thread's time that they may take at each broker, in per cent",
         ),
