@@ -75,6 +75,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             &[Need::All, Need::Kafka, Need::Toxiproxy],
             campaign,
         ),
+        trial("faults::quota", &[Need::Kafka], quota),
         trial(
             "faults::what_the_simulated_broker_cannot_do_is_refused_there",
             &[],
@@ -106,7 +107,80 @@ fn beyond_the_simulated() -> Result<(), Failed> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         expect(said.contains("use --broker kafka"), || said)?;
     }
-    Ok(())
+    let dir = temporary();
+    let file = dir.path().join("quota.toml");
+    std::fs::write(&file, QUOTAS)?;
+    let output = steadfast(&["run", &file.to_string_lossy(), "--broker", "simulated"]);
+    expect_exit(&output, 2)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(said.contains("takes no orders for quotas"), || said)
+}
+
+/// The first is a tenth of the load, the second a hundred times as much.
+const QUOTAS: &str = r#"title = "a quota that bites and one that does not"
+[cluster]
+topics.records = { partitions = 1 }
+[producer]
+client.id = "tenant"
+[workload]
+executor = "constant-arrival-rate"
+rate = "300/s"
+record-size = "2 KiB"
+warmup = "6s"
+duration = "14s"
+[[fault]]
+name = "bites"
+at = "1s"
+for = "6s"
+action = "quota"
+target = "client-id(tenant)"
+quotas = { producer_byte_rate = 60_000 }
+[[fault]]
+name = "spares"
+at = "10s"
+for = "2s"
+action = "quota"
+target = "client-id(tenant)"
+quotas = { producer_byte_rate = 60_000_000 }
+[claims]
+lost = 0
+duplicated = 0
+"#;
+
+fn quota() -> Result<(), Failed> {
+    let dir = temporary();
+    let file = dir.path().join("quota.toml");
+    std::fs::write(&file, QUOTAS)?;
+    let out = dir.path().join("run");
+    let (file, out_text) = (file.to_string_lossy(), out.to_string_lossy());
+    let output = steadfast(&["run", &file, "--broker", "kafka", "--out", &out_text]);
+    // For the second fault alone: what held nothing back proves nothing.
+    expect_exit(&output, 5)?;
+    let verdict = verdict(&out)?;
+    let told = || format!("{:?} {:?}", verdict.faults, verdict.inconclusive);
+    let bites = verdict.faults.iter().find(|fault| fault.name == "bites");
+    let bites = bites.ok_or_else(told)?;
+    let seen = |what: &str| bites.evidence.get(what).cloned().unwrap_or_default();
+    expect(seen("producer_byte_rate").starts_with("none -> 60000"), told)?;
+    let waits = seen("throttled_by_producer_byte_rate");
+    expect(waits.starts_with("broker-1 makes it wait"), told)?;
+    expect(bites.healed_ns.is_some(), told)?;
+    let reasons: Vec<String> = verdict
+        .inconclusive
+        .iter()
+        .map(|cause| format!("{cause:?}"))
+        .collect();
+    expect(
+        reasons.iter().any(|reason| reason.contains("spares"))
+            && reasons.iter().all(|reason| !reason.contains("bites")),
+        told,
+    )?;
+    expect(
+        reasons
+            .iter()
+            .any(|reason| reason.contains("the load was below it")),
+        told,
+    )
 }
 
 const ORDERS: &str = r#"title = "settings, partitions, an election and a coordinator"

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+pub use steadfast_wire::admin::Quota;
+
 use crate::toxic::Toxic;
 use crate::wire_proxy::WireFault;
 
@@ -78,6 +80,11 @@ pub enum Action {
         /// Names and values.
         settings: BTreeMap<String, String>,
     },
+    /// Quotas of a client id for `hold`; then as they were.
+    Quota {
+        /// Each with its value.
+        quotas: BTreeMap<Quota, u64>,
+    },
 }
 
 /// What an action is done to.
@@ -93,6 +100,8 @@ pub enum Reach {
     Topic,
     /// A topic or brokers, by Kafka's own administration.
     Settings,
+    /// A client, by Kafka's own administration.
+    ClientId,
 }
 
 /// Whom a fault meets. The meaning is looked up when the fault begins, and recorded.
@@ -140,6 +149,8 @@ pub enum Target {
     },
     /// A topic.
     Topic(String),
+    /// All clients of this `client.id`.
+    ClientId(String),
 }
 
 impl Action {
@@ -160,6 +171,7 @@ impl Action {
             Action::Reassign => "reassign",
             Action::Grow { .. } => "grow",
             Action::Set { .. } => "set",
+            Action::Quota { .. } => "quota",
         }
     }
 
@@ -176,6 +188,7 @@ impl Action {
             Action::Wire(_) => Reach::Frames,
             Action::Elect | Action::Reassign | Action::Grow { .. } => Reach::Topic,
             Action::Set { .. } => Reach::Settings,
+            Action::Quota { .. } => Reach::ClientId,
         }
     }
 }
@@ -209,6 +222,7 @@ impl fmt::Display for Target {
                 other: Some(other),
             } => write!(out, "link({broker}, {other})"),
             Target::Topic(topic) => write!(out, "topic({topic})"),
+            Target::ClientId(id) => write!(out, "client-id({id})"),
         }
     }
 }

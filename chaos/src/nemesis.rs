@@ -13,6 +13,7 @@ mod frames; // faults of single requests and answers
 mod link; // faults of the network between clients and brokers
 mod mend; // the guard: whoever hurts a broker holds one
 mod orders; // what Kafka's own administration does
+mod quota; // and what it allows a client id
 mod strike; // kill, term, pause, restart
 mod strike_client; // kill of the client
 mod strike_clock; // a broker's wall clock jumps

@@ -29,6 +29,7 @@ use steadfast_verifier::stamp::{self, RecordId, STAMP_BYTES};
 use steadfast_verifier::workload::{CopySource, Executor, PartitionChoice, Progress, Workload};
 
 use self::due::Due;
+pub use self::source::COPY_CLIENT_ID;
 use self::source::{Fetched, Source};
 use self::tally::Tally;
 use crate::transactions::{Ask, Transactions};

@@ -22,6 +22,8 @@ mod transactions;
 // Instead of it: records copied from another topic, exactly once.
 mod copy;
 
+pub use copy::COPY_CLIENT_ID;
+
 // When each record is due; of it: the exponential gaps.
 pub mod schedule;
 

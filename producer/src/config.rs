@@ -109,6 +109,9 @@ pub struct Difference {
 }
 
 impl ProducerConfig {
+    /// `client.id` of one that is given none.
+    pub const CLIENT_ID: &str = "steadfast-producer";
+
     /// The profile's settings with nothing given.
     #[must_use]
     pub fn defaults(profile: Profile) -> Self {
@@ -197,7 +200,7 @@ impl ProducerConfig {
             profile,
             bootstrap_servers: values.servers("bootstrap.servers"),
             client_id: match values.text("client.id") {
-                "" => "steadfast-producer".to_owned(),
+                "" => ProducerConfig::CLIENT_ID.to_owned(),
                 id => id.to_owned(),
             },
             linger_ns: values.nanos("linger.ms"),

@@ -9,7 +9,7 @@
 
 pub(crate) mod cluster; // which cluster, and why
 pub(crate) mod display; // progress
-pub(crate) mod filler; // who writes the source of a copy job
+pub(crate) mod beside; // who else writes: the source of a copy job, a neighbour
 pub(crate) mod environment; // environment.json
 pub(crate) mod files; // its small files
 pub(crate) mod folder; // where a run is written
@@ -44,9 +44,9 @@ use crate::cli::{Overrides, RunArgs};
 use crate::exit::Exit;
 use crate::scenario::Scenario;
 
+use self::beside::Beside;
 use self::display::Display;
 use self::files::{failed, write, write_json};
-use self::filler::Filler;
 use self::interrupt::Interrupt;
 use self::load::{LoadEnd, Samples, Span, Watch};
 use self::readers::Readers;
@@ -245,7 +245,7 @@ impl Runner {
         let span = Span::of(scenario, start_ns);
         let mut samples = Samples::create(folder)?;
         let readers = Readers::start(scenario, &cluster.admin_servers(), folder, &self.spawner)?;
-        let mut filler = Filler::start(&self.spawner, folder, &workload)?;
+        let mut beside = Beside::start(&self.spawner, folder, scenario, &workload)?;
         let worker = Arc::new(self.start_worker(folder, workload)?);
         let mut steady = SteadyState::new(scenario, span, folder);
         let mut nemesis: Option<Nemesis> = None;
@@ -282,7 +282,7 @@ impl Runner {
                     if bypass.is_none() {
                         bypass = around_the_proxies(cluster, worker.pid());
                     }
-                    filler.as_mut().map_or(Ok(()), Filler::check)?;
+                    beside.iter_mut().try_for_each(Beside::check)?;
                     cluster.check().map_err(RunError::from)
                 },
                 phase: &|now| phase_name(scenario, span, now),

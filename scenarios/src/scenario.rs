@@ -24,6 +24,7 @@ pub(crate) mod fault; // [[fault]]
 mod phases; // which phases a run has
 mod producer; // [producer]
 mod readers; // [readers]
+mod neighbour; // [neighbour]
 mod recovery; // `recovered` of [claims]
 mod properties; // Kafka's own names of broker and topic settings
 mod transaction; // [workload.transaction]
@@ -42,6 +43,7 @@ use steadfast_chaos::cluster::{ClusterSpec, Front};
 use steadfast_chaos::fault::{Action, PlannedFault, Reach, Target};
 use steadfast_verifier::environment::Setting;
 use steadfast_verifier::expectations::{Claim, Expectations, Recovery, Threshold};
+use steadfast_verifier::reader::live;
 use steadfast_verifier::verdict::Broker;
 use steadfast_verifier::workload::{CopySource, Executor, Keys, Workload};
 use toml::Spanned;
@@ -49,12 +51,15 @@ use toml::de::DeTable;
 
 use crate::cli::Overrides;
 use crate::scenario::diagnostics::{Diagnostics, Problem};
+use crate::scenario::fault::KnownClient;
 use crate::scenario::notes::Notes;
 use crate::scenario::phases::Phases;
 use crate::scenario::reader::Table;
 use crate::scenario::source::Source;
+use crate::scenario::workload::Load;
 
 pub(crate) use crate::scenario::cluster::ClusterWish;
+pub(crate) use crate::scenario::neighbour::Neighbour;
 use crate::scenario::origin::Value;
 pub(crate) use crate::scenario::readers::Readers;
 #[cfg(test)]
@@ -88,6 +93,8 @@ pub(crate) struct Scenario {
     pub faults: Vec<PlannedFault>,
     /// Who reads while it is written.
     pub readers: Option<Readers>,
+    /// Who else writes to the cluster meanwhile.
+    pub neighbour: Option<Neighbour>,
     /// Claims on the log.
     pub claims: Vec<Claim>,
     /// What `recovered` asks for.
@@ -315,6 +322,16 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
     if let Some(load) = &load {
         fault::check_client(&fault_tables, load, notes);
     }
+    let readers = readers::read(&root, root.table("claims").as_ref(), notes);
+    let neighbour = root
+        .table("neighbour")
+        .and_then(|table| neighbour::read(&table, cluster.as_ref(), load.as_ref(), producer.as_ref(), notes));
+    let clients = producer.as_ref().zip(load.as_ref());
+    let others = (root.has("readers"), root.has("neighbour"));
+    let clients = clients.map(|(producer, load)| known_clients(producer, load, others));
+    if let Some(clients) = &clients {
+        fault::check_client_ids(&fault_tables, clients, notes);
+    }
     fault::check_front(&fault_tables, &faults, None, notes);
     if let Some(table) = root.table("campaign") {
         let duration = load.as_ref().and_then(|load| load.duration.as_ref());
@@ -337,6 +354,9 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         }
         if let Some(load) = &load {
             fault::check_client(&table.tables("fault"), load, notes);
+            if let Some(clients) = &clients {
+                fault::check_client_ids(&table.tables("fault"), clients, notes);
+            }
             if load.duration.is_none() {
                 notes.push(no_timeline(&table));
             }
@@ -352,7 +372,6 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
     let mut claims = thresholds::read_claims(claims_table.as_ref(), load.as_ref(), notes);
     let recovered = recovery::read(claims_table.as_ref(), (load.as_ref(), known.as_ref()), notes);
     claims.extend(recovered.as_ref().map(|(claim, _)| *claim));
-    let readers = readers::read(&root, claims_table.as_ref(), notes);
     let limits = thresholds::read_thresholds(&root, load.as_ref(), known.as_ref(), notes);
     let steady_state =
         thresholds::read_steady_state(root.table("steady-state").as_ref(), load.as_ref(), notes);
@@ -389,6 +408,7 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         topic: template.topic.clone(),
         faults,
         readers,
+        neighbour,
         claims,
         recovery: recovered.map(|(_, recovery)| recovery),
         thresholds: limits,
@@ -397,6 +417,30 @@ fn read(source: &Source, document: &DeTable<'_>, notes: &Notes<'_>) -> Option<Sc
         values,
         template,
     })
+}
+
+/// Whose requests brokers see while the load runs.
+fn known_clients(
+    producer: &producer::Settings,
+    load: &Load,
+    (readers, neighbour): (bool, bool),
+) -> Vec<KnownClient> {
+    let one = |id: &str, writes, reads| KnownClient {
+        id: id.to_owned(),
+        writes,
+        reads,
+    };
+    let mut clients = vec![one(&producer.client_id, true, false)];
+    if load.workload.copy.is_some() {
+        clients.push(one(steadfast_loadgen::COPY_CLIENT_ID, false, true));
+    }
+    if neighbour {
+        clients.push(one(neighbour::CLIENT_ID, true, false));
+    }
+    if readers {
+        clients.push(one(live::CLIENT_ID, false, true));
+    }
+    clients
 }
 
 fn no_timeline(table: &Table<'_>) -> Problem {

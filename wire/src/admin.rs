@@ -19,11 +19,13 @@ use crate::connection::{Connection, Disposition, WireError};
 mod configs; // settings of topics and brokers
 mod groups; // a consumer group's positions
 mod placement; // leaders and replicas
+mod quotas; // of client ids
 mod topics; // made and deleted
 
 pub use configs::{Config, Resource, alter_config, describe_configs};
 pub use groups::{committed_offsets, group_coordinator};
 pub use placement::{create_partitions, quorum_leader, reassign, transaction_coordinator};
+pub use quotas::{Quota, alter_client_quota, describe_client_quota, throttled};
 pub use topics::{create_topic, delete_topic, delete_topic_by_id};
 
 /// How long a broker may take over creating or deleting a topic or electing leaders.

@@ -176,7 +176,7 @@ impl Walk<'_> {
             Kind::I8 => self.skip(1),
             Kind::I16 => self.skip(2),
             Kind::I32 => self.skip(4),
-            Kind::I64 => self.skip(8),
+            Kind::I64 | Kind::F64 => self.skip(8),
             Kind::Uuid => self.skip(16),
             Kind::String if !self.flexible => {
                 let length = self.take::<2>().map(i16::from_be_bytes)?;

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `producer` takes the guard alone; `verifier` and `chaos` take the small blocking connection too. What is *not*
-//! here: Produce (the producer has its own, hand-written), record batches (the verifier has its own reader), retries
-//! over leader changes (each caller's own business).
+//! here: Produce with records (the producer has its own, hand-written), record batches (the verifier has its own
+//! reader), retries over leader changes (each caller's own business).
 
 pub mod guard; // is it safe to decode these bytes?
 mod shapes; // what each response looks like

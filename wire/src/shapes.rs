@@ -4,7 +4,7 @@
 //! 0.18 decodes; a test encodes every version of every response with it and finds these shapes to fit exactly.
 
 use Field::{Between, Every, Since, Tagged};
-use Kind::{Array, Bytes, I8, I16, I32, I64, String, Struct, Uuid};
+use Kind::{Array, Bytes, F64, I8, I16, I32, I64, String, Struct, Uuid};
 
 /// One API's response.
 pub(crate) struct Shape {
@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     I16,
     I32,
     I64,
+    F64,
     Uuid,
     /// May be null, as any length.
     String,
@@ -44,6 +45,25 @@ pub(crate) enum Kind {
 
 /// All responses that may be decoded.
 pub(crate) const SHAPES: &[Shape] = &[
+    // Produce
+    Shape {
+        api_key: 0,
+        newest: 13,
+        flexible: 9,
+        fields: &[
+            Every(Array(&Struct(&[
+                Between(0, 12, String),
+                Since(13, Uuid),
+                Every(Array(&PRODUCED_PARTITION)),
+            ]))),
+            Since(1, I32),
+            Tagged(
+                0,
+                10,
+                Array(&Struct(&[Every(I32), Every(String), Every(I32), Every(String)])),
+            ),
+        ],
+    },
     // Fetch
     Shape {
         api_key: 1,
@@ -356,6 +376,31 @@ pub(crate) const SHAPES: &[Shape] = &[
             ]))),
         ],
     },
+    // DescribeClientQuotas
+    Shape {
+        api_key: 48,
+        newest: 1,
+        flexible: 1,
+        fields: &[
+            Every(I32),
+            Every(I16),
+            Every(String),
+            Every(Array(&Struct(&[
+                Every(QUOTA_ENTITY),
+                Every(Array(&Struct(&[Every(String), Every(F64)]))),
+            ]))),
+        ],
+    },
+    // AlterClientQuotas
+    Shape {
+        api_key: 49,
+        newest: 1,
+        flexible: 1,
+        fields: &[
+            Every(I32),
+            Every(Array(&Struct(&[Every(I16), Every(String), Every(QUOTA_ENTITY)]))),
+        ],
+    },
     // DescribeQuorum
     Shape {
         api_key: 55,
@@ -418,6 +463,20 @@ pub(crate) const SHAPES: &[Shape] = &[
 
 /// Topic, then partition and error code of each.
 const TOPIC_WITH_ERRORS: Kind = Struct(&[Every(String), Every(Array(&Struct(&[Every(I32), Every(I16)])))]);
+
+/// Types and names.
+const QUOTA_ENTITY: Kind = Array(&Struct(&[Every(String), Every(String)]));
+
+const PRODUCED_PARTITION: Kind = Struct(&[
+    Every(I32),
+    Every(I16),
+    Every(I64),
+    Since(2, I64),
+    Since(5, I64),
+    Tagged(0, 10, Struct(&[Every(I32), Every(I32)])),
+    Since(8, Array(&Struct(&[Every(I32), Every(String)]))),
+    Since(8, String),
+]);
 
 const FETCHED_PARTITION: Kind = Struct(&[
     Every(I32),

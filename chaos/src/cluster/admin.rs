@@ -122,5 +122,10 @@ fn describe(server: &str, resource_type: i8, name: &str) -> Result<BTreeMap<Stri
 }
 
 pub(super) fn connect(server: &str, bound: Duration) -> Result<Connection, String> {
-    Connection::connect(server, CLIENT_ID, bound).map_err(|error| error.to_string())
+    connect_as(CLIENT_ID, server, bound)
+}
+
+/// As a client of this id: a broker treats all of one id alike.
+pub(super) fn connect_as(client_id: &str, server: &str, bound: Duration) -> Result<Connection, String> {
+    Connection::connect(server, client_id, bound).map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use steadfast_wire::admin::{self as wire, AdminError, Config, Metadata, Resource};
+use steadfast_wire::admin::{self as wire, AdminError, Config, Metadata, Quota, Resource};
 use steadfast_wire::connection::Connection;
 
 use super::node::NodeState;
@@ -12,6 +12,8 @@ use crate::error::ChaosError;
 
 /// How long one broker may take over one order: the controller's own bound is 15 s.
 const ORDER_BOUND: Duration = Duration::from_secs(16);
+/// How long one broker may take to say whether a client is to wait: its answer comes at once, before the waiting.
+const THROTTLE_LOOK: Duration = Duration::from_secs(1);
 
 /// Whose settings are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +73,38 @@ impl Cluster {
         self.order_at(whose, &format!("set {name}"), |connection| {
             wire::alter_config(connection, whose.resource(), name, value)
         })
+    }
+
+    /// A quota of a client id as it is now; none when it has none of its own.
+    pub(crate) fn quota(&self, client_id: &str, quota: Quota) -> Result<Option<f64>, ChaosError> {
+        self.order(&format!("read {} of {client_id}", quota.name()), |connection| {
+            wire::describe_client_quota(connection, client_id, quota)
+        })
+    }
+
+    /// Sets a quota of a client id, or takes it away.
+    pub(crate) fn set_quota(
+        &self,
+        client_id: &str,
+        quota: Quota,
+        value: Option<f64>,
+    ) -> Result<(), ChaosError> {
+        self.order(&format!("set {} of {client_id}", quota.name()), |connection| {
+            wire::alter_client_quota(connection, client_id, quota, value)
+        })
+    }
+
+    /// The first broker that makes clients of this id wait because of this quota, and how long. One that is not heard is
+    /// no answer: others may be.
+    pub(crate) fn throttles(&self, client_id: &str, quota: Quota) -> Option<(u32, Duration)> {
+        let up = self.brokers().filter(|node| node.state() == NodeState::Up);
+        let mut asked = up.filter_map(|node| {
+            let server = node.admin_server();
+            let mut connection = admin::connect_as(client_id, &server, THROTTLE_LOOK).ok()?;
+            let wait = wire::throttled(&mut connection, quota).ok()?;
+            Some((node.plan.id, wait))
+        });
+        asked.find(|(_, wait)| !wait.is_zero())
     }
 
     /// What the first broker knows of a topic.

@@ -66,8 +66,8 @@ impl Stage {
                 return brokers.into_iter().map(one).collect();
             }
             Target::Link(end) | Target::Between { broker: end, .. } => return self.resolve_now(fault, end),
-            // Neither is a node; their faults are done elsewhere.
-            Target::Topic(_) | Target::Client => Vec::new(),
+            // None is a node; their faults are done elsewhere.
+            Target::Topic(_) | Target::Client | Target::ClientId(_) => Vec::new(),
         };
         if nodes.is_empty() {
             let mend = "name a target that this cluster has";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mend::{Hurt, Mend};
-use super::{Aim, Stage, frames, link, nanos, orders, strike_clock, strike_disk};
+use super::{Aim, Stage, frames, link, nanos, orders, quota, strike_clock, strike_disk};
 use crate::clock::now_ns;
 use crate::cluster::BACK_BOUND;
 use crate::error::ChaosError;
@@ -19,6 +19,7 @@ pub(super) fn strike(stage: &Stage, fault: &PlannedFault, begin_ns: u64) -> Resu
     match fault.action.reach() {
         Reach::Topic => return orders::topic(stage, fault),
         Reach::Settings => return orders::settings(stage, fault, begin_ns),
+        Reach::ClientId => return quota::strike(stage, fault, begin_ns),
         Reach::Process | Reach::Link | Reach::Frames => {}
     }
     let volleys = stage.resolve(fault)?;

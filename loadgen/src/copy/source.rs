@@ -20,7 +20,7 @@ use steadfast_wire::kafka_protocol::protocol::StrBytes;
 use crate::worker::WorkerError;
 
 /// What it calls itself.
-const CLIENT_ID: &str = "steadfast-copy";
+pub const COPY_CLIENT_ID: &str = "steadfast-copy";
 /// The longest that one request may take; the producer waits meanwhile.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a leader may hold back an answer that has no data.
@@ -279,7 +279,9 @@ impl Source {
         }
         match self.connections.entry(addr.to_owned()) {
             Entry::Occupied(there) => Ok(there.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(Connection::connect(addr, CLIENT_ID, REQUEST_TIMEOUT)?)),
+            Entry::Vacant(place) => {
+                Ok(place.insert(Connection::connect(addr, COPY_CLIENT_ID, REQUEST_TIMEOUT)?))
+            }
         }
     }
 

@@ -239,6 +239,7 @@ fn action(action: &str) -> String {
         "reassign" => "replicas moved",
         "grow" => "partitions added",
         "set" => "setting changed live",
+        "quota" => "clients of an id held back",
         "hold" => "frames held",
         "delay" => "frames late",
         "drop" => "frames dropped",

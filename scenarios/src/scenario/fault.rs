@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use steadfast_chaos::fault::{Action, PlannedFault, Reach, Target};
+use steadfast_chaos::fault::{Action, PlannedFault, Quota, Reach, Target};
 use steadfast_verifier::provable::SIMULATED;
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
-use crate::scenario::diagnostics::Problem;
+use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::grammar::MAX_FAULTS;
 use crate::scenario::notes::Notes;
 use crate::scenario::reader::Table;
@@ -82,6 +82,7 @@ pub(crate) fn beyond<'a>(faults: &'a [PlannedFault], kind: &str) -> Option<(&'a 
             Action::FillDisk if kind != "kafka" => Some("its brokers have no small disks of their own"),
             Action::StepClock { .. } if kind != "kafka" => Some("its brokers have no clocks of their own"),
             Action::Reassign if kind == SIMULATED => Some("it has no reassignments"),
+            Action::Quota { .. } if kind == SIMULATED => Some("it takes no orders for quotas"),
             _ if *end == Target::Controller && kind == SIMULATED => Some("it has no quorum of controllers"),
             _ => None,
         }
@@ -214,6 +215,72 @@ pub(crate) fn check_client(tables: &[Table<'_>], load: &Load, notes: &Notes<'_>)
             notes.push(problem.note(
                 "a copy job asks the cluster for its position; no other load has a position to ask for",
             ));
+        }
+    }
+}
+
+/// A client of the run, as brokers know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownClient {
+    /// `client.id`.
+    pub id: String,
+    /// Whether it writes while the load runs.
+    pub writes: bool,
+    /// Whether it reads while the load runs.
+    pub reads: bool,
+}
+
+/// Notes quotas of clients that this run does not have, or of what they never do: nothing would be held back.
+pub(crate) fn check_client_ids(tables: &[Table<'_>], clients: &[KnownClient], notes: &Notes<'_>) {
+    let ids: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
+    for table in tables {
+        let Some((text, id)) = table.text("target").and_then(|text| {
+            let id = target::client_id(text.get_ref())
+                .filter(|id| !id.is_empty())?
+                .to_owned();
+            Some((text, id))
+        }) else {
+            continue;
+        };
+        let of_id = || clients.iter().filter(|client| client.id == id);
+        if of_id().next().is_none() {
+            let problem = Problem::at(
+                text.span(),
+                &format!("no client of this run has the id `{id}`"),
+                &format!("the ids are {}", ids.join(", ")),
+            );
+            notes.push(match nearest(&id, ids.iter().copied()) {
+                Some(near) => problem.fix(
+                    "a client with a similar id exists",
+                    text.span(),
+                    &format!("\"client-id({near})\""),
+                ),
+                None => problem,
+            });
+            continue;
+        }
+        let Some(quotas) = table.has("quotas").then(|| table.table("quotas")).flatten() else {
+            continue;
+        };
+        let never = [
+            (
+                Quota::ProducerByteRate,
+                "writes",
+                of_id().any(|client| client.writes),
+            ),
+            (
+                Quota::ConsumerByteRate,
+                "reads",
+                of_id().any(|client| client.reads),
+            ),
+        ];
+        for (quota, does, _) in never.iter().filter(|(_, _, does)| !does) {
+            if quotas.has(quota.name()) {
+                let title = format!("`{}` of a client that never {does}", quota.name());
+                let place = quotas.place(quota.name());
+                let problem = Problem::at(place, &title, "nothing would be held back");
+                notes.push(problem.context(text.span(), &format!("clients of the id `{id}`")));
+            }
         }
     }
 }

@@ -100,8 +100,8 @@ pub(crate) const MAX_KEYS: i64 = 10_000_000;
 pub(crate) const MAX_RECORDS: i64 = 1_000_000_000_000;
 /// Most records of a transaction: the load generator keeps the index of each until it ends.
 pub(crate) const MAX_TRANSACTION_RECORDS: i64 = 1_000_000;
-/// Most readers: a file and a connection to each broker for each.
-pub(crate) const MAX_READERS: i64 = 16;
+/// Most readers: each is a process with a file, a connection to each broker, and answers of up to 8 MiB.
+pub(crate) const MAX_READERS: i64 = 50;
 /// Smallest value: the stamp that lets the log be judged alone.
 pub(crate) const MIN_RECORD_SIZE: u64 = 16;
 
@@ -166,6 +166,12 @@ pub(crate) static ROOT: Section = Section {
             Shape::Table(&READERS),
             "",
             "Consumers that read the topic while it is written",
+        ),
+        key(
+            "neighbour",
+            Shape::Table(&NEIGHBOUR),
+            "",
+            "Another tenant of the cluster, whose own records are not judged",
         ),
         key(
             "claims",
@@ -457,6 +463,26 @@ pub(crate) static READERS: Section = Section {
     )],
     properties: Some(Properties::Consumer),
     planned: &["group"],
+};
+
+/// `[neighbour]`
+pub(crate) static NEIGHBOUR: Section = Section {
+    title: "[neighbour]",
+    keys: &[
+        required(
+            "topic",
+            Shape::Text,
+            "The topic that it writes to, not the judged one",
+        ),
+        required(
+            "rate",
+            Shape::Rate,
+            "Records per second, from the begin of warm-up to the end",
+        ),
+        key("record-size", Shape::Size, "1 KiB", "Bytes of each value"),
+    ],
+    properties: None,
+    planned: &[],
 };
 
 /// `[claims]`

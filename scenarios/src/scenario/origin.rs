@@ -54,10 +54,12 @@ pub(crate) fn values(document: &DeTable<'_>, source: &Source, producer: Option<&
         ("cluster.", &grammar::CLUSTER),
         ("workload.", &grammar::WORKLOAD),
         ("readers.", &grammar::READERS),
+        ("neighbour.", &grammar::NEIGHBOUR),
         ("claims.", &grammar::CLAIMS),
     ] {
-        if prefix == "readers." && !document.contains_key("readers") {
-            continue; // no readers: their number has no default
+        let table = prefix.trim_end_matches('.');
+        if matches!(table, "readers" | "neighbour") && !document.contains_key(table) {
+            continue; // nobody there: what is not written of them has no default
         }
         defaults(prefix, section, document, &mut values);
     }

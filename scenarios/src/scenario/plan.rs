@@ -13,6 +13,7 @@ use steadfast_verifier::workload::{Executor, Full, Keys};
 use crate::scenario::Scenario;
 use crate::scenario::cluster::min_insync;
 use crate::scenario::fault::{HEAL, beyond};
+use crate::scenario::neighbour;
 use crate::scenario::origin::Value;
 use crate::scenario::phases::end;
 use crate::scenario::thresholds::METRICS;
@@ -122,6 +123,17 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         _ => JUDGE_BYTES + JUDGE_READ_BYTES,
     };
     let folder_bytes = FOLDER_BYTES + READ_BYTES * f64::from(readers);
+    let beside = scenario.neighbour.as_ref().map_or(0.0, |neighbour| {
+        let topic = scenario
+            .cluster
+            .topics
+            .iter()
+            .find(|topic| topic.name == neighbour.topic);
+        let copies = topic.map_or(1, |topic| topic.replication_factor);
+        let in_log = (f64::from(neighbour.record_size) + LOG_OVERHEAD) * f64::from(copies);
+        neighbour.records(workload) * (in_log + FOLDER_BYTES)
+    });
+    let workers = if scenario.neighbour.is_some() { 2 } else { 1 };
     let in_log = f64::from(workload.record_size) + f64::from(headers) + key + overhead;
     Plan {
         scenario: scenario.name.clone(),
@@ -132,11 +144,12 @@ pub(crate) fn plan(scenario: &Scenario, kind: &str, reason: &str) -> Plan {
         timeline: timeline(scenario),
         warmup_records: warm.round() as u64,
         records: load.round() as u64,
-        memory_bytes: scenario.producer.buffer_memory.max((all * judge_bytes) as u64)
-            + PROCESS_BYTES * u64::from(1 + readers),
+        memory_bytes: (scenario.producer.buffer_memory * workers).max((all * judge_bytes) as u64)
+            + PROCESS_BYTES * (workers + u64::from(readers)),
         // A copy job has its records twice, once in the source.
         disk_bytes: (all * (in_log * f64::from(copies) + folder_bytes)) as u64
-            * if scenario.copy().is_some() { 2 } else { 1 },
+            * if scenario.copy().is_some() { 2 } else { 1 }
+            + beside as u64,
         claims: claims(scenario, kind),
         notes: remarks(scenario, kind),
         values: scenario.values.clone(),
@@ -176,6 +189,15 @@ fn cluster_lines(scenario: &Scenario) -> Vec<String> {
             "{} reader{s} at {}, from before the first record to after the last",
             readers.count,
             readers.isolation.word()
+        ));
+    }
+    if let Some(neighbour) = &scenario.neighbour {
+        lines.push(format!(
+            "a neighbour, {}: {} of {} each into {}, not judged",
+            neighbour::CLIENT_ID,
+            show_rate(neighbour.rate),
+            show_size(neighbour.record_size.into()),
+            neighbour.topic,
         ));
     }
     lines
@@ -224,6 +246,13 @@ fn timeline(scenario: &Scenario) -> Vec<Step> {
                     .map(|(name, value)| format!("{name} = {value}"))
                     .collect();
                 format!("set {} of", settings.join(", "))
+            }
+            Action::Quota { quotas } => {
+                let quotas: Vec<String> = quotas
+                    .iter()
+                    .map(|(quota, value)| format!("{} = {value}", quota.name()))
+                    .collect();
+                format!("quota {} of", quotas.join(", "))
             }
             action => action.word().to_owned(),
         };
@@ -461,7 +490,11 @@ fn buffer_remark(scenario: &Scenario) -> Option<String> {
     let outage = of_brokers.filter_map(|fault| match fault.action {
         // One copy alone: nobody takes over before it is back. A toxic may let nothing through, or half.
         Action::Partition | Action::Down | Action::Toxic(_) | Action::Wire(_) => fault.hold,
-        Action::Elect | Action::Reassign | Action::Grow { .. } | Action::Set { .. } => None,
+        Action::Elect
+        | Action::Reassign
+        | Action::Grow { .. }
+        | Action::Set { .. }
+        | Action::Quota { .. } => None,
         // With all of them gone, or as good as gone, it is over when they are back.
         _ if fault.target == Target::All => Some(fault.hold.unwrap_or_default() + fail_over),
         _ if scenario.cluster.nodes == 1 => Some(fault.hold.unwrap_or_default() + ELECTION),

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub profile: &'static str,
     /// What the worker is given: Kafka's names to values as text, `profile` among them.
     pub properties: BTreeMap<String, String>,
+    /// `client.id`, never empty.
+    pub client_id: String,
     /// `delivery.timeout.ms`: when every outcome is known at the latest.
     pub delivery_timeout: Duration,
     /// `buffer.memory` in bytes.
@@ -86,6 +88,7 @@ pub(crate) fn read(table: Option<&Table<'_>>, load: Option<&Load>, notes: &Notes
     Some(Settings {
         profile: profile?,
         properties,
+        client_id: config.client_id.clone(),
         delivery_timeout: Duration::from_nanos(config.delivery_timeout_ns),
         buffer_memory: config.buffer_memory as u64,
         differences: config.differences().into_iter().map(difference).collect(),

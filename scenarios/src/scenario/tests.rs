@@ -65,7 +65,11 @@ fn every_file_of_the_catalogue_is_a_scenario_that_proves_one_claim_and_says_why(
         "latency/steady-1k-idle-cost-linger5",
         "latency/steady-25k",
         "load/burst-10x",
+        "load/many-consumers",
         "load/max",
+        "load/quota-throttle",
+        "load/ramp-to-knee",
+        "load/retained-size",
         "ordering/per-key",
         "ordering/readers",
         "quickstart",
@@ -132,6 +136,7 @@ fn the_text_as_run_is_the_same_scenario_again() {
         assert_eq!(again.claims, run.claims);
         assert_eq!(again.recovery, run.recovery);
         assert_eq!(again.readers, run.readers);
+        assert_eq!(again.neighbour, run.neighbour);
     }
 }
 
@@ -329,6 +334,69 @@ fn on_an_external_cluster_the_brokers_own_cost_cannot_be_proven() {
 }
 
 #[test]
+fn a_quota_is_for_any_client_of_the_run_and_stands_in_the_plan() {
+    let of = |client: &str, quotas: &str| {
+        let text = format!(
+            "title = \"t\"\n[cluster]\ntopics.a = {{ partitions = 1 }}\ntopics.b = {{ partitions = 1 }}\n\
+             [workload]\ntopic = \"a\"\nexecutor = \"constant-arrival-rate\"\nrate = \"10/s\"\nduration = \"9s\"\n\
+             [readers]\ncount = 50\n[neighbour]\ntopic = \"b\"\nrate = \"20/s\"\n\
+             [[fault]]\nname = \"q\"\nat = \"1s\"\nfor = \"2s\"\naction = \"quota\"\n\
+             target = \"client-id({client})\"\nquotas = {{ {quotas} }}\n"
+        );
+        parse_text(&text, &no_overrides()).map_err(|errors| errors.render(false))
+    };
+    for (client, quotas) in [
+        ("steadfast-producer", "producer_byte_rate = 5_000"),
+        ("steadfast-neighbour", "producer_byte_rate = 5_000"),
+        ("steadfast-reader", "consumer_byte_rate = 5_000"),
+        ("steadfast-reader", "request_percentage = 5"),
+    ] {
+        let scenario = of(client, quotas).unwrap_or_else(|errors| panic!("{errors}"));
+        let plan = plan::plan(&scenario, "kafka", "x").text();
+        let told = format!(
+            "quota {} of client-id({client}), 2",
+            quotas.replace("5_000", "5000")
+        );
+        assert!(plan.contains(&told), "{told}:\n{plan}");
+        assert!(
+            plan.contains("a neighbour, steadfast-neighbour: 20/s of 1.0 KiB each into b"),
+            "{plan}"
+        );
+        let refused = plan::plan(&scenario, "simulated", "x").text();
+        assert!(refused.contains("use --broker kafka"), "{refused}");
+    }
+    assert!(of("steadfast-reader", "producer_byte_rate = 5_000").is_err());
+    assert!(
+        of("steadfast-copy", "consumer_byte_rate = 5_000").is_err(),
+        "no copy job"
+    );
+}
+
+#[test]
+fn a_neighbour_writes_as_itself_and_without_transactions() {
+    let text = "title = \"t\"\n[cluster]\ntopics.a = { partitions = 1 }\ntopics.b = { partitions = 3 }\n\
+                [producer]\ntransactional.id = \"x\"\nlinger.ms = 7\n[workload]\ntopic = \"a\"\n\
+                executor = \"constant-arrival-rate\"\nrate = \"10/s\"\nwarmup = \"1s\"\nduration = \"9s\"\n\
+                [workload.transaction]\nrecords = 5\n[neighbour]\ntopic = \"b\"\nrate = \"20/s\"\n";
+    let scenario =
+        parse_text(text, &no_overrides()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    let judged = scenario.workload(Vec::new(), 5, Path::new("run"));
+    let neighbour = scenario.neighbour.expect("one").order(&judged);
+    assert_eq!((neighbour.topic.as_str(), neighbour.partitions), ("b", 3));
+    assert_ne!(neighbour.worker, judged.worker);
+    assert_eq!(neighbour.transaction, None);
+    assert_eq!(neighbour.executor, Executor::ConstantArrivalRate { rate: 20.0 });
+    assert_eq!(
+        (neighbour.start_ns, neighbour.warmup_ns, neighbour.duration_ns),
+        (judged.start_ns, judged.warmup_ns, judged.duration_ns)
+    );
+    let property = |name: &str| neighbour.producer.get(name).map(String::as_str);
+    assert_eq!(property("client.id"), Some("steadfast-neighbour"));
+    assert_eq!(property("linger.ms"), Some("7"));
+    assert_eq!(property("transactional.id"), None);
+}
+
+#[test]
 fn the_file_of_init_runs_and_names_every_key() {
     let template = crate::commands::init::TEMPLATE;
     parse_text(template, &no_overrides()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
@@ -347,13 +415,21 @@ fn the_file_of_init_runs_and_names_every_key() {
         &grammar::CLAIMS,
         &grammar::RECOVERED,
         &grammar::READERS,
+        &grammar::NEIGHBOUR,
     ]) {
         for key in section.keys {
             assert!(template.contains(key.name), "{} of {}", key.name, section.title);
         }
     }
     // What stands behind a # is right as well, but for what belongs to other executors.
-    let others = ["# start-rate", "# stages", "# records", "# source", "# campaign"];
+    let others = [
+        "# start-rate",
+        "# stages",
+        "# records",
+        "# source",
+        "# campaign",
+        "# neighbour",
+    ];
     let lines = template
         .lines()
         .filter(|line| !others.iter().any(|other| line.starts_with(other)));

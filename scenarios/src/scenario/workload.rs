@@ -169,7 +169,8 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn size_fits(size: &Spanned<u64>, notes: &Notes<'_>) -> bool {
+/// Whether a value of this size can be written.
+pub(super) fn size_fits(size: &Spanned<u64>, notes: &Notes<'_>) -> bool {
     let label = match *size.get_ref() {
         small if small < MIN_RECORD_SIZE => {
             format!("expected at least {MIN_RECORD_SIZE} B: each value begins with a stamp of that size")
@@ -235,7 +236,12 @@ fn read_topic(table: &Table<'_>, cluster: Option<&ClusterWish>, notes: &Notes<'_
     }
 }
 
-fn find_topic(name: &Spanned<String>, topics: &[TopicSpec], notes: &Notes<'_>) -> Option<(String, u32)> {
+/// The topic of this name and its number of partitions.
+pub(super) fn find_topic(
+    name: &Spanned<String>,
+    topics: &[TopicSpec],
+    notes: &Notes<'_>,
+) -> Option<(String, u32)> {
     if let Some(topic) = topics.iter().find(|topic| topic.name == *name.get_ref()) {
         return Some((topic.name.clone(), topic.partitions));
     }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use super::cluster::{Cluster, Ends};
 use super::partition::PartitionLog;
 use crate::reads::{Header, Isolation, Order, Poll, Writer};
+pub use fetch::CLIENT_ID;
 use fetch::{Fetcher, Step};
 
 /// How long the first look at the topic may take.

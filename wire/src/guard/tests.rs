@@ -44,6 +44,33 @@ fn topic_name() -> TopicName {
 }
 
 #[test]
+fn produce() {
+    use kafka_protocol::messages::produce_response::*;
+    fits_every_version::<ProduceRequest>(|version| {
+        let mut partition = PartitionProduceResponse::default();
+        let mut topic = TopicProduceResponse::default();
+        let mut response = ProduceResponse::default();
+        if version >= 8 {
+            let error = BatchIndexAndErrorMessage::default().with_batch_index_error_message(Some(text("no")));
+            partition = partition
+                .with_record_errors(vec![error; 2])
+                .with_error_message(Some(text("no")));
+        }
+        if version >= 10 {
+            partition = partition.with_current_leader(LeaderIdAndEpoch::default().with_leader_epoch(1));
+            let node = NodeEndpoint::default()
+                .with_host(text("host"))
+                .with_rack(Some(text("r")));
+            response = response.with_node_endpoints(vec![node; 2]);
+        }
+        if version < 13 {
+            topic = topic.with_name(topic_name());
+        }
+        response.with_responses(vec![topic.with_partition_responses(vec![partition; 2]); 2])
+    });
+}
+
+#[test]
 fn fetch() {
     use kafka_protocol::messages::fetch_response::*;
     fits_every_version::<FetchRequest>(|version| {
@@ -241,6 +268,31 @@ fn configs() {
     fits_every_version::<IncrementalAlterConfigsRequest>(|_| {
         let result = incremental::AlterConfigsResourceResponse::default().with_resource_name(text("1"));
         IncrementalAlterConfigsResponse::default().with_responses(vec![result; 2])
+    });
+}
+
+#[test]
+fn quotas() {
+    use kafka_protocol::messages::alter_client_quotas_response as altered;
+    use kafka_protocol::messages::describe_client_quotas_response::*;
+    fits_every_version::<DescribeClientQuotasRequest>(|_| {
+        let entity = EntityData::default()
+            .with_entity_type(text("client-id"))
+            .with_entity_name(Some(text("c")));
+        let value = ValueData::default()
+            .with_key(text("producer_byte_rate"))
+            .with_value(1e6);
+        let entry = EntryData::default()
+            .with_entity(vec![entity; 2])
+            .with_values(vec![value; 3]);
+        DescribeClientQuotasResponse::default().with_entries(Some(vec![entry; 2]))
+    });
+    fits_every_version::<AlterClientQuotasRequest>(|_| {
+        let entity = altered::EntityData::default().with_entity_type(text("client-id"));
+        let entry = altered::EntryData::default()
+            .with_error_message(Some(text("no")))
+            .with_entity(vec![entity; 2]);
+        AlterClientQuotasResponse::default().with_entries(vec![entry; 2])
     });
 }
 
@@ -468,5 +520,8 @@ proptest! {
         decodes_without_panic::<CreatePartitionsRequest>(version, &bytes);
         decodes_without_panic::<AlterPartitionReassignmentsRequest>(version, &bytes);
         decodes_without_panic::<DescribeQuorumRequest>(version, &bytes);
+        decodes_without_panic::<ProduceRequest>(version, &bytes);
+        decodes_without_panic::<DescribeClientQuotasRequest>(version, &bytes);
+        decodes_without_panic::<AlterClientQuotasRequest>(version, &bytes);
     }
 }

@@ -1,10 +1,12 @@
 //! What is done: the action with the keys that belong to it, and whether it can be done to the target.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use steadfast_chaos::fault::{Action, Reach, Target};
+use steadfast_chaos::fault::{Action, Quota, Reach, Target};
 use steadfast_chaos::toxic::{Stream, Toxic, ToxicKind};
 use steadfast_chaos::wire_proxy::{APIS, Deed, Side, WireFault};
+use steadfast_producer::config::ProducerConfig;
 use toml::Spanned;
 
 use crate::scenario::cluster::ClusterWish;
@@ -21,6 +23,11 @@ const OWN_KEYS: &[(&str, &[&str], &str)] = &[
     ("frames", WIRE_ACTIONS, "Which requests or answers"),
     ("partitions", &["grow"], "How many partitions the topic has then"),
     ("settings", &["set"], "Settings meanwhile, under Kafka's names"),
+    (
+        "quotas",
+        &["quota"],
+        "Quotas meanwhile, such as `producer_byte_rate = 1_000_000`",
+    ),
 ];
 /// What is done to single requests and answers.
 const WIRE_ACTIONS: &[&str] = &["hold", "delay", "drop", "answer", "cut"];
@@ -89,6 +96,9 @@ pub(super) fn read(table: &Table<'_>, target: Option<&Target>, notes: &Notes<'_>
             }
             Action::Set { settings }
         }
+        "quota" if table.has("quotas") => Action::Quota {
+            quotas: quotas(table, notes)?,
+        },
         _ => return None,
     };
     times(table, &action, word.span(), notes);
@@ -146,6 +156,32 @@ fn table_word(action: &Action) -> &'static str {
         Action::Toxic(_) => "toxic",
         action => action.word(),
     }
+}
+
+/// What a client id may take.
+fn quotas(table: &Table<'_>, notes: &Notes<'_>) -> Option<BTreeMap<Quota, u64>> {
+    let inner = table.table("quotas")?;
+    let given = Quota::ALL.into_iter().filter(|quota| inner.has(quota.name()));
+    let values = given.map(|quota| {
+        let value = inner.integer(quota.name())?.into_inner();
+        Some((quota, value))
+    });
+    let quotas = values.collect::<Option<BTreeMap<Quota, u64>>>()?;
+    if quotas.is_empty() && notes.clean() {
+        let place = table.place("quotas");
+        notes.push(Problem::at(place, "no quota", "nothing would change"));
+    }
+    let share = Quota::RequestPercentage.name();
+    if quotas.contains_key(&Quota::RequestPercentage) && quotas.len() > 1 {
+        let title = format!("`{share}` beside a byte rate");
+        let problem = Problem::at(
+            inner.place(share),
+            &title,
+            "which of them makes the client wait could not be told",
+        );
+        notes.push(problem.note("two faults, one after the other, can be told apart"));
+    }
+    Some(quotas)
 }
 
 /// Which frames, and what becomes of them.
@@ -273,6 +309,26 @@ pub(super) fn suits(
     let topic = cluster.and_then(|cluster| cluster.topics.first());
     let topic = topic.map_or("TOPIC", |topic| topic.name.as_str());
     match (action.get_ref().reach(), target.get_ref()) {
+        (Reach::ClientId, Target::ClientId(_)) => {}
+        (Reach::ClientId, _) => {
+            let problem = Problem::at(
+                target.span(),
+                &format!("`{word}` is done to the clients of an id"),
+                "expected `client-id(ID)`",
+            );
+            notes.push(problem.note(&format!(
+                "the producer's id is its `client.id`, {} where none is given",
+                ProducerConfig::CLIENT_ID
+            )));
+        }
+        (_, Target::ClientId(_)) => {
+            let mend = match action.get_ref().reach() {
+                Reach::Link | Reach::Frames => format!("link(client, leader({topic}-0))"),
+                Reach::Topic | Reach::Settings => format!("topic({topic})"),
+                Reach::Process | Reach::ClientId => format!("leader({topic}-0)"),
+            };
+            wrong(format!("`{word}` is not done to the clients of an id"), mend);
+        }
         (Reach::Process | Reach::Settings, Target::Link(broker) | Target::Between { broker, .. }) => {
             wrong(
                 format!("`{word}` is done to a broker, not to a link"),

@@ -61,7 +61,7 @@ impl Choice {
     fn rest(&self) -> Duration {
         match self.action.reach() {
             Reach::Process => COMES_BACK,
-            Reach::Link | Reach::Frames | Reach::Topic | Reach::Settings => CALMS_DOWN,
+            Reach::Link | Reach::Frames | Reach::Topic | Reach::Settings | Reach::ClientId => CALMS_DOWN,
         }
     }
 }
@@ -236,7 +236,7 @@ fn row_of(action: &Action) -> usize {
     match action.reach() {
         Reach::Process => 0,
         Reach::Link | Reach::Frames => 1,
-        Reach::Topic | Reach::Settings => 2,
+        Reach::Topic | Reach::Settings | Reach::ClientId => 2,
     }
 }
 

@@ -10,9 +10,9 @@ use crate::scenario::diagnostics::{Problem, nearest};
 use crate::scenario::notes::Notes;
 
 const HINT: &str = "expected `leader(topic-0)`, `follower(topic-0)`, `controller`, `coordinator(txn-id)`, `broker-2`, \
-                    `random`, `minority`, `all`, `every-broker`, `link(client, leader(topic-0))`, `link(leader(topic-0), brokers)` or \
-                    `topic(topic)`";
-/// Longest transactional id that a message shows whole.
+                    `random`, `minority`, `all`, `every-broker`, `link(client, leader(topic-0))`, `link(leader(topic-0), brokers)`, \
+                    `topic(topic)` or `client-id(id)`";
+/// Longest transactional or client id that a message shows whole.
 const MAX_ID: usize = 200;
 
 /// Reads a target; `cluster` is none when it could not be read.
@@ -44,10 +44,7 @@ type TargetError = (String, String, Option<String>);
 fn parse(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
     let text = text.trim();
     let unknown = || (format!("unknown target `{text}`"), HINT.to_owned(), None);
-    let inside = |word: &str| {
-        let inner = text.strip_prefix(word)?.trim_start().strip_prefix('(')?;
-        inner.strip_suffix(')').map(str::trim)
-    };
+    let inside = |word: &str| inside(word, text);
     match text {
         "every-broker" => return Ok(Target::EveryBroker),
         "all" => return Ok(Target::All),
@@ -83,6 +80,13 @@ fn parse(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetErro
         known("topic", topic, "", cluster)?;
         return Ok(Target::Topic(topic.to_owned()));
     }
+    if let Some(id) = client_id(text) {
+        if id.is_empty() || id.len() > MAX_ID {
+            let label = "expected `client-id(my-client)`".to_owned();
+            return Err(("no client id".to_owned(), label, None));
+        }
+        return Ok(Target::ClientId(id.to_owned()));
+    }
     if let Some(ends) = inside("link") {
         let (from, to) = ends.split_once(',').ok_or_else(unknown)?;
         return match from.trim() {
@@ -102,9 +106,24 @@ fn parse(text: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetErro
     Err((format!("unknown target `{text}`"), HINT.to_owned(), mend))
 }
 
+/// The id of `client-id(...)`.
+pub(super) fn client_id(text: &str) -> Option<&str> {
+    inside("client-id", text)
+}
+
+/// What stands between the parentheses behind a word.
+fn inside<'a>(word: &str, text: &'a str) -> Option<&'a str> {
+    let inner = text.trim().strip_prefix(word)?.trim_start().strip_prefix('(')?;
+    inner.strip_suffix(')').map(str::trim)
+}
+
 fn link(to: &str, cluster: Option<&ClusterWish>) -> Result<Target, TargetError> {
     match parse(to, cluster)? {
-        Target::Link(_) | Target::Between { .. } | Target::Topic(_) | Target::Client => Err((
+        Target::Link(_)
+        | Target::Between { .. }
+        | Target::Topic(_)
+        | Target::Client
+        | Target::ClientId(_) => Err((
             "a link leads to brokers".to_owned(),
             "expected `link(client, broker-1)` or `link(client, leader(topic-0))`".to_owned(),
             None,

@@ -1,5 +1,6 @@
 //! The grammar of what goes wrong: `[[fault]]`, and `[campaign]` with its mix.
 
+use steadfast_chaos::fault::Quota;
 use steadfast_chaos::wire_proxy;
 
 use super::{Key, MAX_PARTITIONS, MAX_RECORDS, Properties, Section, Shape, key, required};
@@ -24,6 +25,7 @@ const ACTIONS: &[&str] = &[
     "reassign",
     "grow",
     "set",
+    "quota",
 ];
 /// Those that a campaign may draw again and again: partitions never become fewer.
 const REPEATABLE: &[&str] = &[
@@ -44,6 +46,7 @@ const REPEATABLE: &[&str] = &[
     "elect",
     "reassign",
     "set",
+    "quota",
 ];
 /// Most faults of a scenario: each has two phases, and a histogram for each.
 pub(crate) const MAX_FAULTS: i64 = 100;
@@ -51,7 +54,7 @@ pub(crate) const MAX_FAULTS: i64 = 100;
 const TARGET_KEY: Key = required(
     "target",
     Shape::Target,
-    "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...), or between brokers link(BROKER, brokers) or link(BROKER, BROKER); of elect, reassign, grow and set topic(TOPIC)",
+    "leader(TOPIC-P), follower(TOPIC-P), controller, coordinator(TXN-ID), broker-N, random, minority, all, every-broker, client (a copy job: kill); of a network fault link(client, ...), or between brokers link(BROKER, brokers) or link(BROKER, BROKER); of elect, reassign, grow and set topic(TOPIC); of quota client-id(ID)",
 );
 const TOXIC_KEY: Key = key(
     "toxic",
@@ -70,6 +73,12 @@ const SETTINGS_KEY: Key = key(
     Shape::Properties(Properties::Live),
     "",
     "Settings of the topic or brokers meanwhile (set)",
+);
+const QUOTAS_KEY: Key = key(
+    "quotas",
+    Shape::Table(&QUOTAS),
+    "",
+    "What the clients of an id may take meanwhile (quota)",
 );
 
 const FORWARD_KEY: Key = key(
@@ -106,6 +115,7 @@ pub(crate) static FAULT: Section = Section {
         SETTINGS_KEY,
         FORWARD_KEY,
         BACK_KEY,
+        QUOTAS_KEY,
     ],
     properties: None,
     planned: &["mode"],
@@ -205,6 +215,42 @@ const fn names<const N: usize>(apis: &[(&'static str, i16); N]) -> [&'static str
     }
     names
 }
+
+/// Fewest bytes per second: our own look whether the client has to wait takes a tenth of it.
+const LEAST_BYTE_RATE: i64 = 4_096;
+/// Bytes per second; more is a slip.
+const MAX_BYTE_RATE: i64 = 1 << 40;
+/// Smallest share: our own look takes some tenths of a per cent.
+const LEAST_PERCENTAGE: i64 = 5;
+/// A hundred request threads.
+const MAX_PERCENTAGE: i64 = 10_000;
+
+/// `quotas = { producer_byte_rate = 1_000_000 }`, under Kafka's own names.
+pub(super) static QUOTAS: Section = Section {
+    title: "quotas",
+    keys: &[
+        key(
+            Quota::ProducerByteRate.name(),
+            Shape::Integer(LEAST_BYTE_RATE, MAX_BYTE_RATE),
+            "",
+            "Bytes per second that they may write to each broker",
+        ),
+        key(
+            Quota::ConsumerByteRate.name(),
+            Shape::Integer(LEAST_BYTE_RATE, MAX_BYTE_RATE),
+            "",
+            "Bytes per second that they may read from each broker",
+        ),
+        key(
+            Quota::RequestPercentage.name(),
+            Shape::Integer(LEAST_PERCENTAGE, MAX_PERCENTAGE),
+            "",
+            "Share of a request thread's time that they may take at each broker, in per cent",
+        ),
+    ],
+    properties: None,
+    planned: &[],
+};
 
 /// `toxic = { type = "latency", attributes = { latency = 40 } }`, as Toxiproxy's users write it.
 pub(super) static TOXIC: Section = Section {
@@ -355,6 +401,7 @@ pub(super) static MIX: Section = Section {
         SETTINGS_KEY,
         FORWARD_KEY,
         BACK_KEY,
+        QUOTAS_KEY,
     ],
     properties: None,
     planned: &[],

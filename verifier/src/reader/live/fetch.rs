@@ -24,7 +24,7 @@ use crate::reader::{
 use crate::reads::{Isolation, Order};
 
 /// What a reader calls itself.
-const CLIENT_ID: &str = "steadfast-reader";
+pub const CLIENT_ID: &str = "steadfast-reader";
 /// How much longer than its long poll an answer may take: a frozen broker must not keep its partitions for long.
 const ANSWER_SLACK: Duration = Duration::from_secs(2);
 /// Pause after trouble: doubled from the first to the longest.
