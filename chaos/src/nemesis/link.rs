@@ -73,6 +73,7 @@ pub(super) fn hurt(
         stage.watch_leaders(fault, volley, end_ns)?;
     }
     stage.sleep_until(end_ns);
+    let user = if between { "broker" } else { "client" };
     let mut unmet = Vec::new();
     for (strand, _, _, mend) in wounds {
         // What it did to those who use it is known only afterwards. Bytes alone prove nothing, since the probe sent some; its
@@ -82,12 +83,9 @@ pub(super) fn hurt(
                 stage.bit(fault, &strand.aim, "link", bite.to_string())?;
             }
             Told::Link(bite) if bite.connections_before > 0 => {
-                unmet.push((
-                    strand,
-                    format!("no connection ended that was there before: {bite}"),
-                ));
+                unmet.push((strand, format!("no connection of a {user} ended: {bite}")));
             }
-            _ => unmet.push((strand, "nobody was connected through it".to_owned())),
+            _ => unmet.push((strand, format!("no {user} was connected to it"))),
         }
     }
     // A broker that leads nothing has no client: of several links, those in use are what the fault was about.
