@@ -26,16 +26,6 @@ pub(crate) fn trials() -> Vec<Trial> {
             scenario("scenarios/delivery/rolling-restart.toml")
         }),
         trial(
-            "faults::slow_link",
-            &[Need::All, Need::Kafka, Need::Toxiproxy],
-            || scenario("scenarios/delivery/slow-link.toml"),
-        ),
-        trial(
-            "faults::reset_connections",
-            &[Need::All, Need::Kafka, Need::Toxiproxy],
-            || scenario("scenarios/delivery/reset-connections.toml"),
-        ),
-        trial(
             "faults::all_links_down",
             &[Need::All, Need::Kafka, Need::Toxiproxy],
             || scenario("scenarios/delivery/all-links-down.toml"),
