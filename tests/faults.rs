@@ -93,6 +93,17 @@ fn beyond_the_simulated() -> Result<(), Failed> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         expect(said.contains("use --broker kafka"), || said)?;
     }
+    for kind in ["simulated", "docker"] {
+        let output = steadfast(&[
+            "run",
+            "scenarios/delivery/broker-partition.toml",
+            "--broker",
+            kind,
+        ]);
+        expect_exit(&output, 2)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        expect(said.contains("no proxy stands between its brokers"), || said)?;
+    }
     let dir = temporary();
     let file = dir.path().join("quota.toml");
     std::fs::write(&file, QUOTAS)?;

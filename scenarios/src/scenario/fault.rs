@@ -127,7 +127,30 @@ pub(crate) fn check_front(
 fn collides(one: &PlannedFault, other: &PlannedFault) -> bool {
     let end = |fault: &PlannedFault| fault.at.saturating_add(fault.hold.unwrap_or_default());
     let apart = one.at >= end(other) || other.at >= end(one);
-    one.target == other.target && one.action.reach() == other.action.reach() && !apart
+    one.action.reach() == other.action.reach() && !apart && meet(&one.target, &other.target)
+}
+
+/// Whether two targets are surely the same, or links between brokers that surely have one in common. What only the run can
+/// tell, as that the leader is broker-1 by then, the proxies refuse when it comes.
+fn meet(one: &Target, other: &Target) -> bool {
+    let (
+        Target::Between { broker, other: end },
+        Target::Between {
+            broker: first,
+            other: last,
+        },
+    ) = (one, other)
+    else {
+        return one == other;
+    };
+    match (end.as_ref(), last.as_ref()) {
+        // Whoever the two are: each one's links to all others include the one between them.
+        (None, None) => true,
+        (None, Some(last)) => broker == first || broker == last,
+        (Some(end), None) => first == broker || first == end,
+        // A link has no first end: whoever opened the connections, they are hurt.
+        (Some(end), Some(last)) => (broker, end) == (first, last) || (broker, end) == (last, first),
+    }
 }
 
 fn read_one(
