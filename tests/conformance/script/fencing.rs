@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     },
     case("old-owner-begins-anew-first", old_owner_first),
     case("m13-two-contenders-expect-the-same", contenders),
+    case("m13-a-late-copy-behind-a-commit", late_copy),
     case("fenced-at-the-coordinator", at_the_coordinator),
     case("init-producer-id-refused", refused),
 ];
@@ -160,6 +161,26 @@ fn contenders(player: &mut Player<'_, '_>) -> Result<(), String> {
     let stranger = requests::init(Some(id), (987_654_321, 0));
     player.ask("one that expects somebody else's producer id", 4, &stranger)?;
     Ok(())
+}
+
+/// A bump said again is answered again, and behind it the coordinator has forgotten how the last transaction ended.
+fn late_copy(player: &mut Player<'_, '_>) -> Result<(), String> {
+    let topic = player.topic("late-copy", 1, &[])?;
+    let id = "late-copy";
+    let before = player.init("the owner", Some(id))?;
+    let bump = requests::init(Some(id), before);
+    player.ask("a bump", 4, &bump)?;
+    let owner = (before.0, before.1 + 1);
+    player.add(TV1, id, owner, &topic, &[0])?;
+    player.send_in("written", TV1, (id, &topic, 0), Batch::of(owner, 0, &["a"]))?;
+    player.end("commit", TV1, id, owner, true)?;
+    player.closed(&topic, 0)?;
+    player.end("commit again", TV1, id, owner, true)?;
+    player.ask("the bump again", 4, &bump)?;
+    player.end("commit once more", TV1, id, owner, true)?;
+    player.end("abort", TV1, id, owner, false)?;
+    player.ask("the next bump", 4, &requests::init(Some(id), owner))?;
+    player.log("the log", &topic, 0, false)
 }
 
 /// The same refusal has another code before an API knew PRODUCER_FENCED (KIP-588).

@@ -182,6 +182,39 @@ fn a_commit_whose_answer_a_newer_owner_swallowed_is_unknown() {
     }
 }
 
+/// Found by simulation, seed 3014401. Kafka takes the late copy for one said again, and begins from Empty.
+#[test]
+fn a_late_copy_of_our_own_init_leaves_a_commit_unknown_and_us_alive() {
+    let mut script = transactional(0, &[]);
+    let before = script.coordinator.identity;
+    begin(&mut script);
+    append(&mut script, 0, 0, 1);
+    script.run_for(SECOND);
+    abort(&mut script);
+    script.run_for(SECOND);
+    assert_eq!(script.coordinator.identity, (before.0, before.1 + 1));
+    script.events.clear();
+    begin(&mut script);
+    append(&mut script, 0, 1, 3);
+    script.run_for(SECOND);
+    let lost = (ApiKey::EndTxn, Trouble::CutAfter);
+    script.coordinator.trouble.push_back(lost);
+    commit(&mut script);
+    script.run_for(5 * MS);
+    let copy = script.coordinator.init(before, 0, script.now_ns);
+    assert_eq!(copy, (0, (before.0, before.1 + 1)), "the bump was done before");
+    script.run_for(10 * SECOND);
+    let (transaction, code) = (2, 48);
+    assert_eq!(script.events, [Unknown { transaction, code }]);
+    assert_eq!(script.sender.fatal(), None);
+    assert_eq!(whole(&mut script, 4), Some(Committed { transaction: 3 }));
+    let ends = asked(&script, ApiKey::EndTxn);
+    assert!(
+        ends.last().is_some_and(|end| end.identity.1 == before.1 + 2),
+        "{ends:?}"
+    );
+}
+
 #[test]
 fn a_commit_that_is_refused_is_aborted_and_one_in_doubt_is_never_called_so() {
     for level in BOTH {

@@ -4,6 +4,7 @@
 //!   Committing ─ every record ACKED, offsets in ─► EndTxn(commit) ─ NONE ───────────────────────► Committed
 //!       │ one is not                                  │ lost, 15, 16, 7 ..: the same again        Ready
 //!       ▼                                             │ 49: forgotten ─► InitProducerId ─► Aborted, or Unknown if in doubt
+//!       │                                             │ version 1, 48 if in doubt: the same
 //!   Aborting ─ wire empty ─► EndTxn(abort) ─ NONE     │ 120: refused ─► Aborting
 //!                               │                     └ 47, 48, 53, 90: fatal; Aborted, or Unknown if in doubt
 //!                               └► version 1: InitProducerId ─► Aborted, also after 48: no partition was ever added
@@ -136,8 +137,12 @@ impl Sender {
         // abort; the new epoch keeps a late request out.
         let closed = transactions.registered == Registered::Maybe || transactions.protocol == Protocol::V1;
         let nothing = code == INVALID_TXN_STATE && !commit && closed;
+        // Under version 1 an InitProducerId of ours that was held up on the way, from before this epoch, makes a coordinator
+        // forget how the last transaction ended. It still knows us by this epoch (else 90), so asking for the next is safe.
+        let wiped = code == INVALID_TXN_STATE && in_doubt && transactions.protocol == Protocol::V1;
         match requests::meaning(Question::EndTxn, code) {
             _ if nothing => self.end_done(next, now_ns),
+            _ if wiped => self.init_again(Some(otherwise)),
             Meaning::Done => self.end_done(next, now_ns),
             Meaning::Soon => self.ask_soon(now_ns),
             Meaning::Again => self.back_off_question(now_ns),

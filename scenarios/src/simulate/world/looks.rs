@@ -7,14 +7,13 @@ impl World<'_> {
     /// After the heal: is all drained, and is the cluster quiet?
     pub(super) fn look(&mut self) {
         let late = self.now_ns >= self.heal_ns + DRAIN_NS * self.design.patience();
-        if self.drained_ns == 0 && self.clients.iter().all(|client| client.is_done(self.now_ns)) {
+        let done = self.clients.iter().all(|client| client.is_done(self.now_ns));
+        if self.drained_ns == 0 && done {
             self.drained_ns = self.now_ns;
         }
-        let quiet = self.drained_ns > 0
-            && self.is_copied()
-            && self.network.is_quiet()
-            && self.is_settled()
-            && self.is_read();
+        // Done once is not done for good: a copier gets new work for as long as its source becomes readable.
+        let quiet =
+            done && self.is_copied() && self.network.is_quiet() && self.is_settled() && self.is_read();
         if quiet || late {
             for client in &mut self.clients {
                 client.close(self.now_ns);
