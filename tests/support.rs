@@ -1,5 +1,7 @@
 //! Running the binary, and what this machine has.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -77,6 +79,9 @@ impl Need {
     }
 }
 
+/// A test that takes longer is noted in the file that STEADFAST_SLOW names; `tests/run` lists the slowest at its end.
+const SLOW: Duration = Duration::from_secs(10);
+
 /// A test that needs `needs`: runs, or is listed as ignored with the reason, or fails where the need is required.
 pub(crate) fn trial(name: &str, needs: &[Need], test: fn() -> Result<(), Failed>) -> Trial {
     for need in needs {
@@ -93,7 +98,19 @@ pub(crate) fn trial(name: &str, needs: &[Need], test: fn() -> Result<(), Failed>
                 .with_kind(reason);
         }
     }
-    Trial::test(name, test)
+    let said = name.to_owned();
+    Trial::test(name, move || {
+        let began = Instant::now();
+        let result = test();
+        let took = began.elapsed();
+        if took >= SLOW
+            && let Some(path) = std::env::var_os("STEADFAST_SLOW")
+        {
+            let mut file = File::options().append(true).create(true).open(path)?;
+            writeln!(file, "{:6.1} s  {said}", took.as_secs_f64())?;
+        }
+        result
+    })
 }
 
 /// Versions of Kafka beside the default one that the tests play to.
