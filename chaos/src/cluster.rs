@@ -24,6 +24,7 @@ pub mod java; // finding Java, and a broker's JVM
 pub mod kafka; // where jars are
 mod launch; // from a spec to running brokers
 mod node; // one broker process
+mod death; // why it ended by itself
 mod orders; // what Kafka's own administration changes
 mod ports; // free ones
 pub(crate) mod probe; // timed exchanges on the clients' way

@@ -3,7 +3,7 @@
 //! ```text
 //! keeper   unshare --mount: mounts a tmpfs on broker-data/broker-1, then sleeps       as long as it lives, so does the disk:
 //! broker   nsenter --mount=/proc/KEEPER/ns/mnt: java ...                              what is on it survives the broker's death
-//! we       /proc/KEEPER/root/.../broker-data/broker-1/ballast                         looked at, filled and emptied from outside
+//! we       broker-data/broker-1/ballast, through the keeper's root in /proc           looked at, filled and emptied from outside
 //! ```
 //! Nobody outside that mount namespace sees the disk, and it goes with the keeper, a child like any other (death signal,
 //! journal). Mounting takes root's rights.

@@ -20,11 +20,12 @@ use steadfast_verifier::environment::Setting;
 
 use self::container::{Container, Order};
 use self::image::Image;
+use super::death::failure_of;
 use super::front::Means;
 use super::ground::{Failed, Ground, bring_up, nodes_in_words, random_id};
 use super::java::{self, Heap};
 use super::launch::{FORMAT_BOUND, check};
-use super::node::{Node, failure_of};
+use super::node::Node;
 use super::settings::{self, NodePlan};
 use super::{Cluster, ClusterSpec, kafka};
 use crate::clock::{Deadline, now_ns};

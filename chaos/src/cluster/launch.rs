@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use steadfast_verifier::environment::Setting;
 
+use super::death::failure_of;
 use super::devices::{self, Devices};
 use super::disk;
 use super::front::Means;
 use super::ground::{Failed, Ground, bring_up, nodes_in_words, random_id};
 use super::java::{self, Heap, Java};
 use super::kafka::{self, Home};
-use super::node::{Node, failure_of};
+use super::node::Node;
 use super::settings::{self, NodePlan};
 use super::{Cluster, ClusterSpec};
 use crate::clock::{Deadline, now_ns};

@@ -1,12 +1,13 @@
 //! One node: a Kafka process of its own, a container, or one of those that a simulated cluster's process hosts. Started, killed,
-//! stopped, paused; and what its log says when it died by itself.
+//! stopped, paused.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::death::{failure_of, port_was_taken};
 use super::devices::Devices;
 use super::docker::Contained;
 use super::settings::NodePlan;
@@ -17,14 +18,8 @@ use crate::process::{Child, ChildSpec, Signal, Spawner, describe_status};
 use crate::procstat;
 use steadfast_broker::{Order, Stop};
 
-/// How many lines of a dead broker's log are shown.
-const LAST_LINES: usize = 8;
-/// How much of the end of its log is searched for the reason.
-const LOG_TAIL: usize = 64 * 1024;
 /// How much of what it has just written is read: the threads of a broker are some hundreds of kilobytes.
 const LOG_READ: usize = 4 << 20;
-/// With less room than this a broker's write may just have failed, and its log could not say so any more.
-const FULL_BELOW: u64 = 4 << 20;
 
 /// What we have done to a node last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,7 +332,7 @@ impl Node {
 
     /// True when the log says that a listener found its port taken.
     pub(crate) fn port_was_taken(&self) -> bool {
-        tail(&self.log).contains("Address already in use")
+        port_was_taken(&self.log)
     }
 
     /// At once, or after `grace` for a clean end.
@@ -411,124 +406,5 @@ impl Drop for Own {
         // The process first: its drop kills it.
         *self.process() = None;
         self.gone();
-    }
-}
-
-/// As [`Node::failure`], for any child with a log.
-pub(crate) fn failure_of(name: &str, log: &Path, reason: &str) -> ChaosError {
-    let tail = tail(log);
-    let telling = |line: &&str| !line.starts_with("\tat ") && !line.trim().is_empty();
-    let mut last_lines: Vec<String> = tail
-        .lines()
-        .rev()
-        .filter(telling)
-        .take(LAST_LINES)
-        .map(str::to_owned)
-        .collect();
-    last_lines.reverse();
-    let mend = mend(&tail, disk_is_full(log)).to_owned();
-    let (name, reason, log) = (name.to_owned(), reason.to_owned(), log.display().to_string());
-    ChaosError::Broker {
-        name,
-        reason,
-        log,
-        last_lines,
-        mend,
-    }
-}
-
-/// The end of a log file, decoded loosely.
-fn tail(path: &Path) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LOG_TAIL)..]).into_owned()
-}
-
-/// Words in the log of a dead broker, and what mends it.
-const MENDS: &[(&str, &str)] = &[
-    (
-        "No space left on device",
-        "free disk space, or put the run folder on another disk with --out",
-    ),
-    (
-        "Address already in use",
-        "end what listens on that port (`ss -ltnp` lists it)",
-    ),
-    (
-        "insufficient memory",
-        "free memory: the JVM could not get its heap",
-    ),
-    (
-        "Could not reserve enough space",
-        "free memory: the JVM could not get its heap",
-    ),
-    ("OutOfMemoryError", "free memory, or run fewer nodes"),
-    (
-        "Too many open files",
-        "raise the limit of open files (`ulimit -n`)",
-    ),
-    (
-        "UnsupportedClassVersionError",
-        "point JAVA_HOME at Java 17 or newer",
-    ),
-    (
-        "Could not find or load main class",
-        "the jars are incomplete: run `steadfast cluster fetch` again, or look at KAFKA_HOME",
-    ),
-    (
-        "ClassNotFoundException",
-        "the jars are incomplete: run `steadfast cluster fetch` again, or look at KAFKA_HOME",
-    ),
-    (
-        "ConfigException",
-        "mend the setting that the log names, under [cluster.properties]",
-    ),
-    ("cannot execute", "look at JAVA_HOME and PATH"),
-    (
-        "OCI runtime create failed",
-        "look at [cluster] image: it needs a shell, Java and /opt/kafka, as apache/kafka has them",
-    ),
-];
-
-fn mend(log: &str, disk_is_full: bool) -> &'static str {
-    let (_, full) = MENDS[0];
-    let told = MENDS.iter().find(|(words, _)| log.contains(words));
-    match told {
-        _ if disk_is_full => full,
-        Some((_, mend)) => mend,
-        None => "read the log",
-    }
-}
-
-/// Whether the disk that this log is on has no room left; the brokers' data are on the same.
-fn disk_is_full(log: &Path) -> bool {
-    let here = log.parent().unwrap_or(log);
-    rustix::fs::statvfs(here)
-        .is_ok_and(|disk| disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < FULL_BELOW)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_cause_in_the_log_chooses_the_mend() {
-        assert!(mend("java.io.IOException: No space left on device", false).contains("disk"));
-        let config = "org.apache.kafka.common.config.ConfigException: x";
-        assert!(mend(config, false).contains("[cluster.properties]"));
-        assert_eq!(mend("Killed", false), "read the log");
-        // A log on a full disk ends before it says why.
-        assert!(mend("", true).contains("disk"));
-        // What has no blocks at all is no disk.
-        assert!(!disk_is_full(Path::new("/proc/log")) && !disk_is_full(Path::new("/nowhere/log")));
-    }
-
-    #[test]
-    fn a_long_log_is_read_from_its_end() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("log");
-        fs::write(&path, format!("{}the end", "x".repeat(LOG_TAIL))).unwrap();
-        let tail = tail(&path);
-        assert!(tail.ends_with("the end") && tail.len() == LOG_TAIL);
-        assert_eq!(super::tail(Path::new("/nowhere")), "");
     }
 }

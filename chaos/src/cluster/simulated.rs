@@ -15,9 +15,10 @@ use std::time::Duration;
 use steadfast_broker::front::{self, Ask, Reply};
 use steadfast_broker::{Order, Settings};
 
+use super::death::failure_of;
 use super::front::Means;
 use super::ground::{Failed, Ground, wait_until_ready};
-use super::node::{Node, failure_of};
+use super::node::Node;
 use super::settings::{self, NodePlan};
 use super::{Cluster, ClusterSpec};
 use crate::error::ChaosError;

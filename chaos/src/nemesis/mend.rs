@@ -60,7 +60,7 @@ impl<'a> Mend<'a> {
         match self.hurt {
             Hurt::Down if !self.cluster.is_down(self.broker) => Ok(Told::Nothing),
             Hurt::Down => self.cluster.start_again(self.broker).map(|()| Told::Nothing),
-            Hurt::Full { log } => self.cluster.empty_disk(self.broker, log).map(|_| Told::Nothing),
+            Hurt::Full { log } => self.cluster.empty_disk(self.broker, log).map(|()| Told::Nothing),
             Hurt::Clock => self.cluster.set_clock(self.broker, 0).map(|()| Told::Nothing),
             Hurt::Paused => self.cluster.resume(self.broker).map(|()| Told::Nothing),
             Hurt::Link(link) => {

@@ -16,7 +16,7 @@ use rustix::process::{getgid, getuid};
 use super::engine::{CALL_BOUND, Engine};
 use crate::clock::Deadline;
 use crate::cluster::LOOK;
-use crate::cluster::node::failure_of;
+use crate::cluster::death::failure_of;
 use crate::error::ChaosError;
 use crate::process::{Child, Output, REAP_BOUND};
 
