@@ -43,6 +43,7 @@ use steadfast_verifier::workload::Workload;
 use crate::cli::{Overrides, RunArgs};
 use crate::exit::Exit;
 use crate::scenario::Scenario;
+use crate::scenario::units::show_count;
 
 use self::beside::Beside;
 use self::display::Display;
@@ -300,6 +301,11 @@ impl Runner {
             }
         }
         let note = self.after_load(end, &worker, display)?;
+        let absent = beside
+            .iter()
+            .find_map(Beside::neighbour)
+            .and_then(|counts| neighbour_note(counts, display));
+        drop(beside);
         readers.stop(display)?;
         let end_ns = span.end_ns.unwrap_or_else(clock::now_ns);
         samples.write(&Sample::Plan {
@@ -307,7 +313,7 @@ impl Runner {
             warmup_end_ns: span.warmup_end_ns,
             end_ns,
         });
-        for text in note.into_iter().chain(bypass) {
+        for text in note.into_iter().chain(bypass).chain(absent) {
             samples.write(&Sample::Note {
                 at_ns: clock::now_ns(),
                 text,
@@ -372,6 +378,17 @@ impl Runner {
             Ok(())
         }
     }
+}
+
+/// Shows what the neighbour did; what a pass cannot rest on when it did nothing.
+fn neighbour_note((sent, acked): (u64, u64), display: &mut Display) -> Option<String> {
+    display.keep(&format!(
+        "neighbour: {} records sent, {} acknowledged by the end of the load (not judged)",
+        show_count(sent),
+        show_count(acked)
+    ));
+    (acked == 0)
+        .then(|| "no record of the neighbour was acknowledged: nobody was beside the judged load".to_owned())
 }
 
 /// Whether the worker gave up for want of something that the machine or the cluster should have had, as a full disk.

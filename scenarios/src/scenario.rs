@@ -15,7 +15,7 @@ mod notes; // what was found wrong
 mod overrides; // --set, -X and --seed, written into the text
 mod reader; // tables read by the grammar
 pub(crate) mod source; // the text of a file
-mod units; // `25000/s`, `100 B`, `250us`
+pub(crate) mod units; // `25000/s`, `100 B`, `250us`
 mod words; // how frames speak of values
 
 // From tables to types.

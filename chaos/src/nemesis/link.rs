@@ -267,6 +267,15 @@ mod tests {
     }
 
     #[test]
+    fn one_way_from_a_broker_is_the_other_way_on_connections_that_others_opened() {
+        let silent = |stream| LinkFault::Toxic(toxic(ToxicKind::Timeout { timeout: 0 }, stream));
+        assert_eq!(silent(Stream::Upstream).reversed(), silent(Stream::Downstream));
+        assert_eq!(silent(Stream::Downstream).reversed(), silent(Stream::Upstream));
+        assert_eq!(silent(Stream::Both).reversed(), silent(Stream::Both));
+        assert_eq!(LinkFault::Down.reversed(), LinkFault::Down);
+    }
+
+    #[test]
     fn a_link_that_nobody_used_was_not_met_and_a_cut_must_have_cut() {
         let idle = Bite {
             connections_before: 0,

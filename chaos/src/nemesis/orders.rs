@@ -39,31 +39,13 @@ pub(super) fn topic(stage: &Stage, fault: &PlannedFault) -> Result<(), ChaosErro
 type Seen = Result<(&'static str, String), ChaosError>;
 
 fn elect(stage: &Stage, topic: &str, before: &[Partition]) -> Seen {
-    let astray: Vec<&Partition> = before.iter().filter(|state| !preferred(state)).collect();
-    if astray.is_empty() {
-        let reason = "every partition is led by its preferred replica already";
-        return Err(ChaosError::admin("elect", reason));
-    }
-    // Another fault may have that replica away just now: Kafka would not elect it.
-    let (able, away): (Vec<&Partition>, Vec<&Partition>) = astray.iter().partition(|state| {
-        state
-            .replicas
-            .first()
-            .is_some_and(|first| state.isr.contains(first))
-    });
-    if able.is_empty() {
-        let reason = format!(
-            "the preferred replica of none of {} partitions is in sync",
-            away.len()
-        );
-        return Err(ChaosError::admin("elect", reason));
-    }
+    let able = electable(before).map_err(|reason| ChaosError::admin("elect", reason))?;
     let numbers: Vec<i32> = able.iter().map(|state| state.partition).collect();
     stage.cluster.elect_preferred(topic, &numbers)?;
     let after = until(stage, topic, "wait for the elected leaders", |state| {
         preferred(state) || !numbers.contains(&state.partition)
     })?;
-    let moved = astray.iter().filter_map(|was| {
+    let moved = able.iter().filter_map(|was| {
         let is = after.iter().find(|is| is.partition == was.partition)?;
         let moved = is.leader != was.leader && is.leader_epoch > was.leader_epoch;
         moved.then(|| {
@@ -74,6 +56,27 @@ fn elect(stage: &Stage, topic: &str, before: &[Partition]) -> Seen {
         })
     });
     told("leaders_moved", "elect", &moved.collect::<Vec<_>>())
+}
+
+/// Pure: partitions whose leader an election would change. Another fault may have a preferred replica away just now: Kafka
+/// would not elect it.
+fn electable(before: &[Partition]) -> Result<Vec<&Partition>, String> {
+    let astray: Vec<&Partition> = before.iter().filter(|state| !preferred(state)).collect();
+    if astray.is_empty() {
+        return Err("every partition is led by its preferred replica already".to_owned());
+    }
+    let first_in_sync = |state: &&&Partition| {
+        let first = state.replicas.first();
+        first.is_some_and(|first| state.isr.contains(first))
+    };
+    let able: Vec<&Partition> = astray.iter().filter(first_in_sync).copied().collect();
+    if able.is_empty() {
+        let count = astray.len();
+        return Err(format!(
+            "the preferred replica of none of {count} partitions is in sync"
+        ));
+    }
+    Ok(able)
 }
 
 fn reassign(stage: &Stage, topic: &str, before: &[Partition]) -> Seen {
@@ -274,6 +277,28 @@ fn describe(whose: &[(Whose, Aim)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_kafka_would_elect_is_electable() {
+        let partition = |partition, leader, isr: &[i32]| Partition {
+            partition,
+            error_code: 0,
+            leader,
+            leader_epoch: 4,
+            replicas: vec![1, 2, 3],
+            isr: isr.to_vec(),
+        };
+        let (home, astray, away) = (
+            partition(0, 1, &[1, 2, 3]),
+            partition(1, 2, &[2, 1]),
+            partition(2, 3, &[3, 2]),
+        );
+        let all = [home.clone(), astray.clone(), away.clone()];
+        assert_eq!(electable(&all), Ok(vec![&astray]));
+        let told = |states: &[Partition]| electable(states).unwrap_err();
+        assert!(told(std::slice::from_ref(&home)).contains("already"));
+        assert!(told(&[home, away]).contains("none of 1 partitions is in sync"));
+    }
 
     #[test]
     fn replicas_go_round_and_the_same_set_keeps_its_brokers() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::ChildStdout;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use steadfast_chaos::process::{Child, Spawner};
@@ -17,11 +18,13 @@ use crate::scenario::Scenario;
 
 /// A progress line longer than this is nonsense.
 const LINE_CAP: u64 = 64 * 1024;
+const NEIGHBOUR: &str = "neighbour";
 
 /// See the module. Dropping it ends the worker.
 pub(crate) struct Beside {
     name: &'static str,
     _child: Child,
+    latest: Arc<Mutex<Option<Progress>>>,
     follower: Option<JoinHandle<Result<(), String>>>,
 }
 
@@ -43,7 +46,7 @@ impl Beside {
         }
         if let Some(neighbour) = &scenario.neighbour {
             let order = neighbour.order(workload);
-            all.push(Beside::one(spawner, folder, ("neighbour", order), || Ok(()))?);
+            all.push(Beside::one(spawner, folder, (NEIGHBOUR, order), || Ok(()))?);
         }
         Ok(all)
     }
@@ -66,12 +69,22 @@ impl Beside {
         let stdout = child.take_stdout();
         let stdout =
             stdout.ok_or_else(|| RunError::Tool(format!("the output of {name} is not connected")))?;
-        let follower = std::thread::spawn(move || follow(stdout).and_then(|()| done()));
+        let latest = Arc::default();
+        let told = Arc::clone(&latest);
+        let follower = std::thread::spawn(move || follow(stdout, &told).and_then(|()| done()));
         Ok(Beside {
             name,
             _child: child,
+            latest,
             follower: Some(follower),
         })
+    }
+
+    /// At the end of the load: how many records of a neighbour were sent, and how many of these acknowledged.
+    pub(crate) fn neighbour(&self) -> Option<(u64, u64)> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = latest.as_ref().map(|progress| (progress.sent, progress.acked));
+        (self.name == NEIGHBOUR).then(|| counts.unwrap_or_default())
     }
 
     /// An error once it has ended without being done: the load beside is not what the run says.
@@ -88,20 +101,25 @@ impl Beside {
 }
 
 /// Follows a worker to its end; an error when it was not done by then.
-fn follow(stdout: ChildStdout) -> Result<(), String> {
+fn follow(stdout: ChildStdout, latest: &Mutex<Option<Progress>>) -> Result<(), String> {
     let mut lines = BufReader::new(stdout);
-    let mut last: Option<Progress> = None;
     loop {
         let mut line = String::new();
         match Read::take(&mut lines, LINE_CAP).read_line(&mut line) {
             Ok(0) | Err(_) => break,
-            Ok(_) => last = serde_json::from_str(&line).map_err(|e| format!("it printed nonsense: {e}"))?,
+            Ok(_) => {
+                let progress =
+                    serde_json::from_str(&line).map_err(|e| format!("it printed nonsense: {e}"))?;
+                *latest.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+            }
         }
     }
-    match last {
+    let last = latest.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*last {
         Some(Progress { done: true, .. }) => Ok(()),
         last => Err(last
-            .and_then(|progress| progress.note)
+            .as_ref()
+            .and_then(|progress| progress.note.clone())
             .unwrap_or_else(|| "it ended before it was done".to_owned())),
     }
 }
