@@ -80,7 +80,7 @@ pub(crate) fn run(
     let (driver, topic, source, committed) = match begun {
         Ok(begun) => begun,
         Err(error) => {
-            let last = Tally::new(workload).progress(0, false, Some(error.to_string()));
+            let last = Tally::new(workload).progress((monotonic_ns(), 0), false, Some(error.to_string()));
             // Nobody there to hear it is no further news.
             let _unheard = say(out, &last);
             history.finish().map_err(history_error)?;
@@ -473,8 +473,9 @@ impl Copier<'_> {
     }
 
     fn progress(&mut self, done: bool, note: Option<String>) -> Progress {
-        let debt = self.due.by(monotonic_ns()).saturating_sub(self.source.read());
-        self.tally.progress(debt, done, note)
+        let now_ns = monotonic_ns();
+        let debt = self.due.by(now_ns).saturating_sub(self.source.read());
+        self.tally.progress((now_ns, debt), done, note)
     }
 
     fn history_error(&self, source: std::io::Error) -> WorkerError {

@@ -183,6 +183,7 @@ impl Load {
     /// How far the load is.
     pub(crate) fn progress(&mut self, now_ns: u64, generator_tid: u32) -> Progress {
         Progress {
+            at_ns: now_ns,
             sent: self.sent,
             acked: self.acked,
             not_written: self.not_written,

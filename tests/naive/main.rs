@@ -378,6 +378,7 @@ impl Naive {
 
     fn tell(&self, done: bool) -> Result<(), Failure> {
         let progress = Progress {
+            at_ns: now_ns(),
             sent: self.sent,
             acked: self.done,
             not_written: 0,

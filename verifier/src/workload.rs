@@ -202,6 +202,8 @@ pub struct HeaderSpec {
 /// One line of a worker's standard output, about once a second: live progress, never evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
+    /// When that was so, CLOCK_MONOTONIC.
+    pub at_ns: u64,
     /// Records handed to the producer so far.
     pub sent: u64,
     /// Records acknowledged so far.

@@ -41,8 +41,9 @@ impl Tally {
         self.live.completed(indexes, acked.then_some(at_ns));
     }
 
-    pub(super) fn progress(&self, debt: u64, done: bool, note: Option<String>) -> Progress {
+    pub(super) fn progress(&self, (at_ns, debt): (u64, u64), done: bool, note: Option<String>) -> Progress {
         Progress {
+            at_ns,
             sent: self.sent,
             acked: self.acked,
             not_written: self.not_written,

@@ -32,7 +32,35 @@ pub(crate) struct SteadyState<'a> {
     span: Span,
     folder: &'a Path,
     decided: bool,
-    marks: VecDeque<(u64, u64)>,
+    marks: Marks,
+}
+
+/// Records acknowledged at moments of warm-up.
+#[derive(Debug)]
+struct Marks(VecDeque<(u64, u64)>);
+
+impl Marks {
+    /// Nothing is due before the start.
+    fn new(start_ns: u64) -> Marks {
+        Marks(VecDeque::from([(start_ns, 0)]))
+    }
+
+    /// Lines before the start say nothing.
+    fn add(&mut self, at_ns: u64, acked: u64) {
+        if self.0.back().is_some_and(|last| last.0 < at_ns) {
+            self.0.push_back((at_ns, acked));
+        }
+        let horizon = at_ns.saturating_sub(WINDOW.as_nanos() as u64);
+        while self.0.len() > 2 && self.0[1].0 <= horizon {
+            self.0.pop_front();
+        }
+    }
+
+    /// Records a second over the window, or since the start where that is later.
+    fn rate(&self) -> Option<f64> {
+        let (&(t0, acked0), &(t1, acked1)) = (self.0.front()?, self.0.back()?);
+        (t1 > t0).then(|| acked1.saturating_sub(acked0) as f64 * 1e9 / (t1 - t0) as f64)
+    }
 }
 
 impl<'a> SteadyState<'a> {
@@ -43,7 +71,7 @@ impl<'a> SteadyState<'a> {
             span,
             folder,
             decided: false,
-            marks: VecDeque::new(),
+            marks: Marks::new(span.start_ns),
         }
     }
 
@@ -52,13 +80,7 @@ impl<'a> SteadyState<'a> {
         if self.decided {
             return Ok(true);
         }
-        self.marks.push_back((now_ns, progress.acked));
-        let horizon = now_ns
-            .saturating_sub(WINDOW.as_nanos() as u64)
-            .max(self.span.start_ns);
-        while self.marks.len() > 2 && self.marks[1].0 <= horizon {
-            self.marks.pop_front();
-        }
+        self.marks.add(progress.at_ns, progress.acked);
         if now_ns < self.span.warmup_end_ns {
             return Ok(false);
         }
@@ -102,15 +124,9 @@ impl<'a> SteadyState<'a> {
     }
 
     fn rate_held(&self) -> Result<(), RunError> {
-        let (Some(rate), Some((t0, acked0)), Some((t1, acked1))) =
-            (self.scenario.warmup_rate(), self.marks.front(), self.marks.back())
-        else {
+        let (Some(rate), Some(seen)) = (self.scenario.warmup_rate(), self.marks.rate()) else {
             return Ok(());
         };
-        if t1 <= t0 {
-            return Ok(());
-        }
-        let seen = (acked1 - acked0) as f64 * 1e9 / (t1 - t0) as f64;
         if seen < HELD * rate {
             return Err(RunError::SteadyState(format!(
                 "{seen:.0} records/s were acknowledged at the end of warm-up, {rate:.0}/s were due; \
@@ -131,4 +147,40 @@ fn in_words(probe: &ThresholdVerdict) -> String {
         probe.expression,
         said.as_deref().unwrap_or("nothing measured")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// The rate that a worker shows which acknowledges one record a millisecond from 10 s on, and speaks every second.
+    fn rate(first_ms: u64, until_ms: u64) -> f64 {
+        let mut marks = Marks::new(10_000 * MS);
+        for at_ms in (first_ms..=until_ms).step_by(1_000) {
+            marks.add(at_ms * MS, at_ms.saturating_sub(10_000));
+        }
+        marks.rate().unwrap()
+    }
+
+    #[test]
+    fn a_rate_is_seen_wherever_the_lines_of_the_worker_fall() {
+        for first_ms in [8_100, 8_950, 9_000, 9_050, 9_999] {
+            for warmup_ms in [2_000, 4_000, 5_000, 30_000] {
+                let seen = rate(first_ms, 10_000 + warmup_ms + 999);
+                assert!((seen - 1_000.0).abs() < 1.0, "{first_ms} {warmup_ms}: {seen}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_end_of_warmup_counts_and_no_line_is_no_rate() {
+        let mut marks = Marks::new(0);
+        assert_eq!(marks.rate(), None);
+        for second in 1..=20 {
+            marks.add(second * 1_000 * MS, second.min(12) * 100);
+        }
+        assert_eq!(marks.rate(), Some(0.0), "it stopped 8 s ago");
+    }
 }
