@@ -7,6 +7,7 @@ use kafka_protocol::messages::ApiKey;
 use proptest::prelude::*;
 
 use super::coordinator::Trouble;
+use super::log::Log;
 use super::questions::{GROUP, TRANSACTIONAL_ID};
 use super::script::{Fault, MS, Script};
 use super::{append, script};
@@ -141,7 +142,8 @@ proptest! {
         prop_assert!(initialized, "{:?}", script.events);
         script.events.clear();
         script.faults = faults.into();
-        // A copy of our own InitProducerId that comes late fences us as anybody else's would: a clear stop, and rare.
+        // A copy of our own InitProducerId that comes late fences us as anybody else's would: a clear stop, and rare. Or it makes
+        // the coordinator forget a commit that is in doubt.
         let may_fence_itself = troubles
             .iter()
             .any(|(api, trouble)| *api == ApiKey::InitProducerId && matches!(trouble, Trouble::Late { .. }));
@@ -161,16 +163,30 @@ proptest! {
         prop_assert_eq!(script.sender.fatal(), None, "nobody else has our id");
         prop_assert_eq!(script.sender.transaction_state(), Some(TransactionState::Ready));
         prop_assert_eq!(script.sender.pending(), 0);
-        judge(&mut script, &sent)?;
+        judge(&mut script, &sent, may_fence_itself)?;
     }
 }
 
-fn judge(script: &mut Script, sent: &BTreeMap<u64, i64>) -> Result<(), TestCaseError> {
+fn judge(script: &mut Script, sent: &BTreeMap<u64, i64>, may_doubt: bool) -> Result<(), TestCaseError> {
     let mut committed = BTreeMap::new();
     for event in &script.events {
         match *event {
             Committed { transaction } => prop_assert_eq!(committed.insert(transaction, true), None),
             Aborted { transaction, .. } => prop_assert_eq!(committed.insert(transaction, false), None),
+            // Whichever it was, it was all of it.
+            Unknown {
+                transaction,
+                code: 48,
+            } if may_doubt => {
+                let of_it = |id: &u64| script.transaction_of[id] == transaction;
+                let is_there = if script.transaction_of.keys().any(of_it) {
+                    script.logs.iter().flat_map(Log::visible).any(|id| of_it(&id))
+                } else {
+                    let position = script.coordinator.committed.get(&("source".to_owned(), 4));
+                    position.is_some() && position == sent.get(&transaction)
+                };
+                prop_assert_eq!(committed.insert(transaction, is_there), None);
+            }
             Unknown { .. } | Initialized { .. } => prop_assert!(false, "{event:?} without need"),
         }
     }
