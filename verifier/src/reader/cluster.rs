@@ -19,6 +19,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause before another try: doubled from the first to the longest.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// A topic of which every broker has said for so long that there is none will not come back. A broker that has just started
+/// may say so too, until it has caught up with the controller.
+const GONE_AFTER: Duration = Duration::from_secs(20);
+/// UNKNOWN_TOPIC_OR_PARTITION.
+const UNKNOWN_TOPIC: i16 = 3;
 
 /// One partition's leader and the offsets it told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub(super) enum Trouble {
     Admin(#[from] AdminError),
     #[error("{0}")]
     NotNow(String),
+    #[error("topic {topic} is gone: for {} s every broker has said that there is none", GONE_AFTER.as_secs())]
+    Gone { topic: String },
 }
 
 /// Connections and what is known of the leaders.
@@ -53,6 +60,8 @@ pub(super) struct Cluster {
     backoff: Duration,
     /// The longest that one request may take.
     timeout: Duration,
+    /// Since when everybody who answers says that there is no such topic.
+    missing_since: Option<Instant>,
 }
 
 impl Cluster {
@@ -66,6 +75,7 @@ impl Cluster {
             metadata: Metadata::default(),
             backoff: FIRST_BACKOFF,
             timeout: REQUEST_TIMEOUT,
+            missing_since: None,
         }
     }
 
@@ -96,6 +106,9 @@ impl Cluster {
         if let Trouble::Admin(error) = &trouble
             && error.disposition() == Disposition::GiveUp
         {
+            return Err(trouble);
+        }
+        if matches!(trouble, Trouble::Gone { .. }) {
             return Err(trouble);
         }
         self.metadata = Metadata::default();
@@ -241,6 +254,7 @@ impl Cluster {
         }
         let topic = self.topic.clone();
         let mut trouble = Trouble::NotNow("no bootstrap server".into());
+        let (mut missing, mut there) = (false, false);
         for addr in self.bootstrap.clone() {
             let asked = self
                 .connection(&addr)
@@ -251,15 +265,25 @@ impl Cluster {
                         if found.name == topic && found.error_code == 0 && !found.partitions.is_empty() =>
                     {
                         self.metadata = metadata;
+                        self.missing_since = None;
                         return Ok(());
                     }
                     [found] => {
+                        let unknown = found.error_code == UNKNOWN_TOPIC;
+                        (missing, there) = (missing || unknown, there || !unknown);
                         let name = admin::error_name(found.error_code);
                         trouble = Trouble::NotNow(format!("topic {topic}: {name} ({})", found.error_code));
                     }
                     _ => trouble = Trouble::NotNow(format!("{addr} says nothing of topic {topic}")),
                 },
                 Err(failed) => trouble = failed,
+            }
+        }
+        self.missing_since = self.missing_since.filter(|_| missing && !there);
+        if missing && !there {
+            let since = *self.missing_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= GONE_AFTER {
+                return Err(Trouble::Gone { topic });
             }
         }
         Err(trouble)
