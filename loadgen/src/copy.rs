@@ -339,6 +339,8 @@ impl Copier<'_> {
                 producer_epoch: completion.producer_epoch,
                 base_sequence: completion.base_sequence,
                 transaction: completion.transaction,
+                broker: completion.broker,
+                correlation_id: completion.correlation_id,
             };
             if completed.outcome == Outcome::Acked {
                 let identity = (completion.producer_id, completion.producer_epoch);
@@ -422,6 +424,8 @@ impl Copier<'_> {
             producer_epoch: -1,
             base_sequence: -1,
             transaction: 0,
+            broker: -1,
+            correlation_id: -1,
         });
         written.map_err(|source| self.history_error(source))
     }

@@ -308,6 +308,8 @@ impl Worker<'_> {
                 producer_epoch: completion.producer_epoch,
                 base_sequence: completion.base_sequence,
                 transaction: completion.transaction,
+                broker: completion.broker,
+                correlation_id: completion.correlation_id,
             };
             match &mut self.transactions {
                 // Acknowledged for good is what is committed.
@@ -361,6 +363,8 @@ impl Worker<'_> {
             producer_epoch: -1,
             base_sequence: -1,
             transaction: 0,
+            broker: -1,
+            correlation_id: -1,
         });
         written.map_err(|source| self.history_error(source))
     }

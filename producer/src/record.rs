@@ -71,6 +71,10 @@ pub struct Completion<'a> {
     pub transaction: u64,
     /// CLOCK_MONOTONIC of the read that brought the outcome (or of the decision that there will be none).
     pub ack_ns: u64,
+    /// Node that it was last sent to; -1 if it never left.
+    pub broker: i32,
+    /// Correlation id of the request that it was last sent in, on that node's connection of then; -1 if it never left.
+    pub correlation_id: i32,
     /// The tokens given to `append`, in order of the records.
     pub tokens: &'a [u64],
 }

@@ -272,6 +272,8 @@ fn dossier(id: &str, index: u64, offset: i64, places: &[i64]) -> Dossier {
             producer_epoch: 0,
             base_sequence: 152_050,
             transaction: 0,
+            broker: 1,
+            correlation_id: 30_410,
         }],
         places: places.iter().enumerate().map(place).collect(),
         readers: Vec::new(),

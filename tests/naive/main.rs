@@ -275,6 +275,8 @@ impl Naive {
             producer_epoch: -1,
             base_sequence: -1,
             transaction: 0,
+            broker: -1,
+            correlation_id: -1,
         })?;
         Ok(())
     }

@@ -175,6 +175,8 @@ fn completed(indexes: &[u64], partition: usize, base_offset: i64, ack_ns: u64) -
         producer_epoch: 0,
         base_sequence: base_offset as i32,
         transaction: 0,
+        broker: 1,
+        correlation_id: base_offset as i32,
     }
 }
 

@@ -69,6 +69,10 @@ pub struct Told {
     pub base_sequence: i32,
     /// Number of its transaction, counted by the client.
     pub transaction: u64,
+    /// Node that its batch was last sent to.
+    pub broker: i32,
+    /// Correlation id of the request that its batch was last sent in.
+    pub correlation_id: i32,
 }
 
 /// A place in the log where it stands.

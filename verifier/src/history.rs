@@ -2,13 +2,13 @@
 //! `history/<worker>-<incarnation>.bin`.
 //!
 //! ```text
-//! file  = "STFHIST1" · end word · frame(header) · frame(entry) · ... · frame(end)      frames: see frame.rs
+//! file  = "STFHIST2" · end word · frame(header) · frame(entry) · ... · frame(end)      frames: see frame.rs
 //! entry = kind (1 byte) · fields as varints (varint.rs)
 //!   0 header       JSON of Header
 //!   1 handed over  first index, count, hand-over ns, then per record its intended ns: the first as the difference to
 //!                  the hand-over, the second to the first, each later one as the change of that difference
 //!   2 completed    outcome, partition, base offset, error code, ack ns, pid, epoch, base sequence, transaction,
-//!                  count, then the indexes: the first, then differences
+//!                  broker, correlation id, count, then the indexes: the first, then differences
 //!   4 withheld     first index, count, due ns of first and last, whether the client had room, ns of giving up
 //!   5 txn ended    number, outcome, pid, epoch, error code, ns of asking for the end, ns of the answer
 //!   6 copied       first index, source partition, count, then the source offsets: the first, then differences
@@ -41,7 +41,7 @@ pub use recorded::{Recorded, Replay};
 pub use writer::Writer;
 
 /// Names the format and its version.
-const MAGIC: [u8; 8] = *b"STFHIST1";
+const MAGIC: [u8; 8] = *b"STFHIST2";
 /// Longest body of a frame. 65,536 records of ten bytes each and the fields before them fit; so does any workload.
 const MAX_BODY_BYTES: usize = 1 << 20;
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::link::{Asked, InFlight, InRequest, LinkId};
+use super::link::{Asked, InFlight, InFlightAs, InRequest, LinkId};
 use super::partition::{Context, MAX_UNACKED, Next};
 use super::{Action, Frame, Sender};
 use crate::error::Fatal;
@@ -61,6 +61,7 @@ impl Sender {
         let mut left_over = false;
         let wall_ms = self.wall.ms(now_ns);
         let mut behind = Vec::new(); // stays empty: A4
+        let known_as = self.links[index].upcoming();
         for _ in 0..self.links[index].ready.len() {
             let Some(number) = self.links[index].ready.pop_front() else {
                 break;
@@ -94,7 +95,7 @@ impl Sender {
             }
             bytes += size;
             self.partitions[number as usize].queued = false;
-            if let Some(batch) = self.take_batch(number, now_ns, wall_ms) {
+            if let Some(batch) = self.take_batch(number, known_as, now_ns, wall_ms) {
                 let base_sequence = batch.base_sequence();
                 let topic_id = self.topic_id_of(number);
                 request.push(InRequest {
@@ -104,7 +105,7 @@ impl Sender {
                     answered: false,
                 });
                 let second = (!self.rules.on(Rule::OneBatch))
-                    .then(|| self.take_second(number, now_ns, wall_ms))
+                    .then(|| self.take_second(number, known_as, now_ns, wall_ms))
                     .flatten();
                 frame.batches.push(match second {
                     Some(second) => {
@@ -169,11 +170,17 @@ impl Sender {
     }
 
     /// The batch to send for a partition: an old one as it is, or a fresh one, which gets its numbers now (A2).
-    fn take_batch(&mut self, number: u32, now_ns: u64, wall_ms: i64) -> Option<Arc<SealedBatch>> {
+    fn take_batch(
+        &mut self,
+        number: u32,
+        known_as: InFlightAs,
+        now_ns: u64,
+        wall_ms: i64,
+    ) -> Option<Arc<SealedBatch>> {
         let partition = &mut self.partitions[number as usize];
         match partition.next(now_ns, wall_ms) {
             Next::Again(i) => {
-                let batch = partition.again(i);
+                let batch = partition.again(i, known_as);
                 self.metrics.record_retry_total += u64::from(batch.records());
                 self.metrics.batch_retry_total += 1;
                 Some(batch)
@@ -187,9 +194,9 @@ impl Sender {
                 partition.sent(
                     Arc::clone(&sealed),
                     fresh.tokens,
-                    fresh.created_ns,
-                    fresh.charged,
+                    (fresh.created_ns, fresh.charged),
                     wall_ms,
+                    known_as,
                 );
                 Some(sealed)
             }
@@ -198,9 +205,17 @@ impl Sender {
     }
 
     /// What A4 forbids: another batch of the same partition.
-    fn take_second(&mut self, number: u32, now_ns: u64, wall_ms: i64) -> Option<Arc<SealedBatch>> {
+    fn take_second(
+        &mut self,
+        number: u32,
+        known_as: InFlightAs,
+        now_ns: u64,
+        wall_ms: i64,
+    ) -> Option<Arc<SealedBatch>> {
         let fresh = self.partitions[number as usize].next(now_ns, wall_ms) == Next::Fresh;
-        fresh.then(|| self.take_batch(number, now_ns, wall_ms)).flatten()
+        fresh
+            .then(|| self.take_batch(number, known_as, now_ns, wall_ms))
+            .flatten()
     }
 
     fn send_produce(

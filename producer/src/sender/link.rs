@@ -90,6 +90,21 @@ pub(crate) enum Asked {
     Transaction(Question, i16),
 }
 
+/// What a request is known by: the node that it goes to, and its number on that connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InFlightAs {
+    pub(crate) broker: i32,
+    pub(crate) correlation_id: i32,
+}
+
+impl InFlightAs {
+    /// Nothing left.
+    pub(crate) const NOTHING: InFlightAs = InFlightAs {
+        broker: -1,
+        correlation_id: -1,
+    };
+}
+
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) correlation: i32,
@@ -137,6 +152,14 @@ impl Link {
             failures: 0,
             ready: VecDeque::new(),
             due_ns: u64::MAX,
+        }
+    }
+
+    /// What the next request will be known by.
+    pub(crate) fn upcoming(&self) -> InFlightAs {
+        InFlightAs {
+            broker: self.node.unwrap_or(-1),
+            correlation_id: self.next_correlation,
         }
     }
 

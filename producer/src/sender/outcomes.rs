@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::record::{Completion, Outcome, TopicHandle};
+use crate::sender::link::InFlightAs;
 
 /// A completion that owns its tokens; lent to the caller as a [`Completion`].
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Done {
     pub(crate) base_sequence: i32,
     pub(crate) transaction: u64,
     pub(crate) ack_ns: u64,
+    pub(crate) known_as: InFlightAs,
     pub(crate) tokens: Vec<u64>,
 }
 
@@ -102,6 +104,8 @@ impl Outcomes {
             base_sequence: done.base_sequence,
             transaction: done.transaction,
             ack_ns: done.ack_ns,
+            broker: done.known_as.broker,
+            correlation_id: done.known_as.correlation_id,
             tokens: &done.tokens,
         })
     }

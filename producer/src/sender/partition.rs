@@ -32,6 +32,7 @@ use crate::record_batch::{Seal, SealedBatch};
 use crate::rules::{Rule, Rules};
 use crate::sender::forgetting::dated;
 use crate::sender::identity::Identity;
+use crate::sender::link::InFlightAs;
 use crate::sender::outcomes::Outcomes;
 
 /// Kafka's brokers remember this many batches per producer and partition (M2), so more may not be unacked.
@@ -66,6 +67,8 @@ struct Sent {
     dated_ms: i64,
     fate: Fate,
     on_wire: bool,
+    /// The request that it was last sent in.
+    known_as: InFlightAs,
     /// The caller has its outcome already (UNKNOWN at the deadline); we go on resolving.
     reported: bool,
     /// Sent again after CORRUPT_MESSAGE; a second one stops the partition.
@@ -300,9 +303,9 @@ impl Partition {
         &mut self,
         batch: Arc<SealedBatch>,
         tokens: Vec<u64>,
-        created_ns: u64,
-        charged: usize,
+        (created_ns, charged): (u64, usize),
         wall_ms: i64,
+        known_as: InFlightAs,
     ) {
         debug_assert_eq!(batch.base_sequence(), self.next_sequence);
         self.next_sequence = batch.next_sequence();
@@ -318,6 +321,7 @@ impl Partition {
             dated_ms,
             fate: Fate::NotWritten,
             on_wire: true,
+            known_as,
             reported: false,
             corrupt: false,
             hopeless: None,
@@ -328,13 +332,13 @@ impl Partition {
     }
 
     /// Sends an unacked batch again, byte for byte.
-    pub(crate) fn again(&mut self, index: usize) -> Arc<SealedBatch> {
+    pub(crate) fn again(&mut self, index: usize, known_as: InFlightAs) -> Arc<SealedBatch> {
         if !self.rules.on(Rule::SameBytes) {
             self.swap_records(index);
         }
         let sent = &mut self.unacked[index];
         debug_assert!(!sent.on_wire);
-        sent.on_wire = true;
+        (sent.on_wire, sent.known_as) = (true, known_as);
         self.on_wire += 1;
         self.wire_node = self.leader;
         Arc::clone(&sent.batch)

@@ -132,6 +132,12 @@ fn outcome(told: &Told) -> String {
     if told.transaction != 0 {
         parts.push(format!("transaction {}", told.transaction));
     }
+    if told.broker >= 0 {
+        parts.push(format!(
+            "last sent to broker-{} with correlation id {}",
+            told.broker, told.correlation_id
+        ));
+    }
     parts.join(", ")
 }
 

@@ -36,7 +36,8 @@ pub(super) fn text(dossiers: &[Dossier]) -> String {
         for told in &dossier.outcomes {
             let _ = writeln!(
                 text,
-                "    told     {} at {}: partition {} offset {}, error {}, batch of producer {} epoch {} sequence {}",
+                "    told     {} at {}: partition {} offset {}, error {}, batch of producer {} epoch {} sequence {}, last sent to \
+                 broker-{} with correlation id {}",
                 told.outcome,
                 at(told.at_ns),
                 told.partition,
@@ -45,6 +46,8 @@ pub(super) fn text(dossiers: &[Dossier]) -> String {
                 told.producer_id,
                 told.producer_epoch,
                 told.base_sequence,
+                told.broker,
+                told.correlation_id,
             );
         }
         if dossier.places.is_empty() {

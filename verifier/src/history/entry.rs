@@ -151,6 +151,10 @@ pub struct Completed<'a> {
     pub base_sequence: i32,
     /// Number of the transaction, counted by the client; 0 = none.
     pub transaction: u64,
+    /// Node that the batch was last sent to.
+    pub broker: i32,
+    /// Correlation id of the request that it was last sent in.
+    pub correlation_id: i32,
 }
 
 /// Replaces `body` by a hand-over entry. At most [`MAX_RECORDS_PER_ENTRY`] records.
@@ -192,6 +196,8 @@ pub(super) fn encode_completed(body: &mut Vec<u8>, completed: &Completed<'_>) {
     put_signed(body, completed.producer_epoch.into());
     put_signed(body, completed.base_sequence.into());
     put(body, completed.transaction);
+    put_signed(body, completed.broker.into());
+    put_signed(body, completed.correlation_id.into());
     put(body, completed.indexes.len() as u64);
     let mut last = 0_u64;
     for &index in completed.indexes {
@@ -338,6 +344,8 @@ fn decode_completed<'a>(cursor: &mut Cursor<'_>, numbers: &'a mut Vec<u64>) -> O
     let producer_epoch = cursor.narrow()?;
     let base_sequence = cursor.narrow()?;
     let transaction = cursor.unsigned()?;
+    let broker = cursor.narrow()?;
+    let correlation_id = cursor.narrow()?;
     decode_differences(cursor, numbers)?;
     Some(Completed {
         indexes: numbers,
@@ -350,6 +358,8 @@ fn decode_completed<'a>(cursor: &mut Cursor<'_>, numbers: &'a mut Vec<u64>) -> O
         producer_epoch,
         base_sequence,
         transaction,
+        broker,
+        correlation_id,
     })
 }
 

@@ -66,6 +66,8 @@ impl Recorded {
             producer_epoch: completed.producer_epoch,
             base_sequence: completed.base_sequence,
             transaction: completed.transaction,
+            broker: completed.broker,
+            correlation_id: completed.correlation_id,
         });
         self.push(entry, completed.indexes);
     }
@@ -213,6 +215,8 @@ mod tests {
                 producer_epoch: 1,
                 base_sequence: 8,
                 transaction: number,
+                broker: 2,
+                correlation_id: 71,
             };
             writer.completed(&completed).unwrap();
             recorded.completed(&completed);

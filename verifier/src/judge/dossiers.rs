@@ -111,6 +111,8 @@ fn told(worker: u16, completed: &Completed<'_>, zero_ns: u64, open: &mut Open) {
             producer_epoch: completed.producer_epoch,
             base_sequence: completed.base_sequence,
             transaction: completed.transaction,
+            broker: completed.broker,
+            correlation_id: completed.correlation_id,
         });
     }
 }

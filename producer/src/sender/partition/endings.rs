@@ -4,6 +4,7 @@ use super::{Context, Fate, Mode, Partition, REQUEST_TIMED_OUT};
 use crate::accumulator::Gathering;
 use crate::record::Outcome;
 use crate::rules::Rule;
+use crate::sender::link::InFlightAs;
 use crate::sender::outcomes::Done;
 
 /// DUPLICATE_SEQUENCE_NUMBER: the batch is in the log, its offset is not known.
@@ -102,7 +103,7 @@ impl Partition {
         if std::mem::replace(&mut sent.reported, true) {
             return;
         }
-        let seal = sent.batch.stamp();
+        let (seal, known_as) = (sent.batch.stamp(), sent.known_as);
         // In the log, and nobody says where: Kafka has a code for that.
         let code = if outcome == Outcome::Acked && offset < 0 {
             DUPLICATE_SEQUENCE
@@ -120,6 +121,7 @@ impl Partition {
             base_sequence: seal.base_sequence,
             transaction: 0, // the book of outcomes knows it
             ack_ns: cx.now_ns,
+            known_as,
             tokens: std::mem::take(&mut sent.tokens),
         });
     }
@@ -140,6 +142,7 @@ impl Partition {
             base_sequence: -1,
             transaction: 0,
             ack_ns: cx.now_ns,
+            known_as: InFlightAs::NOTHING,
             tokens: batch.tokens,
         });
         cx.memory.release(batch.builder.into_buffer(), batch.charged);

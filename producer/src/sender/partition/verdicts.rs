@@ -128,6 +128,7 @@ impl Partition {
                 dated_ms: whole.dated_ms,
                 fate: Fate::NotWritten,
                 on_wire: false,
+                known_as: whole.known_as,
                 reported: whole.reported,
                 corrupt: false,
                 hopeless: None,

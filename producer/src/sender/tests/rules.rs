@@ -435,6 +435,8 @@ fn a19_a_newer_leader_named_in_the_answer_is_followed_at_once_and_only_once() {
     assert_eq!(script.requests.len(), 2, "no backoff");
     assert_eq!(script.requests[1].node, 1);
     all_acked(&mut script, 2);
+    let (before, after) = (script.known_as[&0], script.known_as[&1]);
+    assert_eq!((before.0, after.0), (0, 1), "told with the node that answered");
 
     let mut script = pipelined(&[]);
     script.newest_produce = 9; // no hints before v10

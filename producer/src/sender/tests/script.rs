@@ -64,8 +64,15 @@ pub(super) struct Script {
     pub(super) next_pid: i64,
     busy_until: BTreeMap<u32, u64>,
     /// How often each batch reached a broker: partition, producer id, epoch, base sequence.
-    sendings: BTreeMap<(usize, i64, i16, i32), u32>,
+    sendings: BTreeMap<Batch, u32>,
+    /// In which requests it was sent: node and correlation id.
+    sent_in: BTreeMap<Batch, Vec<(i32, i32)>>,
+    /// Node and correlation id that each completed record was told with.
+    pub(super) known_as: BTreeMap<u64, (i32, i32)>,
 }
+
+/// Partition, producer id, epoch and base sequence of a batch.
+type Batch = (usize, i64, i16, i32);
 
 /// Control requests, as they came.
 #[derive(Debug, Default)]
@@ -105,6 +112,8 @@ impl Script {
             next_pid: 4000,
             busy_until: BTreeMap::new(),
             sendings: BTreeMap::new(),
+            sent_in: BTreeMap::new(),
+            known_as: BTreeMap::new(),
         }
     }
 
@@ -156,6 +165,23 @@ impl Script {
 
     fn fetch(&mut self) {
         while let Some(done) = self.sender.next_completion() {
+            let known_as = (done.broker, done.correlation_id);
+            let batch = (
+                done.partition as usize,
+                done.producer_id,
+                done.producer_epoch,
+                done.base_sequence,
+            );
+            let sent_in = self.sent_in.get(&batch);
+            assert!(
+                done.outcome != Outcome::Acked || sent_in.is_some_and(|sent_in| sent_in.contains(&known_as)),
+                "{known_as:?} is none of the requests that {batch:?} was sent in: {sent_in:?}"
+            );
+            assert_eq!(
+                done.producer_id < 0,
+                known_as == (-1, -1),
+                "{batch:?}: {known_as:?}"
+            );
             for (i, &token) in done.tokens.iter().enumerate() {
                 let offset = if done.base_offset < 0 {
                     -1
@@ -166,6 +192,7 @@ impl Script {
                 let earlier = self.outcomes.insert(token, entry);
                 assert_eq!(earlier, None, "record {token} got a second outcome: {entry:?}");
                 self.transaction_of.insert(token, done.transaction);
+                self.known_as.insert(token, known_as);
             }
         }
         while let Some(event) = self.sender.next_transaction_event() {

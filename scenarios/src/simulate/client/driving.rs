@@ -48,6 +48,8 @@ impl Client {
                 producer_epoch: done.producer_epoch,
                 base_sequence: done.base_sequence,
                 transaction: done.transaction,
+                broker: done.broker,
+                correlation_id: done.correlation_id,
             });
         }
         if let Some(code) = given_up {

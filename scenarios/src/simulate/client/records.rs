@@ -222,6 +222,8 @@ impl Client {
             producer_epoch: -1,
             base_sequence: -1,
             transaction: 0,
+            broker: -1,
+            correlation_id: -1,
         });
     }
 }

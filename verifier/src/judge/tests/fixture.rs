@@ -431,6 +431,8 @@ pub(super) fn completed<'a>(sent: &Sent, indexes: &'a [u64]) -> Option<Completed
         producer_epoch: 0,
         base_sequence: 0,
         transaction: 0,
+        broker: 1,
+        correlation_id: 7,
     })
 }
 

@@ -275,6 +275,8 @@ impl World {
                     producer_epoch: story.epoch,
                     base_sequence: 0,
                     transaction: story.number,
+                    broker: 1,
+                    correlation_id: 7,
                 });
             }
             if let Some(outcome) = story.outcome {

@@ -53,7 +53,10 @@ impl Script {
         }
         let stale = version >= 13 && request.topic_data[0].topic_id.as_u128() != self.topic_id;
         for (p, batch) in &batches {
-            self.count_sending(*p, &stamp(batch));
+            let stamp = stamp(batch);
+            self.count_sending(*p, &stamp);
+            let key = (*p, stamp.producer_id, stamp.epoch, stamp.base_sequence);
+            self.sent_in.entry(key).or_default().push((node, correlation));
         }
         let seen: Vec<(i32, i32)> = batches
             .iter()

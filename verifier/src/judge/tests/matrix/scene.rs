@@ -282,6 +282,8 @@ impl Scene {
             producer_epoch: batch.epoch,
             base_sequence: 0,
             transaction: batch.transaction.map_or(0, |of| self.transactions[of].number),
+            broker: 1,
+            correlation_id: 7,
         }
     }
 
