@@ -102,7 +102,7 @@ fn quickstart() -> Result<(), Failed> {
     expect(verdict.records.acked == verdict.records.read, || {
         format!("{:?}", verdict.records)
     })?;
-    for id in ["L1", "L2", "L3", "D1", "D2", "D3", "I1", "I2", "I3", "I4"] {
+    for id in ["L1", "L2", "L3", "D1", "D2", "D3", "I1", "I2", "I3", "I4", "I5"] {
         expect(verdict.anomalies.get(id) == Some(&0), || {
             format!("{id} was not checked: {:?}", verdict.anomalies)
         })?;

@@ -70,7 +70,7 @@ pub enum ClaimId {
     ReorderedPerKey,
     /// O3.
     ReorderedInTime,
-    /// I1 I2 I3 I4.
+    /// I1 I2 I3 I4 I5.
     Corrupted,
     /// O5: what concurrent readers got.
     ReorderedForReaders,

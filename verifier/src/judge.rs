@@ -54,7 +54,7 @@ mod usage; // samples.jsonl: CPU, memory, disturbance
 // ---- pass 2: what the log holds -------------------------------------------------------------------------
 mod duplication; // D1-D3
 mod findings; // counts and examples of them all
-mod integrity; // I1-I4
+mod integrity; // I1-I5
 mod logs; // log/*.bin, through all the others here
 mod loss; // L1-L4
 mod order; // O1-O3, O7
@@ -68,7 +68,7 @@ mod standing; // what stands where
 mod witnesses; // I6: Kafka's own tools and the log
 
 // ---- a log without a history ------------------------------------------------------------------------------
-mod alone; // D1, D2, O1, O2, I1-I3, T7, and gaps
+mod alone; // D1, D2, O1, O2, I1-I3, I5, T7, and gaps
 
 // ---- the front for evidence in memory -------------------------------------------------------------------
 mod evidence; // plain structures in, findings out

@@ -529,7 +529,7 @@ pub(crate) static CLAIMS: Section = Section {
             "corrupted",
             Shape::Integer(0, i64::MAX),
             "0",
-            "Altered, never sent, or at another place (I1-I4)",
+            "Altered, never sent, or at another place (I1-I5)",
         ),
         key(
             "recovered",

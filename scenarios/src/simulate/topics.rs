@@ -237,6 +237,8 @@ fn undo(offset: i64, producer_id: i64) -> LogBatch {
     LogBatch {
         base_offset: offset,
         producer_id,
+        // Nobody wrote it.
+        leader_epoch: -1,
         control: true,
         transactional: true,
         marker: Some(Marker {

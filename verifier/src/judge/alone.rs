@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! reading 1 ─▶ markers
-//! reading 2 ─▶ I1 I2 I3 T7, and who stands where ─▶ sorted by id: D1 D2, missing indexes
+//! reading 2 ─▶ I1 I2 I3 I5 T7, and who stands where ─▶ sorted by id: D1 D2, missing indexes
 //! reading 3 ─▶ O1 O2 of all that is no copy
 //! ```
 //! What needs a history is not guessed but listed ([`not_checked`]). A missing index may be lost or may never have been
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::findings::{Anomaly, Findings};
+use super::integrity::Leaders;
 use super::logs::{self, Place};
 use super::order::Order;
 use super::sources::{Logs, Topic};
@@ -26,7 +27,7 @@ use crate::stamp::{self, RecordId};
 use crate::verdict::{Inconclusive, Outcome};
 
 /// What a log can show by itself.
-const CHECKED: [Anomaly; 8] = [
+const CHECKED: [Anomaly; 9] = [
     Anomaly::D1,
     Anomaly::D2,
     Anomaly::O1,
@@ -34,6 +35,7 @@ const CHECKED: [Anomaly; 8] = [
     Anomaly::I1,
     Anomaly::I2,
     Anomaly::I3,
+    Anomaly::I5,
     Anomaly::T7,
 ];
 /// Gaps that are listed.
@@ -122,10 +124,12 @@ impl Alone<'_> {
         };
         let mut batches = self.logs.open(&self.topic, partition)?;
         let mut epochs = Epochs::default();
+        let mut leaders = Leaders::default();
         let mut next = begin;
         let mut number = 0;
         while let Some(batch) = batches.next()? {
             number += 1;
+            leaders.next_batch((self.topic.name, partition), batch, &mut gathered.findings);
             let visibility = markers.visibility(batch);
             let superseded = epochs.superseded(batch);
             // Where records were deleted by offset, the first batch may begin below what is still there.

@@ -216,7 +216,7 @@ fn checks(id: ClaimId, looked: &Looked<'_>) -> Checks {
         }
         // A copy job without transactions can still disagree with its position.
         ClaimId::Torn => (with(&[], &[(looked.copied, T6)]), &[]),
-        ClaimId::Corrupted => (vec![I1, I2, I3, I4], &[]),
+        ClaimId::Corrupted => (vec![I1, I2, I3, I4, I5], &[]),
         ClaimId::Recovered => {
             let within = asked(|recovery| recovery.within_ns.is_some());
             let more = [

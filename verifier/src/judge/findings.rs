@@ -49,6 +49,8 @@ pub enum Anomaly {
     I3,
     /// An acknowledgement with another place than the record has, or with none.
     I4,
+    /// A leader epoch that went back along the log, or a reader's position that did without a seek.
+    I5,
     /// Our own reader and one of Kafka's own tools disagree about what stands where.
     I6,
     /// A record of an aborted transaction that can be read, or was given to a reader at read_committed.
@@ -81,7 +83,7 @@ pub enum Anomaly {
 
 impl Anomaly {
     /// All of them, in order.
-    pub const ALL: [Anomaly; 33] = [
+    pub const ALL: [Anomaly; 34] = [
         Anomaly::L1,
         Anomaly::L2,
         Anomaly::L3,
@@ -101,6 +103,7 @@ impl Anomaly {
         Anomaly::I2,
         Anomaly::I3,
         Anomaly::I4,
+        Anomaly::I5,
         Anomaly::I6,
         Anomaly::T1,
         Anomaly::T2,
@@ -139,6 +142,7 @@ impl Anomaly {
             Anomaly::I2 => "I2",
             Anomaly::I3 => "I3",
             Anomaly::I4 => "I4",
+            Anomaly::I5 => "I5",
             Anomaly::I6 => "I6",
             Anomaly::T1 => "T1",
             Anomaly::T2 => "T2",

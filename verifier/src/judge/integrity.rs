@@ -1,4 +1,4 @@
-//! I1 to I4, and who a record of the log is. Pure.
+//! I1 to I5, and who a record of the log is. Pure.
 //!
 //! ```text
 //! id issued?   stamp fits?
@@ -7,11 +7,13 @@
 //!   no           yes         I3 (H5 where that worker's history is known to lack something)
 //!   no           no          I2 if somebody's acknowledgement claims the place (the id itself was hit), else I3
 //! ```
-//! I4 is found by `duplication.rs` (the record is elsewhere) and in pass 1 (acknowledged without a place).
+//! I4 is found by `duplication.rs` (the record is elsewhere) and in pass 1 (acknowledged without a place); I5 of readers by
+//! `readers.rs`.
 
 use super::findings::{Anomaly, Findings};
 use super::logs::Place;
 use super::tables::{Row, State, Tables};
+use crate::log::LogBatch;
 use crate::stamp::RecordId;
 
 /// Places of damaged records that are remembered, so that they are not counted as lost as well; 16 MiB.
@@ -138,6 +140,30 @@ impl<'a> Integrity<'a> {
         if self.damaged.len() < DAMAGED_PLACES_MAX && self.damaged.last().is_none_or(|&last| last < at) {
             self.damaged.push(at);
         }
+    }
+}
+
+/// I5, along the log of one partition: each leader has a higher epoch than those before it, and cuts off what an older one
+/// wrote behind it (KIP-101), so epochs never go back.
+#[derive(Debug, Default)]
+pub(super) struct Leaders {
+    highest: Option<i32>,
+}
+
+impl Leaders {
+    pub(super) fn next_batch(&mut self, place: (&str, i32), batch: &LogBatch, findings: &mut Findings) {
+        // -1: not known.
+        let epoch = Some(batch.leader_epoch).filter(|epoch| *epoch >= 0);
+        if let (Some(epoch), Some(highest)) = (epoch, self.highest)
+            && epoch < highest
+        {
+            let first = batch.records.first().and_then(|record| record.id);
+            findings.add(Anomaly::I5, first, || {
+                let ((topic, partition), base) = (place, batch.base_offset);
+                format!("the batch at {topic}-{partition} offset {base} was written in leader epoch {epoch}, behind epoch {highest}")
+            });
+        }
+        self.highest = self.highest.max(epoch);
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::JudgeError;
 use super::duplication::{Sighting, sight};
 use super::findings::{Anomaly, Findings};
-use super::integrity::{Identity, Integrity};
+use super::integrity::{Identity, Integrity, Leaders};
 use super::liveness::Observed;
 use super::loss::{self, Frontier};
 use super::order::Order;
@@ -248,10 +248,12 @@ fn examine(
 ) -> Result<(), JudgeError> {
     let mut batches = logs.open(&desk.topic, partition)?;
     let mut epochs = Epochs::default();
+    let mut leaders = Leaders::default();
     let mut number = 0;
     let mut offset_before = -1;
     while let Some(batch) = batches.next()? {
         number += 1;
+        leaders.next_batch((desk.topic.name, partition), batch, desk.findings);
         let visibility = markers.visibility(batch);
         let stale = Stale::of(batch, &mut epochs, desk.tables);
         for record in &batch.records {

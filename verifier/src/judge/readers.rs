@@ -1,4 +1,4 @@
-//! What concurrent readers saw, held against the sealed log: L6, I1, O4, O5, T1, T2, T8, V4; and when they saw it. Pure.
+//! What concurrent readers saw, held against the sealed log: L6, I1, I5, O4, O5, T1, T2, T8, V4; and when they saw it. Pure.
 //!
 //! ```text
 //! poll ─▶ each record ─▶ offset: again, or over one that it should get?      O5
@@ -7,6 +7,7 @@
 //!    │                 ─▶ how long after it was due?                         visible_latency
 //!    │                 ─▶ read_committed: its transaction aborted? open?     T1, T2
 //!    │                 ─▶ a later one of its key came in an earlier answer?  O4
+//!    ├─▶ an answer without records moves the position back?               I5
 //!    └─▶ last stable offset stands still below the end: T8 · position does: V4
 //! ```
 //! What counts as evidence:
@@ -113,6 +114,7 @@ impl Watch<'_> {
                     for record in poll.records {
                         self.record(reader, progress, (&poll, record, answer), findings);
                     }
+                    self.went_back(reader, progress, &poll, findings);
                     self.skipped(reader, progress, &poll, poll.next_offset, findings);
                     progress.position = progress.position.max(Some(poll.next_offset));
                     self.stable(&poll, progress, findings);
@@ -204,6 +206,21 @@ impl Watch<'_> {
             && let Some(due_ns) = self.tables.due_ns(id)
         {
             load.visible(due_ns, at_ns);
+        }
+    }
+
+    /// I5. With records it is O5 of each that came again.
+    fn went_back(&self, reader: Reader<'_>, progress: &Progress, poll: &Poll<'_>, findings: &mut Findings) {
+        let to = poll.next_offset;
+        if let Some(from) = progress.position.filter(|&from| to < from)
+            && poll.records.is_empty()
+        {
+            findings.add(Anomaly::I5, None, || {
+                format!(
+                    "{} went back from offset {from} to {to} of {}-{} and sought nothing",
+                    reader.name, self.topic, poll.partition
+                )
+            });
         }
     }
 

@@ -239,6 +239,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     entry(
         INTEGRITY,
+        "I5",
+        "a leader epoch or a reader's position went back",
+        "Along the log of a partition leader epochs only grow: a new leader's is higher, and what an older one wrote behind it is cut off (KIP-101). A reader that sought nothing only goes forward.",
+        "Look for a log that was put together from two replicas, or for a broker that served behind its successor's back; a reader's jump is the reader's.",
+    ),
+    entry(
+        INTEGRITY,
         "I6",
         "two ways of reading disagree",
         "`run --oracle`: Kafka's own console consumer and a dump of the leaders' segment files must have the very records that our reader has, offset by offset below the sealed end; and a batch that they find damaged must be so for us.",
@@ -373,7 +380,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         CLAIMS,
         "corrupted",
-        "I1 I2 I3 I4",
+        "I1 I2 I3 I4 I5",
         "Each record carries its id, a number of its key and a hash over all its bytes.",
         "`steadfast explain I2`",
     ),

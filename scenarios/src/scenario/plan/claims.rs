@@ -26,7 +26,10 @@ pub(super) fn claims(scenario: &Scenario, kind: &str) -> Vec<Provable> {
             ClaimId::ReorderedInTime => ("reordered-in-time", "O3: acknowledgements against later sends"),
             ClaimId::ReorderedForReaders => ("reordered-for-readers", "O5: what readers got during the run"),
             ClaimId::Torn => ("torn", "T1 T3 T5 T7 T8 on the sealed log"),
-            ClaimId::Corrupted => ("corrupted", "I1 I2 I3 I4: CRC of each record"),
+            ClaimId::Corrupted => (
+                "corrupted",
+                "I1 I2 I3 I4 I5: CRC of each record, leader epochs of the log",
+            ),
             ClaimId::Recovered => ("recovered", "V1 to V4 and V6: acknowledgements after each heal"),
         };
         let timed = scenario

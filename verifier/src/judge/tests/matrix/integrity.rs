@@ -8,7 +8,7 @@ use super::shapes;
 use crate::log::LogRecord;
 use crate::stamp::RecordId;
 
-pub(super) const ROWS: [Row; 11] = [
+pub(super) const ROWS: [Row; 13] = [
     Row {
         id: "I1",
         planted: "the log was cut behind an acknowledged batch's begin, and another one acknowledged in its place",
@@ -113,7 +113,44 @@ pub(super) const ROWS: [Row; 11] = [
             Some(scene.batches[batch].items.len() as u64)
         }),
     },
+    Row {
+        id: "I5",
+        planted: "a batch in the middle of the log was written in an older leader epoch than those before it",
+        beside: &[],
+        shape: shapes::transactional,
+        plant: Plant::Log(older_leader),
+    },
+    Row {
+        id: "I5",
+        planted: "an empty answer moved a reader back",
+        beside: &[],
+        shape: shapes::read,
+        plant: Plant::Reads(moved_back),
+    },
 ];
+
+/// One leader after the other, and a batch of the first among those of the second.
+fn older_leader(scene: &mut Scene, dice: &mut Dice) -> Option<u64> {
+    let partition = dice.between(0, scene.shape.partitions as u64 - 1) as i32;
+    let log = scene.logs.get_mut(&partition)?;
+    let last = (log.len() as u64).checked_sub(1).filter(|&last| last >= 2)?;
+    let old = dice.between(2, last) as usize;
+    for (number, batch) in log.iter_mut().enumerate() {
+        batch.leader_epoch = if number == 0 || number == old { 4 } else { 7 };
+    }
+    Some(1)
+}
+
+fn moved_back(scene: &mut Scene, dice: &mut Dice) -> Option<u64> {
+    let reader = dice.between(0, scene.readers.len() as u64 - 1) as usize;
+    let answers = &mut scene.readers[reader].answers;
+    let empty = |answer: &super::watch::Answer| {
+        answer.records.is_empty() && answer.sought.is_none() && answer.next_offset > 0
+    };
+    let places: Vec<usize> = (0..answers.len()).filter(|&i| empty(&answers[i])).collect();
+    answers[dice.pick(&places)?].next_offset -= 1;
+    Some(1)
+}
 
 /// The batch is gone, and the next one of its partition, no shorter, has its offsets.
 fn cut_and_rewritten(scene: &mut Scene, dice: &mut Dice) -> Option<u64> {
