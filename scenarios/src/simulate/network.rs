@@ -13,11 +13,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use steadfast_producer::sender::LinkId;
 
+use super::SECOND;
 use super::random::Random;
 use super::world::{Event, Schedule};
 
 const STREAM: u64 = 3;
 const STREAM_OF_READERS: u64 = 6;
+/// TCP doubles its patience so often at most: 64 s, above any client's.
+const ASK_DOUBLINGS: u32 = 6;
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +62,8 @@ pub(crate) struct Connection {
     pub(crate) node_open: bool,
     /// The node's machine lost power: nothing answers, not even with a reset.
     silent: bool,
+    /// How often it was asked for.
+    asked: u32,
     pipes: [Pipe; 2],
 }
 
@@ -122,10 +127,25 @@ impl Network {
             client_open: true,
             node_open: false,
             silent: false,
+            asked: 0,
             pipes: [Pipe::default(), Pipe::default()],
         });
         self.push(id, Toward::Node, Item::Open, now_ns, schedule);
         id
+    }
+
+    /// After how long TCP asks again for a connection that nobody answered: a second, and twice as long each time (RFC 6298).
+    pub(crate) fn ask_again_ns(&mut self, id: usize) -> u64 {
+        let asked = &mut self.connections[id].asked;
+        *asked += 1;
+        SECOND << (*asked - 1).min(ASK_DOUBLINGS)
+    }
+
+    /// Asks again, unless the client has given up.
+    pub(crate) fn ask_again(&mut self, id: usize, now_ns: u64, schedule: &mut Schedule) {
+        if self.connections[id].client_open {
+            self.push(id, Toward::Node, Item::Open, now_ns, schedule);
+        }
     }
 
     /// Puts something into a stream. What ended takes nothing.

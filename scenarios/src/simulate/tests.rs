@@ -89,11 +89,11 @@ fn every_class_of_worlds_is_clean() {
     }
 }
 
-/// Seeds that failed once: three worlds that were called over while a copier held records, and one in which a producer stopped
-/// after a late copy of its own InitProducerId. They mean that only for as long as nobody changes what a seed draws.
+/// Seeds that failed once: three worlds that were called over while a copier held records, one in which a producer stopped
+/// after a late copy of its own InitProducerId, and one in which TCP asked a machine without power once only. They mean that only for as long as nobody changes what a seed draws.
 #[test]
 fn seeds_that_failed_once_do_not_again() {
-    for seed in [3_009_418, 3_014_401, 3_044_041, 3_097_394] {
+    for seed in [3_009_418, 3_014_401, 3_044_041, 3_097_394, 5_007_287] {
         let campaign = campaign::run(&Design::default(), (seed, 1), 1, &|_| {}).unwrap();
         assert!(campaign.failures.is_empty(), "{seed}: {:?}", campaign.failures);
     }

@@ -55,6 +55,8 @@ pub(crate) enum Event {
     Arrive { connection: usize, toward: Toward },
     /// The end of a connection reaches a node that was busy with it.
     LateEnd { connection: usize },
+    /// A connection is asked for once more.
+    AskAgain { connection: usize },
     /// A fault of the plan begins.
     Begin { fault: usize },
     /// It ends.
@@ -311,6 +313,10 @@ impl<'a> World<'a> {
                 }
             }
             Event::LateEnd { connection } => self.node_loses(connection),
+            Event::AskAgain { connection } => {
+                self.network
+                    .ask_again(connection, self.now_ns, &mut self.schedule);
+            }
             Event::Begin { fault } => self.begin(fault),
             Event::End { fault } => self.end(fault),
             Event::Start { client } => {

@@ -21,7 +21,11 @@ impl World<'_> {
                     self.model.opened(connection, node, 0, self.now());
                     self.network
                         .push(id, Toward::Client, Item::Open, self.now_ns, &mut self.schedule);
-                } else if !dark {
+                } else if dark {
+                    // Nobody says anything; TCP asks again until the client gives up.
+                    let at_ns = self.now_ns + self.network.ask_again_ns(id);
+                    self.schedule.at(at_ns, Event::AskAgain { connection: id });
+                } else {
                     self.network
                         .close(id, Toward::Client, false, self.now_ns, &mut self.schedule);
                 }
