@@ -195,7 +195,8 @@ mod tests {
             [
                 "21.493520 s | due | worker 0, start 0, record 912,338",
                 "21.493700 s | handed over | to the client, 180 µs later",
-                "21.494320 s | outcome | acked, at partition 0 offset 152056, producer 4000 epoch 0 sequence 152050",
+                "21.494320 s | outcome | acked, at partition 0 offset 152056, producer 4000 epoch 0 sequence 152050, last sent to broker-1 \
+                 with correlation id 30410",
                 "– | in the log | nowhere",
             ]
         );

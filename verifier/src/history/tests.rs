@@ -72,8 +72,8 @@ fn completed(indexes: &[u64], base_offset: i64, outcome: Outcome, base_sequence:
         producer_epoch: 1,
         base_sequence,
         transaction: 0,
-        broker: base_sequence % 5 - 1,
-        correlation_id: base_sequence.wrapping_mul(31),
+        broker: 3,
+        correlation_id: i32::MAX,
     }
 }
 
