@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::link::{Asked, InFlight, InFlightAs, InRequest, LinkId};
+use super::link::{Asked, InFlight, InRequest, LinkId, RequestId};
 use super::partition::{Context, MAX_UNACKED, Next};
 use super::{Action, Frame, Sender};
 use crate::error::Fatal;
@@ -173,7 +173,7 @@ impl Sender {
     fn take_batch(
         &mut self,
         number: u32,
-        known_as: InFlightAs,
+        known_as: RequestId,
         now_ns: u64,
         wall_ms: i64,
     ) -> Option<Arc<SealedBatch>> {
@@ -208,7 +208,7 @@ impl Sender {
     fn take_second(
         &mut self,
         number: u32,
-        known_as: InFlightAs,
+        known_as: RequestId,
         now_ns: u64,
         wall_ms: i64,
     ) -> Option<Arc<SealedBatch>> {

@@ -92,14 +92,14 @@ pub(crate) enum Asked {
 
 /// What a request is known by: the node that it goes to, and its number on that connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InFlightAs {
+pub(crate) struct RequestId {
     pub(crate) broker: i32,
     pub(crate) correlation_id: i32,
 }
 
-impl InFlightAs {
+impl RequestId {
     /// Nothing left.
-    pub(crate) const NOTHING: InFlightAs = InFlightAs {
+    pub(crate) const NOTHING: RequestId = RequestId {
         broker: -1,
         correlation_id: -1,
     };
@@ -156,8 +156,8 @@ impl Link {
     }
 
     /// What the next request will be known by.
-    pub(crate) fn upcoming(&self) -> InFlightAs {
-        InFlightAs {
+    pub(crate) fn upcoming(&self) -> RequestId {
+        RequestId {
             broker: self.node.unwrap_or(-1),
             correlation_id: self.next_correlation,
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::record::{Completion, Outcome, TopicHandle};
-use crate::sender::link::InFlightAs;
+use crate::sender::link::RequestId;
 
 /// A completion that owns its tokens; lent to the caller as a [`Completion`].
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Done {
     pub(crate) base_sequence: i32,
     pub(crate) transaction: u64,
     pub(crate) ack_ns: u64,
-    pub(crate) known_as: InFlightAs,
+    pub(crate) known_as: RequestId,
     pub(crate) tokens: Vec<u64>,
 }
 

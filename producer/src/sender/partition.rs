@@ -32,7 +32,7 @@ use crate::record_batch::{Seal, SealedBatch};
 use crate::rules::{Rule, Rules};
 use crate::sender::forgetting::dated;
 use crate::sender::identity::Identity;
-use crate::sender::link::InFlightAs;
+use crate::sender::link::RequestId;
 use crate::sender::outcomes::Outcomes;
 
 /// Kafka's brokers remember this many batches per producer and partition (M2), so more may not be unacked.
@@ -68,7 +68,7 @@ struct Sent {
     fate: Fate,
     on_wire: bool,
     /// The request that it was last sent in.
-    known_as: InFlightAs,
+    known_as: RequestId,
     /// The caller has its outcome already (UNKNOWN at the deadline); we go on resolving.
     reported: bool,
     /// Sent again after CORRUPT_MESSAGE; a second one stops the partition.
@@ -305,7 +305,7 @@ impl Partition {
         tokens: Vec<u64>,
         (created_ns, charged): (u64, usize),
         wall_ms: i64,
-        known_as: InFlightAs,
+        known_as: RequestId,
     ) {
         debug_assert_eq!(batch.base_sequence(), self.next_sequence);
         self.next_sequence = batch.next_sequence();
@@ -332,7 +332,7 @@ impl Partition {
     }
 
     /// Sends an unacked batch again, byte for byte.
-    pub(crate) fn again(&mut self, index: usize, known_as: InFlightAs) -> Arc<SealedBatch> {
+    pub(crate) fn again(&mut self, index: usize, known_as: RequestId) -> Arc<SealedBatch> {
         if !self.rules.on(Rule::SameBytes) {
             self.swap_records(index);
         }

@@ -90,7 +90,8 @@ fn every_class_of_worlds_is_clean() {
 }
 
 /// Seeds that failed once: three worlds that were called over while a copier held records, one in which a producer stopped
-/// after a late copy of its own InitProducerId, and one in which TCP asked a machine without power once only. They mean that only for as long as nobody changes what a seed draws.
+/// after a late copy of its own InitProducerId, and one in which TCP asked a machine without power once only. They mean that
+/// only for as long as nobody changes what a seed draws.
 #[test]
 fn seeds_that_failed_once_do_not_again() {
     for seed in [3_009_418, 3_014_401, 3_044_041, 3_097_394, 5_007_287] {

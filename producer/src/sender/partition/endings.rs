@@ -4,7 +4,7 @@ use super::{Context, Fate, Mode, Partition, REQUEST_TIMED_OUT};
 use crate::accumulator::Gathering;
 use crate::record::Outcome;
 use crate::rules::Rule;
-use crate::sender::link::InFlightAs;
+use crate::sender::link::RequestId;
 use crate::sender::outcomes::Done;
 
 /// DUPLICATE_SEQUENCE_NUMBER: the batch is in the log, its offset is not known.
@@ -142,7 +142,7 @@ impl Partition {
             base_sequence: -1,
             transaction: 0,
             ack_ns: cx.now_ns,
-            known_as: InFlightAs::NOTHING,
+            known_as: RequestId::NOTHING,
             tokens: batch.tokens,
         });
         cx.memory.release(batch.builder.into_buffer(), batch.charged);
