@@ -35,6 +35,7 @@ mod naive; // clients that make the usual mistakes are found guilty
 mod broker; // `steadfast broker` by itself: bad folders, SIGKILL, torn ends
 mod simulated; // runs on it, judged
 mod transactions; // transactions and copies on real runs; what is torn is named
+mod compare; // producers side by side, and two runs
 mod readers; // consumers that read while it is written
 mod foreign; // clients of others write to it and read from it
 mod browser; // the report in a real browser, off-line
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         broker::trials(),
         simulated::trials(),
         transactions::trials(),
+        compare::trials(),
         readers::trials(),
         foreign::trials(),
         browser::trials(),

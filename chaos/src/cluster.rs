@@ -27,6 +27,7 @@ mod node; // one broker process
 mod death; // why it ended by itself
 mod orders; // what Kafka's own administration changes
 mod ports; // free ones
+mod renewal; // the same topics, empty
 pub(crate) mod probe; // timed exchanges on the clients' way
 mod settings; // server.properties and its differences
 mod simulated; // our own broker instead of Kafka

@@ -167,7 +167,8 @@ impl Spawner {
         Arc::clone(&self.stop)
     }
 
-    pub(crate) fn check_stop(&self) -> Result<(), ChaosError> {
+    /// An error once the flag is raised.
+    pub fn check_stop(&self) -> Result<(), ChaosError> {
         if self.stop.load(Ordering::Relaxed) {
             Err(ChaosError::Interrupted)
         } else {

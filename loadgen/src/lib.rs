@@ -12,7 +12,7 @@ pub mod worker;
 // One load, from its first due record to its last outcome; of it: when to wake, and what it can tell while it runs.
 mod load;
 
-mod waking;
+pub mod waking;
 
 mod live;
 

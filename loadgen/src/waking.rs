@@ -12,7 +12,7 @@
 
 /// Shortest time from one wake to the next that the worker chooses itself, ns. Measured against a real broker: a longer
 /// gap saves broker CPU (fewer, larger requests) and costs half of itself in p50; below 100 us nothing is won.
-pub(crate) const WAKE_GAP_NS: u64 = 100_000;
+pub const WAKE_GAP_NS: u64 = 100_000;
 
 /// Shortest time between two hand-overs, ns. An acknowledgement that arrives sooner is booked, and what is due then
 /// waits for the gap to pass: a broker that answers in 50 µs is not asked 20,000 times a second. Where an answer takes
@@ -30,7 +30,7 @@ pub(crate) const WAKE_GAP_NS: u64 = 100_000;
 ///
 /// Below 300 µs the generator waited for a core 5 to 6.4 % of the time in half of the runs, which leaves their latency
 /// unproven (H1); from there on in none.
-pub(crate) const HANDOVER_GAP_NS: u64 = 350_000;
+pub const HANDOVER_GAP_NS: u64 = 350_000;
 
 /// While the producer waits for an answer, how long what is due waits for it too before it is handed over, ns. What was
 /// handed over sooner could only wait in the producer, and the wake for it would come on top of the answer's: two wakes a
@@ -39,14 +39,14 @@ pub(crate) const HANDOVER_GAP_NS: u64 = 350_000;
 pub(crate) const ANSWER_PATIENCE_NS: u64 = 1_000_000;
 
 /// From this `linger.ms` on, hand-overs keep the linger's own grid, ns.
-pub(crate) const COARSE_LINGER_NS: u64 = 1_000_000;
+pub const COARSE_LINGER_NS: u64 = 1_000_000;
 
 /// How long a progress line may wait for a wake that is made for a better reason, ns.
 const PROGRESS_PATIENCE_NS: u64 = 250_000_000;
 
 /// The two gaps and what they are counted from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Waking {
+pub struct Waking {
     wake_gap_ns: u64,
     handover_gap_ns: u64,
     woke_ns: u64,
@@ -55,7 +55,7 @@ pub(crate) struct Waking {
 
 impl Waking {
     /// Nothing happened yet.
-    pub(crate) fn new(wake_gap_ns: u64, handover_gap_ns: u64) -> Waking {
+    pub fn new(wake_gap_ns: u64, handover_gap_ns: u64) -> Waking {
         Waking {
             wake_gap_ns,
             handover_gap_ns,
@@ -65,20 +65,20 @@ impl Waking {
     }
 
     /// The thread runs again, whatever woke it. True when what is due is to be handed over now.
-    pub(crate) fn woke(&mut self, now_ns: u64) -> bool {
+    pub fn woke(&mut self, now_ns: u64) -> bool {
         self.woke_ns = now_ns;
         now_ns >= self.handed_over_ns.saturating_add(self.handover_gap_ns)
     }
 
     /// A run of records was handed over.
-    pub(crate) fn handed_over(&mut self, now_ns: u64) {
+    pub fn handed_over(&mut self, now_ns: u64) {
         self.handed_over_ns = now_ns;
     }
 
     /// When to wake if nothing happens before. `next_due`: the oldest record that could be handed over; none when there
     /// is none or no room for it, so that only an acknowledgement can help. `answer_owed`: an acknowledgement will wake
     /// us. `progress_ns`: when the next line is due.
-    pub(crate) fn next_wake(&self, next_due: Option<u64>, answer_owed: bool, progress_ns: u64) -> u64 {
+    pub fn next_wake(&self, next_due: Option<u64>, answer_owed: bool, progress_ns: u64) -> u64 {
         let progress = progress_ns.saturating_add(PROGRESS_PATIENCE_NS);
         let Some(due) = next_due else { return progress };
         let patience = if answer_owed {

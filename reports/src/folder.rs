@@ -32,6 +32,22 @@ pub enum ReportError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The document of a comparison is missing or cannot be read: name the folder that `steadfast compare` wrote.
+    #[error("{path}: {source}; name a folder that `steadfast compare` wrote")]
+    Unreadable {
+        /// The document.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The document of a comparison is not what its name promises: compare again.
+    #[error("{path}: {reason}; only `steadfast compare` of this version writes this file")]
+    NoComparison {
+        /// The document.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The folder cannot be written to: make room or give rights, then retry.
     #[error("{path}: {source}")]
     Write {

@@ -7,6 +7,7 @@
 //! environment.json ─┤             ├▶ summary  summary.md    a page of Markdown for a pull request
 //! dossiers.json ────┘             └▶ junit    junit.xml     a test case per claim and threshold
 //! several verdict.json ───────────▶ index     index.html    a line per run
+//! comparison.json ───────▶ comparison  comparison.html, comparison.md, and a page about several
 //! ```
 //!
 //! Every string of the inputs is treated as hostile: `text` makes control characters visible and bounds lengths,
@@ -19,6 +20,7 @@ mod chart; // inline SVG: scales, axes, lines, bands
 mod view; // what the page says, as plain values
 mod html; // report.html
 mod index; // index.html for several runs
+mod comparison; // comparison.html and comparison.md: producers side by side
 mod summary; // summary.md
 mod junit; // junit.xml
 
@@ -28,6 +30,7 @@ mod fixture; // three runs that look like real ones
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use comparison::{PAGE as COMPARISON_PAGE, comparison, comparison_text, page};
 pub use folder::{Folder, MAX_DOCUMENT_BYTES, ReportError};
 pub use html::MAX_PAGE_BYTES;
 pub use index::index;

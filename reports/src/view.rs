@@ -28,6 +28,7 @@ pub(crate) use facts::{Anomaly, Cause, Count, Fact, Quiet, ReaderRow, SettingRow
 pub(crate) use faults::{FaultRow, ImpactRow, impacts};
 pub(crate) use latency::{PhaseRow, Tile, delivery, headline_phase};
 pub(crate) use names::anomaly;
+pub(crate) use percentile_charts::overlaid;
 pub(crate) use sentence::sentence;
 pub(crate) use unknown::{Unknowns, unknowns};
 

@@ -31,6 +31,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run scenario files (or directories of them) and judge each from the log
     Run(RunArgs),
+    /// Measure several producers on one scenario, side by side: interleaved blocks on one cluster, paired ratios
+    Compare(CompareArgs),
+    /// Compare the figures of two run folders of one scenario; exit 99 when the second is worse
+    Diff(DiffArgs),
     /// Show what a run would do: timeline, records, memory, disk, and which claims this cluster can prove
     Plan(PlanArgs),
     /// List the scenarios of the catalogue
@@ -50,10 +54,14 @@ pub(crate) enum Command {
     },
     /// Judge a run folder again, from the folder alone; or a topic of stamped records, by its log alone
     Verify(VerifyArgs),
-    /// Draw report.html, junit.xml and summary.md of a run folder again
+    /// Draw report.html, junit.xml and summary.md of a run folder again, or the pages of a comparison
     Report {
-        /// Run folder
-        directory: PathBuf,
+        /// Run folder, or folder of a comparison; several comparisons with --page
+        #[arg(required = true)]
+        directories: Vec<PathBuf>,
+        /// Write one page of Markdown about all these comparisons, with its pictures beside it
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
     },
     /// Run the producer, a simulated cluster, a network and a clock in virtual time, and judge each seed's world
     Simulate(SimulateArgs),
@@ -238,6 +246,60 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) oracle: bool,
     /// Print verdict.json of each run on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `steadfast compare`
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Scenario file: a steady rate or `unlimited`, without faults
+    pub(crate) file: PathBuf,
+    /// Who takes part: `steadfast`, folders of peers/ or paths of programs, each with properties of its own if it needs any
+    #[arg(
+        long,
+        value_name = "NAME[:PROPERTY=VALUE],...",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub(crate) subjects: Vec<String>,
+    /// Blocks: each subject runs twice in each, out and back; fewer than 3 that count show nothing (exit 5)
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) blocks: u32,
+    /// Load before each cell's measured stretch (Java: 60s at least)
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) warmup: Duration,
+    /// Measured stretch of each cell
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(crate) measure: Duration,
+    /// Load before the first block; 0s for none
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) broker_warmup: Duration,
+    /// What the subject under test must reach, by the median of paired ratios, e.g. p(99)<=1.3*floor (else exit 99)
+    #[arg(long = "goal", value_name = "METRIC<=FACTOR*SUBJECT")]
+    pub(crate) goals: Vec<String>,
+    /// Overrides.
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    /// Folder of the comparison; default runs/compare-<scenario>-<time>
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Keep history and log of each cell (about 150 bytes a record), so that `steadfast verify` can judge it again
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `steadfast diff`
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The run folder to compare with
+    pub(crate) before: PathBuf,
+    /// The run folder that is judged
+    pub(crate) after: PathBuf,
+    /// How much worse a figure may be, beyond what its own seconds vary by
+    #[arg(long, value_name = "SHARE", default_value_t = 0.10)]
+    pub(crate) tolerance: f64,
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

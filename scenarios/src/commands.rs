@@ -1,6 +1,8 @@
 //! One file a command: parses nothing, decides nothing that outlives it, and ends in an exit code.
 
 pub(crate) mod run; // run scenarios and judge them
+pub(crate) mod compare; // producers side by side
+pub(crate) mod diff; // two run folders
 pub(crate) mod plan; // what a run would do
 pub(crate) mod list; // the catalogue
 pub(crate) mod init; // a file to start from

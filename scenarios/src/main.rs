@@ -2,6 +2,7 @@
 
 mod cli; // what a user types
 mod commands; // one file a command
+mod compare; // producers side by side
 mod exit; // exit codes
 mod out; // standard output
 mod runner; // a run, step by step
@@ -22,7 +23,9 @@ fn main() -> ExitCode {
         Command::List { directory, json } => commands::list::run(&directory, json),
         Command::Init { file } => commands::init::run(&file),
         Command::Verify(args) => commands::verify::run(&args),
-        Command::Report { directory } => commands::report::run(&directory),
+        Command::Report { directories, page } => commands::report::run(&directories, page.as_deref()),
+        Command::Compare(args) => commands::compare::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Cluster { command } => commands::cluster::run(&command),
         Command::Broker(args) => commands::broker::run(&args),

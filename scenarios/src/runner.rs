@@ -40,7 +40,7 @@ use steadfast_verifier::timeline::Sample;
 use steadfast_verifier::verdict::Verdict;
 use steadfast_verifier::workload::Workload;
 
-use crate::cli::{Overrides, RunArgs};
+use crate::cli::Overrides;
 use crate::exit::Exit;
 use crate::scenario::Scenario;
 use crate::scenario::units::show_count;
@@ -132,42 +132,55 @@ pub(crate) struct Runner {
     overrides: Overrides,
     spawner: Spawner,
     interrupt: Interrupt,
-    subject: Subject,
     rerun: String,
-    keep_topics: bool,
-    oracle: bool,
+    asks: Asks,
+}
+
+/// What a run does beside.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asks {
+    /// Topics that it made on an external cluster stay there.
+    pub(crate) keep_topics: bool,
+    /// Kafka's own tools are asked too.
+    pub(crate) oracle: bool,
+}
+
+/// One run: which scenario, who produces, and where it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) subject: &'a Subject,
+    pub(crate) folder: &'a Path,
 }
 
 impl Runner {
     /// Opens the journal, starts the thread that owns children, and listens for Ctrl-C.
-    pub(crate) fn start(args: &RunArgs) -> Result<Runner, RunError> {
+    pub(crate) fn start(overrides: &Overrides, asks: Asks) -> Result<Runner, RunError> {
         let journal = Journal::open().map_err(|e| failed("cannot open the heal journal", &e))?;
         let spawner = Spawner::start(journal).map_err(|e| failed("cannot start the spawner thread", &e))?;
         let interrupt =
             Interrupt::install(spawner.stop_flag()).map_err(|e| failed("cannot listen for signals", &e))?;
         Ok(Runner {
-            overrides: args.overrides.clone(),
+            overrides: overrides.clone(),
             spawner,
             interrupt,
-            subject: Subject::choose(args.overrides.subject.as_deref())?,
             rerun: rerun_command(),
-            keep_topics: args.keep_topics,
-            oracle: args.oracle,
+            asks,
         })
     }
 
-    /// One run into one folder.
-    pub(crate) fn run_once(
-        &self,
-        scenario: &Scenario,
-        folder: &Path,
-        display: &mut Display,
-    ) -> Result<Done, RunError> {
+    /// The producer that `--subject` names, built first where it is one of `peers/`.
+    pub(crate) fn subject(&self, wish: Option<&Path>) -> Result<Subject, RunError> {
+        Subject::choose(wish, &self.spawner, &mut |line| eprintln!("{line}"))
+    }
+
+    /// One run into one folder, on a cluster of its own.
+    pub(crate) fn run_once(&self, task: Task<'_>, display: &mut Display) -> Result<Done, RunError> {
         self.not_interrupted()?;
-        folder::create(folder)?;
-        write(folder, "scenario.toml", &scenario.text)?;
-        let cluster = self.start_cluster(scenario, folder, display)?;
-        let measured = self.measure(scenario, folder, &cluster, display);
+        folder::create(task.folder)?;
+        write(task.folder, "scenario.toml", &task.scenario.text)?;
+        let cluster = self.start_cluster(task.scenario, task.folder, display)?;
+        let measured = self.measure(task, &cluster, display);
         display.phase("stopping the cluster");
         if let Err(error) = cluster.delete_topics() {
             display.keep(&error.to_string());
@@ -176,70 +189,89 @@ impl Runner {
         drop(cluster);
         measured?;
         self.not_interrupted()?;
-        judging::judge_folder(scenario, folder, display)
+        judging::judge_folder(task.scenario, task.folder, display)
+    }
+
+    /// One run on a cluster that stays, whose topics must be fresh.
+    pub(crate) fn run_on(
+        &self,
+        task: Task<'_>,
+        cluster: &Arc<Cluster>,
+        display: &mut Display,
+    ) -> Result<Done, RunError> {
+        self.not_interrupted()?;
+        folder::create(task.folder)?;
+        write(task.folder, "scenario.toml", &task.scenario.text)?;
+        self.measure(task, cluster, display)?;
+        self.not_interrupted()?;
+        judging::judge_folder(task.scenario, task.folder, display)
     }
 
     /// Load, and the log read back.
-    fn measure(
-        &self,
-        scenario: &Scenario,
-        folder: &Path,
-        cluster: &Arc<Cluster>,
-        display: &mut Display,
-    ) -> Result<(), RunError> {
-        if self.keep_topics {
+    fn measure(&self, task: Task<'_>, cluster: &Arc<Cluster>, display: &mut Display) -> Result<(), RunError> {
+        let Task { scenario, folder, .. } = task;
+        self.note_environment(task, cluster)?;
+        if self.asks.keep_topics {
             cluster.keep_topics()?;
         }
         self.not_interrupted()?;
-        if self.oracle {
+        if self.asks.oracle {
             oracle::announce(&scenario.topic, folder)?;
         }
-        self.load(scenario, folder, cluster, display)?;
+        self.load(task, cluster, display)?;
         self.not_interrupted()?;
         judging::seal(scenario, folder, cluster, display)?;
-        if self.oracle {
+        if self.asks.oracle {
             self.not_interrupted()?;
             oracle::ask(&scenario.topic, folder, cluster, display)?;
         }
         Ok(())
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a shell: the report says when the run began"
-    )]
-    fn start_cluster(
+    /// Starts what the scenario asks for; its logs and data lie below `folder`.
+    pub(crate) fn start_cluster(
         &self,
         scenario: &Scenario,
         folder: &Path,
         display: &mut Display,
     ) -> Result<Arc<Cluster>, RunError> {
-        let started = std::time::SystemTime::now();
         let choice = cluster::choose(&self.overrides, scenario)?;
         display.phase(&format!("starting {}", choice.describe(scenario)));
         let cluster = choice
             .start(scenario, folder, &self.spawner, &mut |line| display.note(line))
             .map_err(RunError::from)?;
-        let mut differences = cluster.differences().to_vec();
-        differences.extend(scenario.producer_differences());
-        let environment = environment::read(
-            started,
-            folder,
-            choice.environment(scenario, &cluster),
-            differences,
-            (self.subject.name.clone(), self.rerun.clone()),
-        );
-        write_json(folder, "environment.json", &environment)?;
         Ok(Arc::new(cluster))
     }
 
-    fn load(
-        &self,
-        scenario: &Scenario,
-        folder: &Path,
-        cluster: &Arc<Cluster>,
-        display: &mut Display,
-    ) -> Result<(), RunError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shell: the report says when the run began"
+    )]
+    fn note_environment(&self, task: Task<'_>, cluster: &Cluster) -> Result<(), RunError> {
+        let Task {
+            scenario,
+            subject,
+            folder,
+        } = task;
+        let choice = cluster::choose(&self.overrides, scenario)?;
+        let mut differences = cluster.differences().to_vec();
+        differences.extend(scenario.producer_differences());
+        let environment = environment::read(
+            std::time::SystemTime::now(),
+            folder,
+            choice.environment(scenario, cluster),
+            differences,
+            (subject.name.clone(), self.rerun.clone()),
+        );
+        write_json(folder, "environment.json", &environment)
+    }
+
+    fn load(&self, task: Task<'_>, cluster: &Arc<Cluster>, display: &mut Display) -> Result<(), RunError> {
+        let Task {
+            scenario,
+            subject,
+            folder,
+        } = task;
         display.phase("connecting");
         let start_ns = clock::now_ns() + HEAD_START.as_nanos() as u64;
         let workload = scenario.workload(cluster.bootstrap_servers(), start_ns, folder);
@@ -247,7 +279,7 @@ impl Runner {
         let mut samples = Samples::create(folder)?;
         let readers = Readers::start(scenario, &cluster.admin_servers(), folder, &self.spawner)?;
         let mut beside = Beside::start(&self.spawner, folder, scenario, &workload)?;
-        let worker = Arc::new(self.start_worker(folder, workload)?);
+        let worker = Arc::new(self.start_worker(folder, subject, workload)?);
         let mut steady = SteadyState::new(scenario, span, folder);
         let mut nemesis: Option<Nemesis> = None;
         let mut bypass: Option<String> = None;
@@ -323,9 +355,9 @@ impl Runner {
     }
 
     /// The worker, and how each further incarnation of it is started.
-    fn start_worker(&self, folder: &Path, workload: Workload) -> Result<Client, RunError> {
+    fn start_worker(&self, folder: &Path, subject: &Subject, workload: Workload) -> Result<Client, RunError> {
         let (spawner, folder) = (self.spawner.clone(), folder.to_owned());
-        let subject = self.subject.clone();
+        let subject = subject.clone();
         let start = move |incarnation: u32| {
             let order = Workload {
                 incarnation,

@@ -39,7 +39,7 @@ mod availability; // stretches without an acknowledgement
 mod backlog; // what waited when a fault was healed
 mod account; // what the histories say beside the tables
 mod histories; // history/*.bin, into all the others here
-mod latency; // percentiles, curves, latency.hlog
+pub(crate) mod latency; // percentiles, curves, latency.hlog
 mod liveness; // V1-V4, V6
 mod load; // counts and latency per segment of time
 mod phases; // which time is which phase

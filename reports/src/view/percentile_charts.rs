@@ -14,6 +14,8 @@ const ALL: &str = "all";
 /// Lines that one chart can hold and a reader can tell apart.
 const MAX_PHASES: usize = 4;
 const CLASSES: [&str; MAX_PHASES] = ["a", "c", "b", "d"];
+/// Of subjects side by side; from the ninth on colours come again.
+const SUBJECTS: [&str; 8] = ["g", "a", "c", "b", "d", "e", "f", "h"];
 
 /// One chart for the phase shown first, and one across phases where there are several.
 pub(super) fn figures(folder: &Folder, phase: &str, limits: Limits) -> Vec<Figure> {
@@ -57,6 +59,17 @@ pub(super) fn figures(folder: &Folder, phase: &str, limits: Limits) -> Vec<Figur
         figures.push(figure("phases", heading, note, &across, Vec::new(), limits));
     }
     figures
+}
+
+/// Curves of several subjects over each other, each under the name in its `phase`; none without a curve.
+pub(crate) fn overlaid(heading: String, note: &str, curves: &[Curve]) -> Option<Figure> {
+    let limits = Limits::USUAL;
+    let named: Vec<(String, &'static str, &Curve)> = curves
+        .iter()
+        .zip(SUBJECTS.into_iter().cycle())
+        .map(|(curve, class)| (limits.short(&curve.phase), class, curve))
+        .collect();
+    (!named.is_empty()).then(|| figure("subjects", heading, note, &named, Vec::new(), limits))
 }
 
 /// Ack latency of each phase after warm-up, in order of begin, once each.

@@ -1,25 +1,48 @@
-//! `steadfast report DIR`: draws the report again, from the folder alone.
+//! `steadfast report DIR`: draws the pages again, from the folder alone: of a run, of a comparison, or of several
+//! comparisons on one page.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use steadfast_verifier::comparison::FILE_NAME;
 
 use crate::exit::Exit;
 use crate::out;
 use crate::runner::folder;
 
-/// Draws report.html, junit.xml and summary.md.
-pub(crate) fn run(directory: &Path) -> Exit {
-    if let Some(why) = folder::no_run(directory) {
-        eprintln!("error: {why}");
-        return Exit::ToolError;
-    }
-    match steadfast_reports::write_all(directory) {
-        Ok(()) => {
-            out::line(format_args!("{}", directory.join("report.html").display()));
+/// With `page`, one page of Markdown about all the comparisons; else each folder's own pages.
+pub(crate) fn run(directories: &[PathBuf], page: Option<&Path>) -> Exit {
+    let drawn = match page {
+        Some(page) => steadfast_reports::page(directories, page)
+            .map(|()| page.to_owned())
+            .map_err(|error| error.to_string()),
+        None => directories
+            .iter()
+            .try_fold(PathBuf::new(), |_, directory| draw(directory)),
+    };
+    match drawn {
+        Ok(path) => {
+            out::line(format_args!("{}", path.display()));
             Exit::Pass
         }
-        Err(error) => {
-            eprintln!("error: {error}");
+        Err(why) => {
+            eprintln!("error: {why}");
             Exit::ToolError
         }
+    }
+}
+
+/// The page that was drawn.
+fn draw(directory: &Path) -> Result<PathBuf, String> {
+    if directory.join(FILE_NAME).is_file() {
+        let drawn = steadfast_reports::comparison(directory);
+        return drawn
+            .map(|()| directory.join(steadfast_reports::COMPARISON_PAGE))
+            .map_err(|error| error.to_string());
+    }
+    match folder::no_run(directory) {
+        Some(why) => Err(why),
+        None => steadfast_reports::write_all(directory)
+            .map(|()| directory.join("report.html"))
+            .map_err(|error| error.to_string()),
     }
 }

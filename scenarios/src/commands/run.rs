@@ -6,7 +6,7 @@ use crate::cli::RunArgs;
 use crate::exit::Exit;
 use crate::out;
 use crate::runner::display::Display;
-use crate::runner::{self, Finished, RunError, Runner, folder, summary};
+use crate::runner::{self, Asks, Finished, RunError, Runner, Task, folder, summary};
 use crate::scenario::{self, Scenario};
 
 /// Runs it all; of several results the most severe is the exit.
@@ -32,8 +32,16 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
     if let Some(error) = refused {
         return fail(&error);
     }
-    let runner = match Runner::start(args) {
-        Ok(runner) => runner,
+    let asks = Asks {
+        keep_topics: args.keep_topics,
+        oracle: args.oracle,
+    };
+    let started = Runner::start(&args.overrides, asks).and_then(|runner| {
+        let subject = runner.subject(args.overrides.subject.as_deref())?;
+        Ok((runner, subject))
+    });
+    let (runner, subject) = match started {
+        Ok(started) => started,
         Err(error) => return fail(&error),
     };
 
@@ -41,7 +49,12 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
     for job in jobs {
         let scenario = &scenarios[job.scenario];
         let mut display = Display::new();
-        let result = runner.run_once(scenario, &job.folder, &mut display);
+        let task = Task {
+            scenario,
+            subject: &subject,
+            folder: &job.folder,
+        };
+        let result = runner.run_once(task, &mut display);
         display.done();
         let run = Finished {
             label: job.label,

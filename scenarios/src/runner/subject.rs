@@ -1,10 +1,13 @@
-//! Who produces: our own load generator with the producer inside, or a program of somebody else's (docs/subject.md).
+//! Who produces: our own load generator with the producer inside, a client of `peers/`, or a program of somebody else's
+//! (docs/subject.md).
+
+mod peers; // other clients, built on demand
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use steadfast_chaos::process::Program;
+use steadfast_chaos::process::{Program, Spawner};
 
 use super::RunError;
 
@@ -21,14 +24,30 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// What `--subject` names: none and `steadfast` are ours, all else is a path.
-    pub(crate) fn choose(wish: Option<&Path>) -> Result<Subject, RunError> {
+    /// What `--subject` names: none and `steadfast` are ours, a folder of `peers/` is built, all else is a path.
+    pub(crate) fn choose(
+        wish: Option<&Path>,
+        spawner: &Spawner,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Subject, RunError> {
         let Some(path) = wish.filter(|path| *path != Path::new(OURS)) else {
             return Ok(Subject::ours());
         };
+        match peers::find(path) {
+            Some(peer) => Ok(Subject {
+                name: path.display().to_string(),
+                program: Some(peer.build(spawner, progress)?),
+            }),
+            None => Subject::program(path),
+        }
+    }
+
+    /// A program of somebody else's.
+    fn program(path: &Path) -> Result<Subject, RunError> {
         let refuse = |why: &str| {
+            let names: String = peers::names().iter().map(|name| format!("`{name}`, ")).collect();
             RunError::Usage(format!(
-                "--subject {}: {why}; give `{OURS}` or the path of a program that docs/subject.md describes",
+                "--subject {}: {why}; give `{OURS}`, {names}or the path of a program that docs/subject.md describes",
                 path.display()
             ))
         };
@@ -71,22 +90,23 @@ mod tests {
 
     #[test]
     fn ours_needs_no_path_and_what_is_no_program_is_refused() {
-        for ours in [None, Some(Path::new("steadfast"))] {
-            let subject = Subject::choose(ours).expect("ours");
-            assert_eq!(subject.name, OURS);
-            assert_eq!(
-                subject.command(Path::new("w.json")).1,
-                ["worker", "--workload", "w.json"]
-            );
-        }
+        let subject = Subject::ours();
+        assert_eq!(subject.name, OURS);
+        assert_eq!(
+            subject.command(Path::new("w.json")).1,
+            ["worker", "--workload", "w.json"]
+        );
         let folder = tempfile::tempdir().expect("a folder");
         let text = folder.path().join("text");
         std::fs::write(&text, "no program").expect("written");
         for wrong in [folder.path(), text.as_path(), Path::new("/nowhere/at/all")] {
-            let why = Subject::choose(Some(wrong)).expect_err("refused").to_string();
-            assert!(why.contains("docs/subject.md"), "{why}");
+            let why = Subject::program(wrong).expect_err("refused").to_string();
+            assert!(
+                why.contains("docs/subject.md") && why.contains("`floor`"),
+                "{why}"
+            );
         }
-        let shell = Subject::choose(Some(Path::new("/bin/sh"))).expect("a program");
+        let shell = Subject::program(Path::new("/bin/sh")).expect("a program");
         assert_eq!(shell.name, "sh");
         assert_eq!(shell.command(Path::new("w.json")).1, ["--workload", "w.json"]);
     }

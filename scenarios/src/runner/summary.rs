@@ -214,7 +214,7 @@ pub(crate) fn table(runs: &[Finished]) -> String {
     text
 }
 
-fn word(outcome: Outcome) -> &'static str {
+pub(crate) fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "PASS",
         Outcome::Inconclusive => "INCONCLUSIVE",
@@ -223,7 +223,7 @@ fn word(outcome: Outcome) -> &'static str {
 }
 
 /// A figure with a unit that a person reads without counting zeros.
-pub(super) fn figure(value: f64, unit: &str) -> String {
+pub(crate) fn figure(value: f64, unit: &str) -> String {
     match unit {
         "ns" if value < 1e6 => format!("{:.0} µs", value / 1e3),
         "ns" if value < 1e9 => format!("{:.2} ms", value / 1e6),

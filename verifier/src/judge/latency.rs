@@ -7,9 +7,13 @@
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
+};
+use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
 use super::phases::Phase;
 use crate::measurements::{self, Curve};
@@ -25,7 +29,7 @@ const BUCKETS_A_DECADE: f64 = 10.0;
 const MAX_NINES: f64 = 7.0;
 
 /// An empty histogram of nanoseconds.
-pub(super) fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     match Histogram::new(DIGITS) {
         Ok(histogram) => histogram,
         Err(_) => unreachable!("three digits are within what hdrhistogram takes"),
@@ -33,7 +37,7 @@ pub(super) fn histogram() -> Histogram<u64> {
 }
 
 /// The figures of verdict.json.
-pub(super) fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
+pub(crate) fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
     if histogram.is_empty() {
         return Percentiles::default();
     }
@@ -50,7 +54,7 @@ pub(super) fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
 
 /// The curve of one phase and metric: points evenly spaced in nines, up to the last that the number of records
 /// supports, then the maximum.
-pub(super) fn curve(phase: &str, metric: &str, histogram: &Histogram<u64>) -> Curve {
+pub(crate) fn curve(phase: &str, metric: &str, histogram: &Histogram<u64>) -> Curve {
     let count = histogram.len();
     let mut points = Vec::new();
     if count > 0 {
@@ -145,6 +149,18 @@ pub(super) fn interval_log(
     Ok(text)
 }
 
+/// The histogram of one phase in such a text; none when it is not there, or damaged.
+pub(crate) fn of_phase(log: &[u8], phase: &str) -> Option<Histogram<u64>> {
+    let wanted = tag(phase);
+    IntervalLogIterator::new(log).find_map(|entry| match entry.ok()? {
+        LogEntry::Interval(interval) if interval.tag().is_some_and(|tag| tag.as_str() == wanted) => {
+            let bytes = STANDARD.decode(interval.encoded_histogram()).ok()?;
+            Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
+        }
+        _ => None,
+    })
+}
+
 /// A phase's name as a tag: tags hold no comma, space or line break.
 fn tag(phase: &str) -> String {
     phase
@@ -155,9 +171,6 @@ fn tag(phase: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hdrhistogram::serialization::Deserializer;
-    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-
     use super::*;
 
     #[test]
@@ -226,34 +239,20 @@ mod tests {
                 LogEntry::BaseTime(at) | LogEntry::StartTime(at) => assert_eq!(at.as_secs(), 1_700_000_000),
                 LogEntry::Interval(interval) => {
                     tags.push(interval.tag().unwrap().as_str().to_owned());
-                    let bytes = base64(interval.encoded_histogram());
-                    let read: Histogram<u64> =
-                        Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
-                    assert_eq!(read, sample);
                     assert_eq!(interval.start_timestamp(), Duration::from_secs(1 + 3 * entries));
                     entries += 1;
                 }
             }
         }
+        assert_eq!(of_phase(&text, "steady"), Some(sample.clone()));
+        assert_eq!(of_phase(&text, "heal:leader kill,2"), Some(sample));
+        assert_eq!(of_phase(&text, "after"), None);
+        assert_eq!(
+            of_phase(&text[..text.len() / 2], "heal:leader kill,2"),
+            None,
+            "cut off"
+        );
         assert_eq!(tags, ["steady", "heal:leader_kill_2"]);
         assert!(text.starts_with(b"#[Histogram log format version 1.3]\n"));
-    }
-
-    /// Standard alphabet, padded: enough of a decoder for a test.
-    fn base64(text: &str) -> Vec<u8> {
-        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digits = text.bytes().filter(|&byte| byte != b'=');
-        let values: Vec<u32> = digits
-            .map(|byte| alphabet.iter().position(|&a| a == byte).unwrap() as u32)
-            .collect();
-        let mut bytes = Vec::new();
-        for four in values.chunks(4) {
-            let word = four
-                .iter()
-                .enumerate()
-                .fold(0, |word, (i, value)| word | value << (18 - 6 * i));
-            bytes.extend_from_slice(&word.to_be_bytes()[1..four.len()]);
-        }
-        bytes
     }
 }

@@ -1,0 +1,156 @@
+//! One comparison as text: Markdown for a page under `docs/`, and the same without escapes for a terminal. Columns are padded,
+//! so that both can be read as they are.
+
+use std::fmt::Write as _;
+
+use super::tables::Tables;
+use crate::text::markdown;
+
+/// For whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// What Markdown would take for its own is escaped; headings of this level.
+    Markdown(usize),
+    /// Nothing is.
+    Terminal,
+}
+
+pub(super) fn render(tables: &Tables, form: Form) -> String {
+    let mut out = String::new();
+    let safe = |text: &str| escaped(text, form);
+    let heads = match form {
+        Form::Markdown(level) => "#".repeat(level) + " ",
+        Form::Terminal => String::new(),
+    };
+    let _ = writeln!(
+        out,
+        "{heads}{}: {}\n",
+        safe(&tables.scenario),
+        safe(&tables.title)
+    );
+    let _ = writeln!(
+        out,
+        "{} {}: {}.\n",
+        tables.badge.sign,
+        tables.badge.word,
+        safe(&tables.sentence)
+    );
+    table(&mut out, form, 1, &league(tables));
+    if !tables.ratios.is_empty() && !tables.metrics.is_empty() {
+        let of = "to each other one, median of the ratios within a block (95 % interval):";
+        let _ = writeln!(out, "\n{} {of}\n", safe(&tables.under_test));
+        let head = std::iter::once("to").chain(tables.metrics.iter().copied());
+        let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
+        for ratios in &tables.ratios {
+            rows.push(
+                std::iter::once(&ratios.to)
+                    .chain(&ratios.cells)
+                    .cloned()
+                    .collect(),
+            );
+        }
+        table(&mut out, form, 1, &rows);
+    }
+    if !tables.goals.is_empty() {
+        out.push('\n');
+        let mut rows = vec![
+            ["", "goal", "median ratio (95 % interval)"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        for goal in &tables.goals {
+            rows.push(vec![
+                goal.badge.sign.to_owned(),
+                goal.goal.clone(),
+                goal.observed.clone(),
+            ]);
+        }
+        table(&mut out, form, 3, &rows);
+    }
+    out.push('\n');
+    let head = ["block", "order", "counts", "control's drift", "stolen"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for block in &tables.blocks {
+        rows.push(vec![
+            block.number.to_string(),
+            block.order.clone(),
+            block.counts.clone(),
+            block.drift.clone(),
+            block.steal.clone(),
+        ]);
+    }
+    table(&mut out, form, 3, &rows);
+    let _ = writeln!(out, "\n{}\n", safe(&tables.method));
+    for (name, value) in &tables.machine {
+        let _ = writeln!(out, "- {}: {}", safe(name), safe(value));
+    }
+    out
+}
+
+fn league(tables: &Tables) -> Vec<Vec<String>> {
+    let latency: &[&str] = if tables.scheduled {
+        &["p50", "p90", "p99", "p99.9", "max"]
+    } else {
+        &[]
+    };
+    let head = ["subject", "delivery"].iter().chain(latency).chain(&[
+        "rate",
+        "client, µs/record",
+        "broker, µs/record",
+        "client memory",
+        "generator late, p99",
+    ]);
+    let mut rows = vec![head.map(|word| (*word).to_owned()).collect::<Vec<_>>()];
+    for one in &tables.league {
+        let delivery = match one.note.as_str() {
+            "" => one.delivery.word.to_owned(),
+            note => format!("{} ({note})", one.delivery.word),
+        };
+        let mut row = vec![one.subject.clone(), delivery];
+        row.extend(one.latency.iter().take(latency.len()).cloned());
+        row.extend([&one.rate, &one.client, &one.broker, &one.memory, &one.lag].map(Clone::clone));
+        rows.push(row);
+    }
+    rows
+}
+
+/// The first row is the head; the first `words` columns are words and stand left, figures right.
+fn table(out: &mut String, form: Form, words: usize, rows: &[Vec<String>]) {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| escaped(cell, form)).collect())
+        .collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(3)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for (nth, row) in rows.iter().enumerate() {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let _ = if column < words {
+                write!(out, "| {cell:<width$} ")
+            } else {
+                write!(out, "| {cell:>width$} ")
+            };
+        }
+        out.push_str("|\n");
+        if nth == 0 {
+            for (column, width) in widths.iter().enumerate() {
+                let _ = if column < words {
+                    write!(out, "|{}", "-".repeat(width + 2))
+                } else {
+                    write!(out, "|{}:", "-".repeat(width + 1))
+                };
+            }
+            out.push_str("|\n");
+        }
+    }
+}
+
+fn escaped(text: &str, form: Form) -> String {
+    match form {
+        Form::Markdown(_) => markdown(text),
+        Form::Terminal => text.to_owned(),
+    }
+}

@@ -1,0 +1,87 @@
+//! `steadfast compare`: several producers on one scenario, in interleaved blocks on one cluster.
+
+use steadfast_verifier::comparison::goal::Goal;
+use steadfast_verifier::verdict::Outcome;
+
+use crate::cli::CompareArgs;
+use crate::compare::{self, Contest, Lengths, Refused};
+use crate::exit::Exit;
+use crate::out;
+use crate::runner::display::Display;
+use crate::runner::{Asks, RunError, Runner, folder};
+
+/// Checks everything first; 5 when too few blocks count, 99 when a goal is missed.
+pub(crate) fn run(args: &CompareArgs) -> Exit {
+    match compared(args) {
+        Ok(exit) => exit,
+        Err(Refused::File(diagnostics)) => {
+            eprint!("{diagnostics}");
+            Exit::Usage
+        }
+        Err(Refused::Error(error)) => {
+            eprintln!("error: {error}");
+            error.exit()
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a shell: the folder's name carries the wall time"
+)]
+fn compared(args: &CompareArgs) -> Result<Exit, Refused> {
+    let usage = |text: String| Refused::Error(RunError::Usage(text));
+    if args.overrides.subject.is_some() {
+        return Err(usage(
+            "--subject names one; compare takes --subjects A,B,...".to_owned(),
+        ));
+    }
+    let goals: Vec<Goal> = args
+        .goals
+        .iter()
+        .map(|text| text.parse::<Goal>().map_err(|error| usage(error.to_string())))
+        .collect::<Result<_, _>>()?;
+    if let Some(goal) = goals.iter().find(|goal| !args.subjects.contains(&goal.to)) {
+        let known = args.subjects.join(", ");
+        return Err(usage(format!(
+            "goal {goal}: {} takes no part; subjects: {known}",
+            goal.to
+        )));
+    }
+    let lengths = Lengths {
+        warmup: args.warmup,
+        measured: args.measure,
+        broker_warmup: args.broker_warmup,
+    };
+    let runner = Runner::start(&args.overrides, Asks::default())?;
+    let named = (args.file.as_path(), args.subjects.as_slice());
+    let contestants = compare::enter(named, &args.overrides, lengths, &runner)?;
+    let stamp = folder::stamp(std::time::SystemTime::now());
+    let name = &contestants[0].scenario.name;
+    let folder = compare::folder(args.out.as_deref(), name, &stamp);
+    folder::check(&folder).map_err(usage)?;
+    let contest = Contest {
+        contestants,
+        goals,
+        blocks: args.blocks,
+        folder: folder.clone(),
+        keep: args.keep,
+    };
+    let mut display = Display::new();
+    let held = contest.hold(&runner, &mut display);
+    display.done();
+    let sum = held?;
+    match steadfast_reports::comparison_text(&folder) {
+        Ok(text) => out::text(&text),
+        Err(error) => eprintln!("error: {error}"),
+    }
+    out::line(format_args!(
+        "page: {}",
+        folder.join(steadfast_reports::COMPARISON_PAGE).display()
+    ));
+    Ok(match sum.verdict {
+        Outcome::Pass => Exit::Pass,
+        Outcome::Inconclusive => Exit::Inconclusive,
+        Outcome::Fail => Exit::Threshold,
+    })
+}
