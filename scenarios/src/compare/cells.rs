@@ -22,6 +22,7 @@ const PHASE: &str = "steady";
 const EVIDENCE: [&str; 2] = ["history", "log"];
 
 /// Where a cell stands, in order and on disk.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) block: u32,
     pub(super) position: u32,
