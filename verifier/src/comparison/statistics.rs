@@ -88,7 +88,7 @@ mod tests {
     fn the_interval_holds_the_median_and_narrows_with_agreement() {
         let (low, high) = interval(&[0.9, 1.0, 1.1, 2.0]).unwrap();
         assert!(
-            low >= 0.9 && low < 1.05 && high > 1.05 && high <= 2.0,
+            (0.9..1.05).contains(&low) && (1.05..=2.0).contains(&high),
             "{low} {high}"
         );
         assert_eq!(interval(&[1.0; 6]), Some((1.0, 1.0)));
