@@ -35,7 +35,7 @@ pub(super) fn render(tables: &Tables, form: Form) -> String {
         tables.badge.word,
         safe(&tables.sentence)
     );
-    table(&mut out, form, 1, &league(tables));
+    table(&mut out, form, 2, &league(tables));
     if !tables.ratios.is_empty() && !tables.metrics.is_empty() {
         let of = "to each other one, median of the ratios within a block (95 % interval):";
         let _ = writeln!(out, "\n{} {of}\n", safe(&tables.under_test));
