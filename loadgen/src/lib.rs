@@ -10,7 +10,8 @@
 pub mod worker;
 
 // One load, from its first due record to its last outcome; of it: when to wake, and what it can tell while it runs.
-mod load;
+// Subjects with another client (peers/) share these.
+pub mod load;
 
 pub mod waking;
 

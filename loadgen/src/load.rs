@@ -17,14 +17,14 @@ use crate::schedule::{Schedule, ScheduleError};
 use crate::waking::Waking;
 
 /// Most records handed over in one go; after so many the producer may write and read.
-pub(crate) const RUN_RECORDS: usize = 1_000;
+pub const RUN_RECORDS: usize = 1_000;
 
 /// Time between two progress lines, ns.
 const PROGRESS_NS: u64 = 1_000_000_000;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Load {
+pub struct Load {
     schedule: Schedule,
     waking: Waking,
     /// None for `unlimited`, whose latency means nothing.
@@ -38,10 +38,12 @@ pub(crate) struct Load {
     sent: u64,
     acked: u64,
     not_written: u64,
+    unknown: u64,
 }
 
 impl Load {
-    pub(crate) fn new(workload: &Workload, waking: Waking) -> Result<Load, ScheduleError> {
+    /// Nothing is handed over yet.
+    pub fn new(workload: &Workload, waking: Waking) -> Result<Load, ScheduleError> {
         let schedule = Schedule::new(workload)?;
         let live =
             (!schedule.is_unlimited()).then(|| Live::new(workload.first_index, schedule.warmup_end_ns()));
@@ -56,18 +58,19 @@ impl Load {
             sent: 0,
             acked: 0,
             not_written: 0,
+            unknown: 0,
             schedule,
         })
     }
 
     /// The thread runs again. True when what is due is to be handed over now.
-    pub(crate) fn woke(&mut self, now_ns: u64) -> bool {
+    pub fn woke(&mut self, now_ns: u64) -> bool {
         // `unlimited` keeps no grid: records are due whenever there is room.
         self.waking.woke(now_ns) || self.schedule.is_unlimited()
     }
 
     /// Takes the records to hand over now, as many as are due and `room` allows: index of the first and their due times.
-    pub(crate) fn take(&mut self, now_ns: u64, room: usize) -> Option<(u64, &[u64])> {
+    pub fn take(&mut self, now_ns: u64, room: usize) -> Option<(u64, &[u64])> {
         if self.stopped {
             return None;
         }
@@ -87,11 +90,12 @@ impl Load {
     }
 
     /// What became of records handed over.
-    pub(crate) fn completed(&mut self, indexes: &[u64], outcome: Outcome, ack_ns: u64) {
+    pub fn completed(&mut self, indexes: &[u64], outcome: Outcome, ack_ns: u64) {
+        let count = indexes.len() as u64;
         match outcome {
-            Outcome::Acked => self.acked += indexes.len() as u64,
-            Outcome::NotWritten => self.not_written += indexes.len() as u64,
-            Outcome::Unknown => {}
+            Outcome::Acked => self.acked += count,
+            Outcome::NotWritten => self.not_written += count,
+            Outcome::Unknown => self.unknown += count,
         }
         if let Some(live) = &mut self.live {
             live.completed(indexes, (outcome == Outcome::Acked).then_some(ack_ns));
@@ -100,7 +104,7 @@ impl Load {
 
     /// When to wake if nothing happens before; a moment already past means at once. `answer_owed`: the producer has
     /// records without an outcome, so that an answer will wake the thread.
-    pub(crate) fn next_wake(&self, has_room: bool, answer_owed: bool) -> u64 {
+    pub fn next_wake(&self, has_room: bool, answer_owed: bool) -> u64 {
         let due = if self.stopped {
             None
         } else {
@@ -116,37 +120,43 @@ impl Load {
     }
 
     /// True when the load has ended: every outcome is known, or the time to wait for them is over.
-    pub(crate) fn is_over(&self, now_ns: u64, pending: u64) -> bool {
+    pub fn is_over(&self, now_ns: u64, pending: u64) -> bool {
         (self.all_taken() && (pending == 0 || self.stopped)) || now_ns >= self.deadline_ns()
     }
 
     /// True when no further record will be handed over.
-    pub(crate) fn all_taken(&self) -> bool {
+    pub fn all_taken(&self) -> bool {
         self.stopped || self.schedule.next_due().is_none()
     }
 
     /// True for `unlimited`.
-    pub(crate) fn is_unlimited(&self) -> bool {
+    pub fn is_unlimited(&self) -> bool {
         self.schedule.is_unlimited()
     }
 
     /// Records handed over so far.
-    pub(crate) fn sent(&self) -> u64 {
+    pub fn sent(&self) -> u64 {
         self.sent
     }
 
+    /// Records handed over that have no outcome yet.
+    pub fn owed(&self) -> u64 {
+        self.sent
+            .saturating_sub(self.acked + self.not_written + self.unknown)
+    }
+
     /// True after [`Load::stop`].
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         self.stopped
     }
 
     /// No further record is handed over (SIGTERM, or a producer that failed for good).
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.stopped = true;
     }
 
     /// The records that were due by now and will never be handed over.
-    pub(crate) fn give_up(&mut self, now_ns: u64, had_room: bool) -> Withheld {
+    pub fn give_up(&mut self, now_ns: u64, had_room: bool) -> Withheld {
         let mut withheld = Withheld {
             first_index: 0,
             count: 0,
@@ -171,7 +181,7 @@ impl Load {
     }
 
     /// True when a progress line is due; then the next one is due a second later.
-    pub(crate) fn progress_due(&mut self, now_ns: u64) -> bool {
+    pub fn progress_due(&mut self, now_ns: u64) -> bool {
         let due = now_ns >= self.progress_ns;
         if due {
             // On a grid, except after a pause longer than it.
@@ -181,7 +191,7 @@ impl Load {
     }
 
     /// How far the load is.
-    pub(crate) fn progress(&mut self, now_ns: u64, generator_tid: u32) -> Progress {
+    pub fn progress(&mut self, now_ns: u64, generator_tid: u32) -> Progress {
         Progress {
             at_ns: now_ns,
             sent: self.sent,

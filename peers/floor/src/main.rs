@@ -111,11 +111,11 @@ impl Floor<'_> {
                 self.run.load.stop();
             }
             result = result.and_then(|()| self.run.tell(now_ns));
-            if result.is_err() || self.run.load.is_over(now_ns) {
+            if result.is_err() || self.run.is_over(now_ns) {
                 break;
             }
             let connected = self.cluster.is_some();
-            let wake_ns = self.run.load.next_wake(connected);
+            let wake_ns = self.run.load.next_wake(connected, false);
             sleep_until(if connected {
                 wake_ns
             } else {

@@ -22,12 +22,7 @@ pub mod settings;
 // Clocks and a sleep that ends when it should.
 pub mod clock;
 
-// Which records are due, how far the load is, when it is over; of it: what can be told while it runs.
-pub mod load;
-
-mod live;
-
-// The shell around a load: history, progress, signals.
+// The shell around the load generator's own `Load`: history, progress, signals.
 pub mod run;
 
 // What became of records, from the client's callbacks to the generator; of it: which belong to one batch.

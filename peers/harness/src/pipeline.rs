@@ -93,7 +93,7 @@ impl<C: Client> Pipeline<'_, C> {
         while result.is_ok() {
             let now_ns = monotonic_ns();
             result = self.wake(now_ns);
-            if result.is_err() || self.run.load.is_over(now_ns) {
+            if result.is_err() || self.run.is_over(now_ns) {
                 break;
             }
             sleep_until(self.next_wake(now_ns));
@@ -145,7 +145,8 @@ impl<C: Client> Pipeline<'_, C> {
     }
 
     fn next_wake(&self, now_ns: u64) -> u64 {
-        let wake_ns = self.run.load.next_wake(self.held == 0);
+        // Outcomes come by themselves: none of them is a wake of this thread's.
+        let wake_ns = self.run.load.next_wake(self.held == 0, false);
         let look_ns = match (self.held, self.run.load.owed()) {
             (0, 0) => u64::MAX,
             (0, _) => BOOK_GAP_NS,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use steadfast_loadgen::load::Load;
 use steadfast_loadgen::waking::Waking;
 use steadfast_verifier::history::{Completed, Header, Outcome, Writer};
 use steadfast_verifier::workload::Workload;
 
 use crate::clock::{monotonic_ns, precise_timers, wall_ms};
 use crate::failure::Failure;
-use crate::load::Load;
 
 /// How long the client may take to be ready, where the start of the load leaves it less, ns.
 const READY_BOUND_NS: u64 = 10_000_000_000;
@@ -128,6 +128,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// True when every outcome is known, or the time to wait for them is over.
+    pub fn is_over(&self, now_ns: u64) -> bool {
+        self.load.is_over(now_ns, self.load.owed())
+    }
+
     /// True once somebody wants it to end.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -154,7 +159,7 @@ impl<'a> Run<'a> {
             );
             return result;
         }
-        let next = self.load.next_index();
+        let next = self.workload.first_index + self.load.sent();
         let held: Vec<u64> = (next - ending.held as u64..next).collect();
         if !held.is_empty() {
             self.completed(&Completed {

@@ -62,12 +62,38 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use steadfast_verifier::workload::{Executor, Keys, PartitionChoice};
+
     use super::*;
-    use crate::load::tests::workload;
+
+    fn workload() -> Workload {
+        Workload {
+            seed: 1,
+            worker: 0,
+            incarnation: 0,
+            first_index: 0,
+            bootstrap_servers: vec![],
+            topic: "orders".into(),
+            partitions: 6,
+            partition: PartitionChoice::RoundRobin,
+            executor: Executor::Unlimited { records: 1 },
+            start_ns: 0,
+            warmup_ns: 0,
+            duration_ns: 0,
+            drain_ns: 0,
+            record_size: 100,
+            keys: Keys::None,
+            headers: vec![],
+            transaction: None,
+            copy: None,
+            producer: Default::default(),
+            history: "h".into(),
+        }
+    }
 
     #[test]
     fn what_was_given_and_what_the_profile_says_is_asked_for_and_nothing_else() {
-        let mut order = workload(steadfast_verifier::workload::Executor::Unlimited { records: 1 });
+        let mut order = workload();
         order.producer = [
             ("profile", "low-latency"),
             ("batch.size", "16384"),
