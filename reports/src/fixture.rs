@@ -560,6 +560,7 @@ fn measurements(phases: &[Phase], outage: Option<(i64, i64)>) -> Measurements {
             .map(|phase| Disturbance {
                 phase: phase.name.clone(),
                 share: Some(0.012),
+                stolen: Some(0.001),
             })
             .collect(),
         judge: JudgeCost {

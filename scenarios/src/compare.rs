@@ -11,11 +11,9 @@ mod cells; // one turn: topics made anew, a run, its figures
 mod contestants; // who takes part, with which settings
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_chaos::clock;
-use steadfast_chaos::cluster::Cluster;
 use steadfast_verifier::comparison::goal::Goal;
 use steadfast_verifier::comparison::{self, Comparison, Measured, order};
 use steadfast_verifier::environment::Environment;
@@ -24,7 +22,7 @@ pub(crate) use contestants::{Contestant, Lengths, Refused, enter};
 
 use crate::runner::display::Display;
 use crate::runner::files::{read_json, write_json};
-use crate::runner::{RunError, Runner};
+use crate::runner::{Ground, RunError, Runner};
 
 /// A comparison that is checked and may begin.
 pub(crate) struct Contest {
@@ -42,14 +40,10 @@ impl Contest {
         std::fs::create_dir_all(&self.folder)
             .map_err(|error| RunError::Usage(format!("cannot create {}: {error}", self.folder.display())))?;
         let first = &self.contestants[self.under_test()];
-        let cluster = runner.start_cluster(&first.scenario, &self.folder.join("cluster"), display)?;
+        let ground = runner.start_cluster(&first.scenario, &self.folder.join("cluster"), display)?;
         let mut measured = Vec::new();
-        let held = self.blocks(runner, &cluster, &mut measured, display);
-        display.phase("stopping the cluster");
-        if let Err(error) = cluster.delete_topics() {
-            display.keep(&error.to_string());
-        }
-        drop(cluster);
+        let held = self.blocks(runner, &ground, &mut measured, display);
+        ground.clear(display);
         match held {
             Ok(()) => self.write(&measured),
             Err(error) => {
@@ -65,14 +59,14 @@ impl Contest {
     fn blocks(
         &self,
         runner: &Runner,
-        cluster: &Arc<Cluster>,
+        ground: &Ground,
         measured: &mut Vec<Measured>,
         display: &mut Display,
     ) -> Result<(), RunError> {
         let slow: Vec<bool> = self.contestants.iter().map(|one| one.slow).collect();
         let turns: Vec<(u32, u32, order::Turn)> = (1..=self.blocks)
             .flat_map(|block| {
-                let turns = order::of_block(block, Some(self.control()), &slow);
+                let turns = order::of_block(block, self.control(), &slow);
                 (1..)
                     .zip(turns)
                     .map(move |(position, turn)| (block, position, turn))
@@ -84,7 +78,7 @@ impl Contest {
             display.keep("warming the broker up");
             measured.push(cells::run(
                 runner,
-                cluster,
+                ground,
                 cells::Place {
                     block: 0,
                     position: 1,
@@ -108,7 +102,7 @@ impl Contest {
             let scenario = if turn.single { &one.single } else { &one.scenario };
             measured.push(cells::run(
                 runner,
-                cluster,
+                ground,
                 cells::Place {
                     block: *block,
                     position: *position,

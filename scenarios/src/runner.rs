@@ -25,7 +25,7 @@ pub(crate) mod summary; // what is printed at the end
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use steadfast_chaos::ChaosError;
 use steadfast_chaos::client::Client;
@@ -108,6 +108,8 @@ pub(crate) struct Done {
     pub(crate) dossiers: Vec<Dossier>,
     /// H1 (b) of phase `steady`.
     pub(crate) disturbance: Option<f64>,
+    /// What the hypervisor took of the machine in it.
+    pub(crate) stolen: Option<f64>,
 }
 
 /// A run that is over, one way or the other.
@@ -145,6 +147,12 @@ pub(crate) struct Asks {
     pub(crate) oracle: bool,
 }
 
+/// A cluster that stands, and why it is of this kind.
+pub(crate) struct Ground {
+    pub(crate) cluster: Arc<Cluster>,
+    choice: cluster::Choice,
+}
+
 /// One run: which scenario, who produces, and where it is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task<'a> {
@@ -176,17 +184,10 @@ impl Runner {
 
     /// One run into one folder, on a cluster of its own.
     pub(crate) fn run_once(&self, task: Task<'_>, display: &mut Display) -> Result<Done, RunError> {
-        self.not_interrupted()?;
-        folder::create(task.folder)?;
-        write(task.folder, "scenario.toml", &task.scenario.text)?;
-        let cluster = self.start_cluster(task.scenario, task.folder, display)?;
-        let measured = self.measure(task, &cluster, display);
-        display.phase("stopping the cluster");
-        if let Err(error) = cluster.delete_topics() {
-            display.keep(&error.to_string());
-        }
-        // The last owner: its guard ends every process, within bounds.
-        drop(cluster);
+        let began = self.open_folder(task)?;
+        let ground = self.start_cluster(task.scenario, task.folder, display)?;
+        let measured = self.measure(task, &ground, began, display);
+        ground.clear(display);
         measured?;
         self.not_interrupted()?;
         judging::judge_folder(task.scenario, task.folder, display)
@@ -196,21 +197,38 @@ impl Runner {
     pub(crate) fn run_on(
         &self,
         task: Task<'_>,
-        cluster: &Arc<Cluster>,
+        ground: &Ground,
         display: &mut Display,
     ) -> Result<Done, RunError> {
-        self.not_interrupted()?;
-        folder::create(task.folder)?;
-        write(task.folder, "scenario.toml", &task.scenario.text)?;
-        self.measure(task, cluster, display)?;
+        let began = self.open_folder(task)?;
+        self.measure(task, ground, began, display)?;
         self.not_interrupted()?;
         judging::judge_folder(task.scenario, task.folder, display)
     }
 
+    /// Makes the run folder; when that was.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shell: the report says when the run began"
+    )]
+    fn open_folder(&self, task: Task<'_>) -> Result<SystemTime, RunError> {
+        self.not_interrupted()?;
+        folder::create(task.folder)?;
+        write(task.folder, "scenario.toml", &task.scenario.text)?;
+        Ok(SystemTime::now())
+    }
+
     /// Load, and the log read back.
-    fn measure(&self, task: Task<'_>, cluster: &Arc<Cluster>, display: &mut Display) -> Result<(), RunError> {
+    fn measure(
+        &self,
+        task: Task<'_>,
+        ground: &Ground,
+        began: SystemTime,
+        display: &mut Display,
+    ) -> Result<(), RunError> {
         let Task { scenario, folder, .. } = task;
-        self.note_environment(task, cluster)?;
+        let cluster = &ground.cluster;
+        self.note_environment(task, ground, began)?;
         if self.asks.keep_topics {
             cluster.keep_topics()?;
         }
@@ -234,32 +252,30 @@ impl Runner {
         scenario: &Scenario,
         folder: &Path,
         display: &mut Display,
-    ) -> Result<Arc<Cluster>, RunError> {
+    ) -> Result<Ground, RunError> {
         let choice = cluster::choose(&self.overrides, scenario)?;
         display.phase(&format!("starting {}", choice.describe(scenario)));
         let cluster = choice
             .start(scenario, folder, &self.spawner, &mut |line| display.note(line))
             .map_err(RunError::from)?;
-        Ok(Arc::new(cluster))
+        Ok(Ground {
+            cluster: Arc::new(cluster),
+            choice,
+        })
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a shell: the report says when the run began"
-    )]
-    fn note_environment(&self, task: Task<'_>, cluster: &Cluster) -> Result<(), RunError> {
+    fn note_environment(&self, task: Task<'_>, ground: &Ground, began: SystemTime) -> Result<(), RunError> {
         let Task {
             scenario,
             subject,
             folder,
         } = task;
-        let choice = cluster::choose(&self.overrides, scenario)?;
-        let mut differences = cluster.differences().to_vec();
+        let mut differences = ground.cluster.differences().to_vec();
         differences.extend(scenario.producer_differences());
         let environment = environment::read(
-            std::time::SystemTime::now(),
+            began,
             folder,
-            choice.environment(scenario, cluster),
+            ground.choice.environment(scenario, &ground.cluster),
             differences,
             (subject.name.clone(), self.rerun.clone()),
         );
@@ -409,6 +425,17 @@ impl Runner {
         } else {
             Ok(())
         }
+    }
+}
+
+impl Ground {
+    /// Ends it: what was made on an external cluster goes, and every process of ours, within bounds.
+    pub(crate) fn clear(self, display: &mut Display) {
+        display.phase("stopping the cluster");
+        if let Err(error) = self.cluster.delete_topics() {
+            display.keep(&error.to_string());
+        }
+        // The last owner: its guard ends the processes.
     }
 }
 

@@ -23,7 +23,7 @@ use crate::environment::Environment;
 use crate::measurements::Curve;
 use crate::verdict::{Outcome, Percentiles};
 
-pub use sum::{Measured, Plan, latency_of, sum};
+pub use sum::{Measured, Plan, latency_of, no_latency, sum};
 
 /// The schema name that every comparison carries.
 pub const SCHEMA: &str = "steadfast/comparison/1";
@@ -45,7 +45,8 @@ pub struct Comparison {
     pub under_test: String,
     /// Whose two cells of a block must agree.
     pub control: String,
-    /// Enough valid blocks and every goal met; a goal missed fails, anything less is inconclusive.
+    /// Enough valid blocks, the claims of the subject under test held in every cell, and every goal met. A broken claim of
+    /// its, or a goal missed, fails; anything less is inconclusive.
     pub verdict: Outcome,
     /// One sentence.
     pub reason: String,
@@ -63,6 +64,14 @@ pub struct Comparison {
     pub curves: Vec<Curve>,
     /// Machine, versions, and settings that differ from Kafka's, of the cell of the subject under test.
     pub environment: Environment,
+}
+
+impl Comparison {
+    /// Its subject under test lost, doubled, reordered or damaged something.
+    pub fn delivery_broken(&self) -> bool {
+        let ours = self.subjects.iter().find(|one| one.subject == self.under_test);
+        ours.is_some_and(|one| one.delivery == Outcome::Fail)
+    }
 }
 
 /// One subject over all valid blocks.
@@ -87,8 +96,9 @@ pub struct Block {
     pub order: Vec<String>,
     /// How far the control's two cells are apart in p(50) (its rate without a schedule): larger ÷ smaller - 1.
     pub drift: Option<f64>,
-    /// Largest share of a cell that the hypervisor took: stolen time ÷ (length x cores).
-    pub steal: f64,
+    /// Largest share of a cell's measured stretch that the hypervisor took: stolen time ÷ (length x cores); none when that of
+    /// a cell is unknown.
+    pub steal: Option<f64>,
     /// Why it does not count; none when it does.
     pub dropped: Option<String>,
 }
@@ -111,7 +121,7 @@ pub struct Cell {
     /// What went wrong, or what the harness cannot vouch for.
     pub note: Option<String>,
     /// See [`Block::steal`].
-    pub steal: f64,
+    pub steal: Option<f64>,
     /// Share of the phase that its generator waited for a core (H1 (b)); none when unknown.
     pub waited: Option<f64>,
 }

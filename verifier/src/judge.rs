@@ -395,4 +395,4 @@ pub fn steady_state(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -213,6 +213,9 @@ pub struct Disturbance {
     pub phase: String,
     /// 0.05 = 5 % of the phase; none when it could not be read.
     pub share: Option<f64>,
+    /// What the hypervisor took of all cores together; none when it could not be read.
+    #[serde(default)]
+    pub stolen: Option<f64>,
 }
 
 /// What judging cost.

@@ -115,6 +115,8 @@ impl Tables {
                 })
                 .collect(),
         });
+        let share =
+            |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |share| number::with_unit(share, "ratio"));
         let goals = comparison.goals.iter().map(|goal| Goal {
             badge: badge(goal.verdict),
             goal: short(&goal.goal),
@@ -141,10 +143,8 @@ impl Tables {
                 .map(|block| Block {
                     number: block.number,
                     order: short_list(&block.order, limits),
-                    drift: block
-                        .drift
-                        .map_or_else(|| "–".to_owned(), |share| number::with_unit(share, "ratio")),
-                    steal: number::with_unit(block.steal, "ratio"),
+                    drift: share(block.drift),
+                    steal: share(block.steal),
                     counts: block.dropped.as_deref().map_or_else(
                         || "counts".to_owned(),
                         |why| format!("dropped: {}", limits.long(why)),
@@ -219,7 +219,8 @@ fn method(comparison: &Comparison, valid: usize) -> String {
         "{}, {valid} of which count. In each, every subject runs out and back on fresh topics of one cluster (one that needs a \
          long warm-up once, in the middle, twice as long); records are due on one schedule, and latency counts from there. \
          Ratios are formed within a block; told are their medians and, from three blocks on, 95 % bootstrap intervals. A \
-         block is dropped when the two cells of {} differ by more than 10 %, or the hypervisor took more than 0.5 %.",
+         block is dropped when the two cells of {} differ by more than 10 %, or the hypervisor took more than 0.5 % of a \
+         measured stretch.",
         plural(comparison.blocks.len() as u64, "block"),
         limits.short(&comparison.control),
     )

@@ -1,3 +1,5 @@
+//! A comparison made up, drawn and read again.
+
 use std::path::PathBuf;
 
 use steadfast_verifier::comparison::{
@@ -53,7 +55,7 @@ fn sample() -> Comparison {
         figures: Some(figures(p50)),
         delivery: Outcome::Pass,
         note: None,
-        steal: 0.001,
+        steal: Some(0.001),
         waited: Some(0.03),
     };
     Comparison {
@@ -86,7 +88,7 @@ fn sample() -> Comparison {
                 "floor".into(),
             ],
             drift: Some(0.125),
-            steal: 0.001,
+            steal: Some(0.001),
             dropped: Some("the two cells of floor differ by 12.5 % in p(50), more than 10.0 %".into()),
         }],
         cells: vec![

@@ -10,7 +10,8 @@ use crate::out;
 use crate::runner::display::Display;
 use crate::runner::{Asks, RunError, Runner, folder};
 
-/// Checks everything first; 5 when too few blocks count, 99 when a goal is missed.
+/// Checks everything first; 5 when too few blocks count, 10 when the subject under test broke a delivery claim, 99 when it
+/// missed a goal.
 pub(crate) fn run(args: &CompareArgs) -> Exit {
     match compared(args) {
         Ok(exit) => exit,
@@ -82,6 +83,7 @@ fn compared(args: &CompareArgs) -> Result<Exit, Refused> {
     Ok(match sum.verdict {
         Outcome::Pass => Exit::Pass,
         Outcome::Inconclusive => Exit::Inconclusive,
+        Outcome::Fail if sum.delivery_broken() => Exit::Delivery,
         Outcome::Fail => Exit::Threshold,
     })
 }

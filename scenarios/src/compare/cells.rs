@@ -2,18 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use steadfast_chaos::cluster::Cluster;
-use steadfast_chaos::{clock, sample};
-use steadfast_verifier::comparison::{Cell, Figures, Measured, latency_of};
+use steadfast_verifier::comparison::{Cell, Figures, Measured, latency_of, no_latency};
 use steadfast_verifier::measurements::Measurements;
 use steadfast_verifier::verdict::{Outcome, Percentiles, Verdict};
 
 use super::Contestant;
 use crate::runner::display::Display;
 use crate::runner::files::read_json;
-use crate::runner::{Done, RunError, Runner, Task};
+use crate::runner::{Done, Ground, RunError, Runner, Task};
 use crate::scenario::Scenario;
 
 /// What is compared is the stretch between warm-up and end.
@@ -33,12 +30,12 @@ pub(super) struct Place<'a> {
 /// Runs it. What goes wrong with the subject alone is part of the cell; what ends the comparison is an error.
 pub(super) fn run(
     runner: &Runner,
-    cluster: &Arc<Cluster>,
+    ground: &Ground,
     place: Place<'_>,
     (contestant, scenario): (&Contestant, &Scenario),
     display: &mut Display,
 ) -> Result<Measured, RunError> {
-    cluster.renew_topics(&scenario.cluster.topics)?;
+    ground.cluster.renew_topics(&scenario.cluster.topics)?;
     let below = format!(
         "block-{}/{}-{}",
         place.block,
@@ -51,11 +48,7 @@ pub(super) fn run(
         subject: &contestant.subject,
         folder: &folder,
     };
-    let (began_ns, stolen_ns) = (clock::now_ns(), sample::steal_ns());
-    let ended = runner.run_on(task, cluster, display);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let length_ns = clock::now_ns().saturating_sub(began_ns).max(1) as f64;
-    let steal = sample::steal_ns().saturating_sub(stolen_ns) as f64 / (length_ns * cores);
+    let ended = runner.run_on(task, ground, display);
     let mut cell = Cell {
         block: place.block,
         position: place.position,
@@ -64,23 +57,30 @@ pub(super) fn run(
         figures: None,
         delivery: Outcome::Inconclusive,
         note: None,
-        steal,
+        steal: None,
         waited: None,
     };
-    let mut latency = latency_of(b"");
+    let mut latency = no_latency();
     match ended {
         Ok(done) => {
-            if scenario.duration().is_some() {
-                latency = latency_of(&fs::read(folder.join("latency.hlog")).unwrap_or_default());
-            }
             cell.figures = figures(&done.verdict, &read_json(&folder, "measurements.json")?, scenario);
             (cell.delivery, cell.note) = delivery(&done);
-            cell.waited = done.disturbance;
+            (cell.waited, cell.steal) = (done.disturbance, done.stolen);
+            if scenario.duration().is_some() && cell.figures.is_some() {
+                let log = fs::read(folder.join("latency.hlog")).unwrap_or_default();
+                match latency_of(&log) {
+                    Some(read) => latency = read,
+                    None => {
+                        cell.figures = None;
+                        cell.note = Some("latency.hlog cannot be read".to_owned());
+                    }
+                }
+            }
         }
         Err(RunError::Interrupted) => return Err(RunError::Interrupted),
         Err(error) => {
             // A broker that is gone ends it all; a subject that cannot do this is a finding.
-            cluster.check()?;
+            ground.cluster.check()?;
             display.keep(&format!("{}: {error}", contestant.label));
             cell.note = Some(error.to_string());
         }

@@ -69,16 +69,14 @@ pub(crate) fn judge_folder(
         .map_err(|e| cannot_write(&folder.join("verdict.json"), &e))?;
     steadfast_reports::write_all(folder).map_err(|e| failed("cannot draw the report", &e))?;
     append_step_summary(folder);
-    let disturbance = judgement
-        .measurements
-        .disturbance
-        .iter()
-        .find(|d| d.phase == "steady")
-        .and_then(|d| d.share);
+    let disturbances = &judgement.measurements.disturbance;
+    let steady = disturbances.iter().find(|phase| phase.phase == "steady");
+    let (disturbance, stolen) = steady.map_or((None, None), |phase| (phase.share, phase.stolen));
     Ok(Done {
         verdict: judgement.verdict,
         dossiers: judgement.dossiers,
         disturbance,
+        stolen,
     })
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::statistics;
 use crate::measurements::Measurements;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Percentiles, Verdict};
 
 /// The stretch that is compared.
 const PHASE: &str = "steady";
@@ -90,10 +90,21 @@ pub fn difference(before: Run<'_>, after: Run<'_>, tolerance: f64) -> Result<Dif
             ));
         }
     }
-    let rows = rows(before, after, tolerance);
+    let seconds = (Steady::of(before), Steady::of(after));
+    let rows: Vec<Row> = FIGURES
+        .iter()
+        .filter_map(|figure| figure.row((before, after), (&seconds.0, &seconds.1), tolerance))
+        .collect();
     if rows.is_empty() {
         verdict = verdict.max(Outcome::Inconclusive);
-        notes.push("no figure of a steady phase is in both".to_owned());
+        notes.push("the first run has no figure of a steady phase".to_owned());
+    }
+    for row in rows.iter().filter(|row| row.after <= 0.0) {
+        verdict = verdict.max(Outcome::Inconclusive);
+        notes.push(format!(
+            "{} was measured in the first run and not in the second",
+            row.figure
+        ));
     }
     if rows.iter().any(|row| row.worse) {
         verdict = Outcome::Fail;
@@ -106,82 +117,119 @@ pub fn difference(before: Run<'_>, after: Run<'_>, tolerance: f64) -> Result<Dif
     })
 }
 
-fn rows(before: Run<'_>, after: Run<'_>, tolerance: f64) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut push =
-        |figure: &str, unit: &str, values: (f64, f64), interval: Option<(f64, f64)>, more_is_better: bool| {
-            let (was, is) = values;
-            if !(was > 0.0 && is > 0.0) {
-                return;
-            }
-            let worse = interval.is_some_and(|(low, high)| {
-                if more_is_better {
-                    high < 1.0 / (1.0 + tolerance)
-                } else {
-                    low > 1.0 + tolerance
-                }
-            });
-            rows.push(Row {
-                figure: figure.to_owned(),
-                unit: unit.to_owned(),
-                before: was,
-                after: is,
-                ratio: is / was,
-                interval,
-                worse,
-            });
-        };
-    let (old, new) = (Steady::of(before), Steady::of(after));
-    let between = |of: fn(&Steady) -> &Vec<f64>| {
-        let (was, is) = (of(&old), of(&new));
-        (was.len().min(is.len()) >= MIN_SECONDS)
-            .then(|| statistics::ratio_interval(was, is))
-            .flatten()
-    };
-    let ack = |run: Run<'_>| {
-        run.verdict
-            .latency_ns
-            .get(PHASE)
-            .map(|phase| phase.ack_latency)
-            .unwrap_or_default()
-    };
-    let (was, is) = (ack(before), ack(after));
-    push(
+/// What is compared.
+struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    /// Of the whole run; 0 where it was not measured.
+    of: fn(Run<'_>) -> f64,
+    /// Second by second, where seconds tell.
+    seconds: Option<fn(&Steady) -> &[f64]>,
+    more_is_better: bool,
+}
+
+/// All of them, in the order of the table.
+const FIGURES: [Figure; 7] = [
+    less(
         "ack_latency p(50)",
         "ns",
-        (was.p50 as f64, is.p50 as f64),
-        between(|s| &s.p50),
-        false,
-    );
-    push(
+        |run| ack(run).p50 as f64,
+        Some(|s| &s.p50),
+    ),
+    less(
         "ack_latency p(99)",
         "ns",
-        (was.p99 as f64, is.p99 as f64),
-        between(|s| &s.p99),
-        false,
-    );
-    push(
-        "ack_latency p(99.9)",
-        "ns",
-        (was.p99_9 as f64, is.p99_9 as f64),
+        |run| ack(run).p99 as f64,
+        Some(|s| &s.p99),
+    ),
+    less("ack_latency p(99.9)", "ns", |run| ack(run).p99_9 as f64, None),
+    Figure {
+        more_is_better: true,
+        ..less(
+            "acknowledged",
+            "per_s",
+            |run| mean(&Steady::of(run).acked),
+            Some(|s| &s.acked),
+        )
+    },
+    less(
+        "client CPU per record",
+        "us",
+        |run| run.verdict.resources.client_cpu_us_per_record,
+        Some(|s| &s.client),
+    ),
+    less(
+        "broker CPU per record",
+        "us",
+        |run| run.verdict.resources.broker_cpu_us_per_record,
+        Some(|s| &s.broker),
+    ),
+    less(
+        "client memory, peak",
+        "bytes",
+        |run| run.verdict.resources.client_rss_peak_bytes as f64,
         None,
-        false,
-    );
-    push(
-        "acknowledged",
-        "per_s",
-        (old.mean_acked(), new.mean_acked()),
-        between(|s| &s.acked),
-        true,
-    );
-    let (was, is) = (&before.verdict.resources, &after.verdict.resources);
-    let cpu = (was.client_cpu_us_per_record, is.client_cpu_us_per_record);
-    push("client CPU per record", "us", cpu, between(|s| &s.client), false);
-    let cpu = (was.broker_cpu_us_per_record, is.broker_cpu_us_per_record);
-    push("broker CPU per record", "us", cpu, between(|s| &s.broker), false);
-    let rss = (was.client_rss_peak_bytes as f64, is.client_rss_peak_bytes as f64);
-    push("client memory, peak", "bytes", rss, None, false);
-    rows
+    ),
+];
+
+/// A figure of which less is better.
+const fn less(
+    name: &'static str,
+    unit: &'static str,
+    of: fn(Run<'_>) -> f64,
+    seconds: Option<fn(&Steady) -> &[f64]>,
+) -> Figure {
+    Figure {
+        name,
+        unit,
+        of,
+        seconds,
+        more_is_better: false,
+    }
+}
+
+impl Figure {
+    /// None when it was not measured in the first run.
+    fn row(
+        &self,
+        (before, after): (Run<'_>, Run<'_>),
+        (old, new): (&Steady, &Steady),
+        tolerance: f64,
+    ) -> Option<Row> {
+        let (was, is) = ((self.of)(before), (self.of)(after));
+        if was <= 0.0 {
+            return None;
+        }
+        let seconds = self.seconds.map(|of| (of(old), of(new)));
+        let interval = seconds
+            .filter(|(was, is)| was.len().min(is.len()) >= MIN_SECONDS)
+            .and_then(|(was, is)| statistics::ratio_interval(was, is));
+        let worse = interval.is_some_and(|(low, high)| {
+            if self.more_is_better {
+                high < 1.0 / (1.0 + tolerance)
+            } else {
+                low > 1.0 + tolerance
+            }
+        });
+        Some(Row {
+            figure: self.name.to_owned(),
+            unit: self.unit.to_owned(),
+            before: was,
+            after: is,
+            ratio: is / was,
+            interval,
+            worse,
+        })
+    }
+}
+
+fn ack(run: Run<'_>) -> Percentiles {
+    let phase = run.verdict.latency_ns.get(PHASE);
+    phase.map(|phase| phase.ack_latency).unwrap_or_default()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The seconds of the steady phase.
@@ -221,14 +269,14 @@ impl Steady {
         let resources: Vec<_> = resources
             .filter(|point| inside(point.t_ns - SECOND, point.t_ns))
             .collect();
-        let rate: f64 =
-            points.iter().map(|point| point.acked as f64).sum::<f64>() / points.len().max(1) as f64;
+        let acked: Vec<f64> = points.iter().map(|point| point.acked as f64).collect();
+        let rate = mean(&acked);
         // % of a core over records a second is 10^4 µs a record.
         let per_record = |percent: f64| percent * 1e4 / rate.max(1.0);
         Steady {
             p50: latency(|point| point.p50_ns),
             p99: latency(|point| point.p99_ns),
-            acked: points.iter().map(|point| point.acked as f64).collect(),
+            acked,
             client: resources
                 .iter()
                 .map(|point| per_record(point.client_cpu_percent))
@@ -238,10 +286,6 @@ impl Steady {
                 .map(|point| per_record(point.broker_cpu_percent))
                 .collect(),
         }
-    }
-
-    fn mean_acked(&self) -> f64 {
-        self.acked.iter().sum::<f64>() / self.acked.len().max(1) as f64
     }
 }
 

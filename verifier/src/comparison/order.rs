@@ -11,7 +11,7 @@
 pub const MIN_BLOCKS: usize = 3;
 /// A block counts only if the control's two cells differ by no more than this share.
 pub const MAX_DRIFT: f64 = 0.10;
-/// A block counts only if no cell lost more than this share of the machine to the hypervisor.
+/// A block counts only if no cell lost more than this share of the machine to the hypervisor while it was measured.
 pub const MAX_STEAL: f64 = 0.005;
 
 /// One cell to come.
@@ -23,27 +23,27 @@ pub struct Turn {
     pub single: bool,
 }
 
-/// The cells of block `number` (from 1). `control`: who stands at both ends, if anybody of `slow.len()` subjects does;
-/// `slow`: which need a long warm-up.
-pub fn of_block(number: u32, control: Option<usize>, slow: &[bool]) -> Vec<Turn> {
+/// The cells of block `number` (from 1). `control`: who stands at both ends; `slow`: which of all need a
+/// long warm-up, whereof the control is let off.
+pub fn of_block(number: u32, control: usize, slow: &[bool]) -> Vec<Turn> {
     let once = |subject| Turn {
         subject,
         single: false,
     };
     let mut outward: Vec<usize> = (0..slow.len())
-        .filter(|subject| Some(*subject) != control && !slow[*subject])
+        .filter(|subject| *subject != control && !slow[*subject])
         .collect();
     if !outward.is_empty() {
         let first = (number as usize).saturating_sub(1) % outward.len();
         outward.rotate_left(first);
     }
     let singles = (0..slow.len())
-        .filter(|subject| Some(*subject) != control && slow[*subject])
+        .filter(|subject| *subject != control && slow[*subject])
         .map(|subject| Turn {
             subject,
             single: true,
         });
-    let there: Vec<Turn> = control.into_iter().chain(outward).map(once).collect();
+    let there: Vec<Turn> = std::iter::once(control).chain(outward).map(once).collect();
     let back = there.iter().rev().copied().collect::<Vec<_>>();
     there.into_iter().chain(singles).chain(back).collect()
 }
@@ -52,7 +52,7 @@ pub fn of_block(number: u32, control: Option<usize>, slow: &[bool]) -> Vec<Turn>
 mod tests {
     use super::*;
 
-    fn names(number: u32, control: Option<usize>, slow: &[bool]) -> String {
+    fn names(number: u32, control: usize, slow: &[bool]) -> String {
         let turns = of_block(number, control, slow);
         let word = |turn: &Turn| {
             let letter = char::from(b'a' + turn.subject as u8);
@@ -69,19 +69,18 @@ mod tests {
     #[test]
     fn everybody_goes_out_and_back_and_takes_turns_at_going_first() {
         let slow = [false, false, false, true];
-        assert_eq!(names(1, Some(0), &slow), "a b c D c b a");
-        assert_eq!(names(2, Some(0), &slow), "a c b D b c a");
-        assert_eq!(names(3, Some(0), &slow), "a b c D c b a");
-        assert_eq!(names(1, None, &[false, false]), "a b b a");
-        assert_eq!(names(2, None, &[false, false]), "b a a b");
-        assert_eq!(names(1, Some(0), &[false]), "a a");
+        assert_eq!(names(1, 0, &slow), "a b c D c b a");
+        assert_eq!(names(2, 0, &slow), "a c b D b c a");
+        assert_eq!(names(3, 0, &slow), "a b c D c b a");
+        assert_eq!(names(1, 0, &[false, false]), "a b b a");
+        assert_eq!(names(1, 0, &[false]), "a a");
     }
 
     #[test]
     fn the_centre_of_each_subjects_cells_is_the_centre_of_the_block() {
         for number in 1..6 {
             let slow = [false, true, false, false, false];
-            let turns = of_block(number, Some(2), &slow);
+            let turns = of_block(number, 2, &slow);
             for subject in 0..slow.len() {
                 let places = (0..turns.len()).filter(|place| turns[*place].subject == subject);
                 let places: Vec<usize> = places.collect();

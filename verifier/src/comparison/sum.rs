@@ -45,9 +45,14 @@ pub struct Measured {
     pub latency: Histogram<u64>,
 }
 
-/// Ack latency of the measured stretch, from the text of a run's `latency.hlog`; empty where there is none.
-pub fn latency_of(log: &[u8]) -> Histogram<u64> {
-    latency::of_phase(log, "steady").unwrap_or_else(latency::histogram)
+/// Ack latency of the measured stretch, from the text of a run's `latency.hlog`; none when it is not there, or damaged.
+pub fn latency_of(log: &[u8]) -> Option<Histogram<u64>> {
+    latency::of_phase(log, "steady")
+}
+
+/// Of a cell without a latency.
+pub fn no_latency() -> Histogram<u64> {
+    latency::histogram()
 }
 
 /// What all cells together say. A cell of block 0 is shown and counts for nothing.
@@ -73,7 +78,10 @@ pub fn sum(plan: &Plan, measured: &[Measured], environment: Environment) -> Comp
     last = blocks.len() as u32;
     let ratios = ratios(plan, &merged);
     let goals: Vec<GoalVerdict> = plan.goals.iter().map(|goal| goal.judge(&ratios)).collect();
-    let (verdict, reason) = verdict(&goals, merged.len(), last);
+    let subjects: Vec<Standing> = (0..plan.subjects.len())
+        .map(|subject| standing(plan, subject, &merged, measured))
+        .collect();
+    let (verdict, reason) = verdict(&goals, &subjects[plan.under_test], (merged.len(), last));
     Comparison {
         schema: SCHEMA.to_owned(),
         scenario: plan.scenario.clone(),
@@ -83,9 +91,7 @@ pub fn sum(plan: &Plan, measured: &[Measured], environment: Environment) -> Comp
         control: plan.subjects[plan.control].clone(),
         verdict,
         reason,
-        subjects: (0..plan.subjects.len())
-            .map(|subject| standing(plan, subject, &merged, measured))
-            .collect(),
+        subjects,
         blocks,
         cells: measured.iter().map(|one| one.cell.clone()).collect(),
         ratios,
@@ -146,7 +152,8 @@ fn block(plan: &Plan, number: u32, cells: &[&Measured]) -> Block {
         [first, second] => Some(first.max(second) / first.min(second) - 1.0),
         _ => None,
     };
-    let steal = cells.iter().map(|one| one.cell.steal).fold(0.0, f64::max);
+    let steals: Option<Vec<f64>> = cells.iter().map(|one| one.cell.steal).collect();
+    let steal = steals.map(|all| all.into_iter().fold(0.0, f64::max));
     let without = cells.iter().find(|one| one.cell.figures.is_none());
     let absent = plan
         .subjects
@@ -157,22 +164,22 @@ fn block(plan: &Plan, number: u32, cells: &[&Measured]) -> Block {
         Some(format!("{} gave no figures", one.cell.subject))
     } else if let Some(subject) = absent {
         Some(format!("{subject} had no turn"))
-    } else if steal > MAX_STEAL {
-        Some(format!(
-            "the hypervisor took {} of a cell, more than {}",
-            percent(steal),
-            percent(MAX_STEAL)
-        ))
     } else {
-        match drift {
-            None => Some(format!("{control} has not two cells")),
-            Some(drift) if drift > MAX_DRIFT => Some(format!(
+        match (steal, drift) {
+            (None, _) => Some("what the hypervisor took of a cell is unknown".to_owned()),
+            (Some(steal), _) if steal > MAX_STEAL => Some(format!(
+                "the hypervisor took {} of a cell, more than {}",
+                percent(steal),
+                percent(MAX_STEAL)
+            )),
+            (_, None) => Some(format!("{control} has not two cells")),
+            (_, Some(drift)) if drift > MAX_DRIFT => Some(format!(
                 "the two cells of {control} differ by {} in {}, more than {}",
                 percent(drift),
                 metric.name(),
                 percent(MAX_DRIFT)
             )),
-            Some(_) => None,
+            _ => None,
         }
     };
     Block {
@@ -259,25 +266,33 @@ fn curves(plan: &Plan, blocks: &[BTreeMap<usize, Merged>]) -> Vec<Curve> {
     (0..plan.subjects.len()).filter_map(of).collect()
 }
 
-fn verdict(goals: &[GoalVerdict], valid: usize, all: u32) -> (Outcome, String) {
-    let of = |outcome| goals.iter().filter(|goal| goal.verdict == outcome).count();
+/// A figure of a producer that loses, doubles or reorders is worth nothing: its claims come before its goals.
+fn verdict(goals: &[GoalVerdict], ours: &Standing, (valid, all): (usize, u32)) -> (Outcome, String) {
     let counted = format!("{valid} of {all} blocks count");
+    let broken = format!("{} broke a delivery claim", ours.subject);
+    if ours.delivery == Outcome::Fail {
+        return (Outcome::Fail, format!("{broken}; {counted}"));
+    }
     if valid < MIN_BLOCKS {
         return (
             Outcome::Inconclusive,
             format!("{counted}, fewer than {MIN_BLOCKS}"),
         );
     }
-    let outcome = goals
-        .iter()
-        .map(|goal| goal.verdict)
-        .max()
-        .unwrap_or(Outcome::Pass);
-    let met = match goals.len() {
+    if ours.delivery == Outcome::Inconclusive {
+        let open = format!(
+            "the delivery claims of {} are not shown in every cell",
+            ours.subject
+        );
+        return (Outcome::Inconclusive, format!("{open}; {counted}"));
+    }
+    let met = goals.iter().filter(|goal| goal.verdict == Outcome::Pass).count();
+    let told = match goals.len() {
         0 => "no goal was set".to_owned(),
-        some => format!("{} of {some} goals met", of(Outcome::Pass)),
+        some => format!("{met} of {some} goals met"),
     };
-    (outcome, format!("{counted}, {met}"))
+    let worst = goals.iter().map(|goal| goal.verdict).max();
+    (worst.unwrap_or(Outcome::Pass), format!("{counted}, {told}"))
 }
 
 #[cfg(test)]

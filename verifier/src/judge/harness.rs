@@ -69,7 +69,7 @@ impl Causes {
 
     /// H1 (b), from the shares that measurements.json shows as well.
     pub(super) fn note_disturbance(&mut self, shares: &[Disturbance]) {
-        for Disturbance { phase, share } in shares {
+        for Disturbance { phase, share, .. } in shares {
             if let Some(share) = share.filter(|&share| share > DISTURBANCE_MAX) {
                 let reason = format!(
                     "the generator waited for a core, or the machine was taken away, for {:.1} % of the phase",
@@ -248,6 +248,7 @@ pub(super) fn disturbance<'a>(
         .map(|phase| Disturbance {
             phase: phase.name.clone(),
             share: usage.disturbance(phase, cores),
+            stolen: usage.stolen(phase, cores),
         })
         .collect()
 }

@@ -5,7 +5,7 @@ mod anomalies;
 mod causes;
 mod dossiers;
 mod oracle;
-mod fixture;
+pub(crate) mod fixture;
 mod folder;
 mod limits;
 mod liveness;

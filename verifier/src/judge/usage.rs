@@ -184,6 +184,19 @@ impl Usage {
         (length_ns > 0.0).then(|| lost_ns / length_ns)
     }
 
+    /// Share of all cores' time in a phase that the hypervisor gave to others; none where the samples do not cover it.
+    pub(super) fn stolen(&self, phase: &Phase, cores: u32) -> Option<f64> {
+        let steals: Vec<(u64, u64)> = self.machine.iter().map(|at| (at.at_ns, at.steal_ns)).collect();
+        let sampled = steals.first()?.0..steals.last()?.0;
+        let (mut stolen_ns, mut length_ns) = (0.0, 0.0);
+        for span in &phase.spans {
+            let span = covered(span, sampled.clone())?;
+            stolen_ns += total(&steals, span.end) - total(&steals, span.start);
+            length_ns += (span.end - span.start) as f64;
+        }
+        (length_ns > 0.0).then(|| stolen_ns / length_ns / f64::from(cores.max(1)))
+    }
+
     /// The samples round by round, times relative to `zero_ns`.
     pub(super) fn points(&self, zero_ns: u64) -> Vec<ResourcePoint> {
         let pairs = self.rounds.windows(2);
@@ -363,6 +376,9 @@ mod tests {
         let usage = Usage::of((0..=10).map(|s| machine(s, Some(s * S / 50))).collect());
         let share = usage.disturbance(&phase(&[2 * S..4 * S]), 2).unwrap();
         assert!((share - 0.07).abs() < 1e-6, "{share}");
+        let stolen = usage.stolen(&phase(&[2 * S..4 * S]), 2).unwrap();
+        assert!((stolen - 0.05).abs() < 1e-6, "{stolen}");
+        assert_eq!(usage.stolen(&phase(&[2 * S..40 * S]), 2), None, "not covered");
         let unread = Usage::of((0..=10).map(|s| machine(s, None)).collect());
         assert_eq!(unread.disturbance(&phase(&[2 * S..4 * S]), 2), None);
         // The thread is not there yet at the first sample.

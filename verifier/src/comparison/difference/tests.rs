@@ -1,3 +1,5 @@
+//! Two runs made up second by second, and what is told of them.
+
 use super::*;
 use crate::measurements::{Phase, Point, ResourcePoint};
 use crate::verdict::{
@@ -104,15 +106,21 @@ fn run(p50_us: u64, cpu_percent: f64) -> (Verdict, Measurements) {
     (verdict, measurements)
 }
 
-fn compared(before: &(Verdict, Measurements), after: &(Verdict, Measurements)) -> Difference {
-    let of = |run| -> Run<'_> {
-        let (verdict, measurements): &(Verdict, Measurements) = run;
+fn try_compared(
+    before: &(Verdict, Measurements),
+    after: &(Verdict, Measurements),
+) -> Result<Difference, String> {
+    fn of((verdict, measurements): &(Verdict, Measurements)) -> Run<'_> {
         Run {
             verdict,
             measurements,
         }
-    };
-    difference(of(before), of(after), 0.10).unwrap()
+    }
+    difference(of(before), of(after), 0.10)
+}
+
+fn compared(before: &(Verdict, Measurements), after: &(Verdict, Measurements)) -> Difference {
+    try_compared(before, after).unwrap()
 }
 
 #[test]
@@ -178,28 +186,8 @@ fn a_claim_that_breaks_fails_and_a_run_that_does_not_vouch_for_itself_is_inconcl
     assert_eq!(compared(&base, &doubtful).verdict, Outcome::Inconclusive);
     let mut other = base.clone();
     other.0.scenario = "load/other".into();
-    let (old, new) = (&base, &other);
-    let told = difference_of(old, new).unwrap_err();
+    let told = try_compared(&base, &other).unwrap_err();
     assert!(told.contains("two scenarios"), "{told}");
-}
-
-fn difference_of(
-    before: &(Verdict, Measurements),
-    after: &(Verdict, Measurements),
-) -> Result<Difference, String> {
-    let of = |run: &(Verdict, Measurements)| (run.0.clone(), run.1.clone());
-    let (before, after) = (of(before), of(after));
-    super::difference(
-        Run {
-            verdict: &before.0,
-            measurements: &before.1,
-        },
-        Run {
-            verdict: &after.0,
-            measurements: &after.1,
-        },
-        0.1,
-    )
 }
 
 #[test]
@@ -209,4 +197,23 @@ fn too_few_seconds_are_shown_and_not_judged() {
     let difference = compared(&base, &slow);
     let p50 = &difference.rows[0];
     assert!((p50.ratio - 3.0).abs() < 0.01 && p50.interval.is_none() && !p50.worse);
+}
+
+#[test]
+fn what_was_measured_and_is_not_any_more_is_no_pass() {
+    let (base, mut mute) = (run(300, 1.0), run(300, 1.0));
+    mute.1.series.iter_mut().for_each(|point| {
+        (point.acked, point.p50_ns, point.p99_ns) = (0, None, None);
+    });
+    mute.0.latency_ns.clear();
+    let difference = compared(&base, &mute);
+    assert_ne!(difference.verdict, Outcome::Pass);
+    assert!(
+        difference
+            .notes
+            .iter()
+            .any(|note| note.starts_with("acknowledged was measured")),
+        "{:?}",
+        difference.notes
+    );
 }

@@ -1,29 +1,7 @@
-use super::*;
-use crate::environment::BrokerEnvironment;
+//! Cells made up, and what their sum says.
 
-fn environment() -> Environment {
-    Environment {
-        started: "2026-01-01T00:00:00Z".into(),
-        steadfast: "0.1.0".into(),
-        subject: "steadfast".into(),
-        debug_build: false,
-        cores: 2,
-        cpu: "test".into(),
-        kernel: "6.0".into(),
-        memory_bytes: 1 << 34,
-        log_file_system: "ext4".into(),
-        broker: BrokerEnvironment {
-            kind: "kafka".into(),
-            version: "4.1.0".into(),
-            nodes: 1,
-            reason: "--broker kafka".into(),
-            java: "17".into(),
-            proxied: false,
-        },
-        differences: Vec::new(),
-        rerun: "steadfast compare x.toml".into(),
-    }
-}
+use super::*;
+use crate::judge::tests::fixture::environment;
 
 fn plan(goals: &[&str]) -> Plan {
     Plan {
@@ -58,7 +36,7 @@ fn cell(block: u32, position: u32, subject: &str, latency_us: u64) -> Measured {
             }),
             delivery: Outcome::Pass,
             note: None,
-            steal: 0.0,
+            steal: Some(0.0),
             waited: Some(0.0),
         },
         latency,
@@ -152,8 +130,10 @@ fn blocks_that_drifted_lost_time_or_lack_a_cell_are_dropped_and_told() {
     ]
     .concat();
     cells[4] = cell(1, 5, "floor", 115);
-    cells[6].cell.steal = 0.006;
+    cells[6].cell.steal = Some(0.006);
     cells[12].cell.figures = None;
+    let last = cells.len() - 1;
+    cells[last].cell.steal = None;
     cells.retain(|one| !(one.cell.block == 4 && one.cell.subject == "java"));
     let sum = sum(&plan(&["p(50)<=9*floor"]), &cells, environment());
     let why: Vec<&str> = sum
@@ -169,7 +149,7 @@ fn blocks_that_drifted_lost_time_or_lack_a_cell_are_dropped_and_told() {
             "java gave no figures",
             "java had no turn",
             "",
-            ""
+            "what the hypervisor took of a cell is unknown"
         ]
     );
     assert_eq!(sum.cells.len(), 29, "all are shown");
@@ -180,25 +160,51 @@ fn blocks_that_drifted_lost_time_or_lack_a_cell_are_dropped_and_told() {
         Some(2.0),
         "shown all the same"
     );
-    assert_eq!(sum.reason, "2 of 6 blocks count, fewer than 3");
+    assert_eq!(sum.reason, "1 of 6 blocks count, fewer than 3");
 }
 
 #[test]
-fn a_subject_that_broke_a_claim_stands_there_with_it() {
-    let mut cells = [
-        block(0, 1, 1, 1),
-        block(1, 1, 1, 1),
-        block(2, 1, 1, 1),
-        block(3, 1, 1, 1),
-    ]
-    .concat();
-    cells[7].cell.delivery = Outcome::Fail;
-    cells[7].cell.note = Some("duplicated 3".into());
-    let sum = sum(&plan(&[]), &cells, environment());
-    assert_eq!(sum.subjects[2].delivery, Outcome::Fail);
-    assert_eq!(sum.subjects[2].note.as_deref(), Some("duplicated 3"));
-    assert_eq!(sum.subjects[1].delivery, Outcome::Pass);
-    assert_eq!(sum.blocks.len(), 3, "the warm-up is no block");
+fn a_subject_that_broke_a_claim_stands_there_with_it_and_ours_fails_by_it() {
+    let cells = || {
+        [
+            block(0, 1, 1, 1),
+            block(1, 1, 1, 1),
+            block(2, 1, 1, 1),
+            block(3, 1, 1, 1),
+        ]
+        .concat()
+    };
+    let broken = |place: usize, outcome: Outcome| {
+        let mut cells = cells();
+        cells[place].cell.delivery = outcome;
+        cells[place].cell.note = Some("duplicated 3".into());
+        sum(&plan(&["p(50)<=9*floor"]), &cells, environment())
+    };
+    // Another's is a finding about the other.
+    let theirs = broken(7, Outcome::Fail);
+    assert_eq!(theirs.subjects[2].delivery, Outcome::Fail);
+    assert_eq!(theirs.subjects[2].note.as_deref(), Some("duplicated 3"));
+    assert_eq!(theirs.subjects[1].delivery, Outcome::Pass);
+    assert_eq!(theirs.blocks.len(), 3, "the warm-up is no block");
+    assert!(
+        theirs.verdict == Outcome::Pass && !theirs.delivery_broken(),
+        "{}",
+        theirs.reason
+    );
+    // Ours outweighs every goal met.
+    let ours = broken(6, Outcome::Fail);
+    assert!(
+        ours.verdict == Outcome::Fail && ours.delivery_broken(),
+        "{}",
+        ours.reason
+    );
+    assert!(ours.reason.contains("broke a delivery claim"));
+    let open = broken(6, Outcome::Inconclusive);
+    assert!(
+        open.verdict == Outcome::Inconclusive && !open.delivery_broken(),
+        "{}",
+        open.reason
+    );
 }
 
 #[test]
