@@ -34,6 +34,8 @@ pub(crate) enum Need {
     Faketime,
     /// kcat, a client on librdkafka.
     Kcat,
+    /// callgrind, which counts instructions.
+    Valgrind,
     /// The long suite was asked for.
     All,
 }
@@ -48,6 +50,7 @@ impl Need {
             Need::SmallDisk | Need::BrokersDisk => "small-disk",
             Need::Faketime => "faketime",
             Need::Kcat => "kcat",
+            Need::Valgrind => "valgrind",
             Need::All => "all",
         }
     }
@@ -68,6 +71,7 @@ impl Need {
             Need::BrokersDisk => disk::allowed().err(),
             Need::Faketime => wall_clock::library().err(),
             Need::Kcat => kcat().is_none().then(|| "no kcat on PATH".to_owned()),
+            Need::Valgrind => (!on_path("valgrind")).then(|| "no valgrind on PATH".to_owned()),
             Need::All => (std::env::var("STEADFAST_SUITE").as_deref() != Ok("all"))
                 .then(|| "long suite; tests/run --all".to_owned()),
         }

@@ -18,7 +18,7 @@
 use thiserror::Error;
 
 use crate::compression::{Compression, Compressor};
-use crate::varint::{put_varint, varint_size, varlong_size, write_varint, write_varlong};
+use crate::varint::{varint_size, varlong_size, write_varint, write_varlong};
 
 /// Bytes of the batch header: what an empty batch takes.
 pub const HEADER_BYTES: usize = 61;
@@ -106,41 +106,87 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[Header<'_>],
     ) -> Result<(), NoRoom> {
-        let timestamp_delta = self.timestamp_delta(timestamp_ms);
-        let tail = field_size(key) + field_size(value) + headers_size(headers);
-        let body = self.body_size(timestamp_delta, tail);
-        self.check_room(body)?;
+        if headers.is_empty()
+            && let Some(value) = value
+            && self.append_short(timestamp_ms, key, value)
+        {
+            return Ok(());
+        }
+        self.append_any(timestamp_ms, key, value, headers)
+    }
 
-        // Length, attributes, timestamp delta, offset delta, key length: built aside, appended in one go.
-        let mut head = [0; 26];
-        let at = write_varint(&mut head, 0, body as i32);
-        let at = write_varlong(&mut head, at + 1, timestamp_delta);
-        let at = write_varint(&mut head, at, self.records);
-        let at = write_varint(&mut head, at, key.map_or(-1, |key| key.len() as i32));
-        self.buffer.extend_from_slice(&head[..at]);
-        self.buffer.extend_from_slice(key.unwrap_or_default());
-        put_field(&mut self.buffer, value);
-        put_varint(&mut self.buffer, headers.len() as i32);
-        for header in headers {
-            put_field(&mut self.buffer, Some(header.key.as_bytes()));
-            put_field(&mut self.buffer, header.value);
+    /// What nearly all records are: short enough that none of their numbers takes more than two bytes, so that those in front
+    /// of the key fit a machine word. The bytes are those of [`append_any`](Self::append_any). False = nothing is done: it is not
+    /// such a record, or the batch is nearly full.
+    #[inline]
+    fn append_short(&mut self, timestamp_ms: i64, key: Option<&[u8]>, value: &[u8]) -> bool {
+        let timestamp_delta = self.timestamp_delta(timestamp_ms) as u64;
+        let key_bytes = key.map_or(0, <[u8]>::len);
+        let bytes = key_bytes.saturating_add(value.len());
+        if (timestamp_delta | self.records as u64 | bytes as u64) >= SHORT - SHORT_HEAD {
+            return false;
+        }
+        let times = short_varint(timestamp_delta);
+        let offset = short_varint(self.records as u64);
+        let key_length = key.map_or(NULL, |key| short_varint(key.len() as u64));
+        let value_length = short_varint(value.len() as u64);
+        let numbers = times.1 + offset.1 + key_length.1 + value_length.1;
+        // Beside them attributes and the number of headers.
+        let body = numbers as usize / 8 + 2 + bytes;
+        let length = short_varint(body as u64);
+        // A word is written whole and then cut.
+        if self.buffer.len() + body + 2 + size_of::<u64>() > self.limit {
+            return false;
         }
         self.count(timestamp_ms);
+        let (mut word, mut bits) = (length.0, length.1 + 8); // attributes: 0
+        for (varint, size) in [times, offset] {
+            word |= varint << bits;
+            bits += size;
+        }
+        match key {
+            None => {
+                word |= NULL.0 << bits;
+                put_bits(&mut self.buffer, (word, bits + NULL.1));
+            }
+            Some(key) => {
+                put_bits(&mut self.buffer, (word, bits));
+                put_bits(&mut self.buffer, key_length);
+                self.buffer.extend_from_slice(key);
+            }
+        }
+        put_bits(&mut self.buffer, value_length);
+        self.buffer.extend_from_slice(value);
+        self.buffer.push(0); // no headers
+        true
+    }
+
+    /// Any record, encoded number by number.
+    #[inline(never)]
+    fn append_any(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) -> Result<(), NoRoom> {
+        let tail = field_size(key) + field_size(value) + headers_size(headers);
+        let out = self.begin_record(timestamp_ms, tail)?;
+        let at = write_field(out, 0, key);
+        let at = write_field(out, at, value);
+        let mut at = write_varint(out, at, headers.len() as i32);
+        for header in headers {
+            at = write_field(out, at, Some(header.key.as_bytes()));
+            at = write_field(out, at, header.value);
+        }
+        debug_assert_eq!(at, tail);
         Ok(())
     }
 
     /// Appends a record whose key, value and headers are encoded already (they carry nothing of their batch).
     pub(crate) fn append_encoded(&mut self, timestamp_ms: i64, tail: &[u8]) -> Result<(), NoRoom> {
-        let timestamp_delta = self.timestamp_delta(timestamp_ms);
-        let body = self.body_size(timestamp_delta, tail.len());
-        self.check_room(body)?;
-        let mut head = [0; 26];
-        let at = write_varint(&mut head, 0, body as i32);
-        let at = write_varlong(&mut head, at + 1, timestamp_delta);
-        let at = write_varint(&mut head, at, self.records);
-        self.buffer.extend_from_slice(&head[..at]);
-        self.buffer.extend_from_slice(tail);
-        self.count(timestamp_ms);
+        let out = self.begin_record(timestamp_ms, tail.len())?;
+        out.copy_from_slice(tail);
         Ok(())
     }
 
@@ -219,6 +265,24 @@ impl BatchBuilder {
         batch
     }
 
+    /// Makes room for a record, whose size is known to the byte, and writes what depends on its batch. Returned is the place
+    /// of the `tail` bytes that follow: everything from the key length on.
+    #[inline]
+    fn begin_record(&mut self, timestamp_ms: i64, tail: usize) -> Result<&mut [u8], NoRoom> {
+        let timestamp_delta = self.timestamp_delta(timestamp_ms);
+        let body = self.body_size(timestamp_delta, tail);
+        let end = self.check_room(body)?;
+        let offset_delta = self.records;
+        self.count(timestamp_ms);
+        let begin = self.buffer.len();
+        self.buffer.resize(end, 0);
+        let out = &mut self.buffer[begin..];
+        let at = write_varint(out, 0, body as i32);
+        let at = write_varlong(out, at + 1, timestamp_delta); // between them the attributes, 0
+        let at = write_varint(out, at, offset_delta);
+        Ok(&mut out[at..])
+    }
+
     #[inline]
     fn timestamp_delta(&self, timestamp_ms: i64) -> i64 {
         if self.records == 0 {
@@ -234,12 +298,13 @@ impl BatchBuilder {
         1 + varlong_size(timestamp_delta) + varint_size(self.records) + tail
     }
 
+    /// The size that the batch will have.
     #[inline]
-    fn check_room(&self, body: usize) -> Result<(), NoRoom> {
+    fn check_room(&self, body: usize) -> Result<usize, NoRoom> {
         let size = self.buffer.len() + varint_size(body as i32) + body;
         match self.records {
-            _ if size <= self.limit => Ok(()),
-            0 if size <= MAX_BATCH_BYTES => Ok(()),
+            _ if size <= self.limit => Ok(size),
+            0 if size <= MAX_BATCH_BYTES => Ok(size),
             0 => Err(NoRoom::TooLarge),
             _ => Err(NoRoom::Full),
         }
@@ -365,6 +430,32 @@ impl SealedBatch {
     }
 }
 
+/// Up to here, zigzag takes at most two bytes.
+const SHORT: u64 = 1 << 13;
+/// More than what a short record has beside key and value.
+const SHORT_HEAD: u64 = 16;
+/// The length of null: zigzag -1.
+const NULL: (u64, u32) = (1, 8);
+
+/// The zigzag varint of a number below [`SHORT`], lowest byte first, and its size in bits.
+#[inline]
+fn short_varint(value: u64) -> (u64, u32) {
+    let raw = value << 1;
+    if raw < 0x80 {
+        (raw, 8)
+    } else {
+        (raw & 0x7f | 0x80 | (raw & 0x3f80) << 1, 16)
+    }
+}
+
+/// Appends the lowest `bits` of a word.
+#[inline]
+fn put_bits(buffer: &mut Vec<u8>, (word, bits): (u64, u32)) {
+    let end = buffer.len() + bits as usize / 8;
+    buffer.extend_from_slice(&word.to_le_bytes());
+    buffer.truncate(end);
+}
+
 const CRC_AT: usize = 17;
 const CRC_COVERS_FROM: usize = 21;
 
@@ -380,13 +471,16 @@ pub fn next_sequence(sequence: i32, records: u32) -> i32 {
     }
 }
 
+/// Writes a nullable byte field with its length at `at`, and returns the place after it.
 #[inline]
-fn put_field(buffer: &mut Vec<u8>, field: Option<&[u8]>) {
+fn write_field(out: &mut [u8], at: usize, field: Option<&[u8]>) -> usize {
     match field {
-        None => put_varint(buffer, -1),
+        None => write_varint(out, at, -1),
         Some(bytes) => {
-            put_varint(buffer, bytes.len() as i32);
-            buffer.extend_from_slice(bytes);
+            let at = write_varint(out, at, bytes.len() as i32);
+            let end = at + bytes.len();
+            out[at..end].copy_from_slice(bytes);
+            end
         }
     }
 }

@@ -20,16 +20,14 @@ pub fn varint_size(value: i32) -> usize {
 #[inline]
 #[must_use]
 pub fn varlong_size(value: i64) -> usize {
-    let bits = 64 - (zigzag64(value) | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
+    unsigned_size(zigzag64(value))
 }
 
 /// Bytes that an `UNSIGNED_VARINT` takes: 1 to 5.
 #[inline]
 #[must_use]
 pub fn unsigned_varint_size(value: u32) -> usize {
-    let bits = 32 - (value | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
+    unsigned_size(u64::from(value))
 }
 
 /// Writes a zigzag `VARINT` at `at` and returns the place after it.
@@ -100,6 +98,15 @@ fn take_unsigned(bytes: &mut &[u8], longest: usize, last_byte_max: u8) -> Option
         }
     }
     None
+}
+
+/// Most numbers of a record take one byte.
+#[inline]
+fn unsigned_size(value: u64) -> usize {
+    if value < 0x80 {
+        return 1;
+    }
+    (64 - value.leading_zeros() as usize).div_ceil(7)
 }
 
 #[inline]

@@ -309,3 +309,27 @@ fn buffers_go_round_between_batches_and_the_compressor() {
         buffer = batch.into_buffer();
     }
 }
+
+/// Lengths about which a number takes another byte, and about the end of the short way.
+fn edge() -> impl Strategy<Value = usize> {
+    prop_oneof![0..3_usize, 62..67_usize, 8_150..8_200_usize, 16_380..16_390_usize]
+}
+
+proptest! {
+    #[test]
+    fn short_records_have_the_same_bytes_as_any(
+        records in prop::collection::vec((0..9_000_i64, prop::option::of(edge()), edge()), 1..200),
+        limit in prop_oneof![Just(usize::MAX), 100..40_000_usize],
+    ) {
+        let bytes = [0x5a; 20_000];
+        let mut builders = [(); 2].map(|()| BatchBuilder::new(Vec::new(), limit));
+        for (time, key, value) in records {
+            let (key, value) = (key.map(|size| &bytes[..size]), Some(&bytes[..value]));
+            let [one, other] = &mut builders;
+            let taken = one.append(time - 500, key, value, &[]);
+            prop_assert_eq!(taken, other.append_any(time - 500, key, value, &[]));
+            prop_assert_eq!(&one.buffer, &other.buffer);
+            prop_assert_eq!(one.max_timestamp_ms(), other.max_timestamp_ms());
+        }
+    }
+}

@@ -72,6 +72,7 @@ pub(crate) fn run(json: bool) -> Exit {
         toxiproxy(),
         chromium(),
         kcat(),
+        valgrind(),
         faketime(),
         cores(),
         memory(),
@@ -245,6 +246,21 @@ fn kcat() -> Check {
         found: show(program.as_deref(), "none in PATH"),
         needed_for: "the tests that a foreign client uses the simulated broker; no run needs it",
         mend: "apt-get install kcat".to_owned(),
+    }
+}
+
+fn valgrind() -> Check {
+    let program = find("valgrind");
+    Check {
+        name: "valgrind",
+        state: if program.is_some() {
+            State::Ok
+        } else {
+            State::Absent
+        },
+        found: show(program.as_deref(), "none in PATH"),
+        needed_for: "counting what a record costs (docs/instructions.md); no run needs it",
+        mend: "apt-get install valgrind".to_owned(),
     }
 }
 
