@@ -62,7 +62,7 @@ pub(crate) use self::ports::free as free_ports;
 pub use self::settings::OWNED;
 
 /// How long a broker may take from its start to being in sync everywhere again.
-pub const BACK_BOUND: Duration = Duration::from_secs(60);
+pub const BACK_BOUND: Duration = Duration::from_secs(120);
 /// How long topics may take to have all their leaders and replicas.
 const TOPICS_BOUND: Duration = Duration::from_secs(15);
 /// How long brokers get for a clean stop at the end of a run.

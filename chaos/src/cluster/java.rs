@@ -166,6 +166,20 @@ pub(crate) fn asked_for(option: &str) -> Setting {
     setting(option, "given".into(), "not given", reason)
 }
 
+/// Options that every JVM takes from the environment of whoever starts it.
+pub(crate) fn of_environment() -> Option<Setting> {
+    let value = std::env::var(TOOL_OPTIONS).ok();
+    let value = value.filter(|value| !value.trim().is_empty())?;
+    Some(setting(
+        TOOL_OPTIONS,
+        value,
+        "not set",
+        "it is set where steadfast was started",
+    ))
+}
+
+const TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
+
 fn setting(name: &str, value: String, default: &str, reason: &str) -> Setting {
     Setting {
         scope: "jvm".into(),

@@ -144,6 +144,7 @@ impl<'a> Site<'a> {
         cluster.differences.extend(self.heap.differences(spec.nodes));
         let asked = spec.jvm_options.iter().map(|option| java::asked_for(option));
         cluster.differences.extend(asked);
+        cluster.differences.extend(java::of_environment());
         cluster.data = Mutex::new(Some(self.data));
         bring_up(cluster, begun_ns, progress)
     }
