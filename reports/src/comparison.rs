@@ -3,28 +3,24 @@
 //! ```text
 //! comparison.json ─▶ Tables (plain texts) ─┬▶ comparison.html   league table, overlaid curves, blocks, cells
 //!                                          ├▶ comparison.md     the same without the picture
-//!                                          └▶ page()            several of them, each picture an .svg beside the page
+//!                                          └▶ page.rs           several of them on one page
 //! ```
 
-mod page; // several comparisons on one page of Markdown
 mod tables; // every text that is shown
 mod text; // Markdown of one comparison
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use askama::Template;
 use steadfast_verifier::comparison::{Comparison, FILE_NAME, SCHEMA};
 
-use crate::folder::{MAX_DOCUMENT_BYTES, ReportError};
+use crate::folder::{self, ReportError};
+use crate::grid::Form;
 use crate::html::STYLE;
 use crate::text::Limits;
 use crate::view::{Figure, overlaid};
 
-pub use page::page;
 use tables::Tables;
-use text::Form;
 
 /// The page of a comparison, in its folder.
 pub const PAGE: &str = "comparison.html";
@@ -61,6 +57,13 @@ pub fn comparison(dir: &Path) -> Result<(), ReportError> {
     )
 }
 
+/// Its part of a page about several, and the pictures that go with it.
+pub(crate) fn section(dir: &Path) -> Result<(String, Vec<Figure>), ReportError> {
+    let comparison = read(dir)?;
+    let text = text::render(&Tables::of(&comparison), Form::Markdown(2));
+    Ok((text, figure(&comparison).into_iter().collect()))
+}
+
 /// The same for a terminal.
 ///
 /// # Errors
@@ -80,30 +83,9 @@ fn figure(comparison: &Comparison) -> Option<Figure> {
 }
 
 fn read(dir: &Path) -> Result<Comparison, ReportError> {
-    let path = dir.join(FILE_NAME);
-    let unreadable = |source| ReportError::Unreadable {
-        path: path.clone(),
-        source,
-    };
-    let mut bytes = Vec::new();
-    let file = File::open(&path).map_err(unreadable)?;
-    file.take(MAX_DOCUMENT_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    let damaged = |reason| ReportError::NoComparison {
-        path: path.clone(),
-        reason,
-    };
-    let comparison: Comparison =
-        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    if comparison.schema == SCHEMA {
-        Ok(comparison)
-    } else {
-        Err(damaged(format!(
-            "schema {:?}, this version reads {SCHEMA:?}",
-            comparison.schema
-        )))
-    }
+    folder::of_several(dir, (FILE_NAME, SCHEMA), |comparison: &Comparison| {
+        &comparison.schema
+    })
 }
 
 #[cfg(test)]

@@ -32,17 +32,17 @@ pub enum ReportError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The document of a comparison is missing or cannot be read: name the folder that `steadfast compare` wrote.
-    #[error("{path}: {source}; name a folder that `steadfast compare` wrote")]
+    /// The document of a comparison or a sweep is missing or cannot be read: name the folder that they wrote.
+    #[error("{path}: {source}; name a folder that `steadfast compare` or `steadfast sweep` wrote")]
     Unreadable {
         /// The document.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// The document of a comparison is not what its name promises: compare again.
-    #[error("{path}: {reason}; only `steadfast compare` of this version writes this file")]
-    NoComparison {
+    /// The document of a comparison or a sweep is not what its name promises: measure again.
+    #[error("{path}: {reason}; only `steadfast compare` and `steadfast sweep` of this version write it")]
+    Foreign {
         /// The document.
         path: PathBuf,
         /// What is wrong with it.
@@ -106,6 +106,25 @@ pub(crate) fn verdict(run_dir: &Path) -> Result<Verdict, ReportError> {
     }
     let reason = format!("schema {:?}, this version reads {SCHEMA:?}", verdict.schema);
     Err(ReportError::Damaged { path, reason })
+}
+
+/// A document about several runs, `comparison.json` or `sweep.json`; another schema is refused.
+pub(crate) fn of_several<T: DeserializeOwned>(
+    dir: &Path,
+    (name, schema): (&str, &str),
+    schema_of: fn(&T) -> &str,
+) -> Result<T, ReportError> {
+    let path = dir.join(name);
+    let read: T = document(&path).map_err(|error| match error {
+        ReportError::Read { path, source } => ReportError::Unreadable { path, source },
+        ReportError::Damaged { path, reason } => ReportError::Foreign { path, reason },
+        other => other,
+    })?;
+    if schema_of(&read) == schema {
+        return Ok(read);
+    }
+    let reason = format!("schema {:?}, this version reads {schema:?}", schema_of(&read));
+    Err(ReportError::Foreign { path, reason })
 }
 
 fn document<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {

@@ -7,7 +7,8 @@
 //! environment.json ─┤             ├▶ summary  summary.md    a page of Markdown for a pull request
 //! dossiers.json ────┘             └▶ junit    junit.xml     a test case per claim and threshold
 //! several verdict.json ───────────▶ index     index.html    a line per run
-//! comparison.json ───────▶ comparison  comparison.html, comparison.md, and a page about several
+//! comparison.json ───────▶ comparison  comparison.html, comparison.md ─┐
+//! sweep.json ────────────▶ sweep       sweep.html, sweep.md ───────────┴▶ page  about several of them
 //! ```
 //!
 //! Every string of the inputs is treated as hostile: `text` makes control characters visible and bounds lengths,
@@ -20,7 +21,11 @@ mod chart; // inline SVG: scales, axes, lines, bands
 mod view; // what the page says, as plain values
 mod html; // report.html
 mod index; // index.html for several runs
+mod grid; // tables of Markdown
+mod machine; // where figures that are set side by side come from
 mod comparison; // comparison.html and comparison.md: producers side by side
+mod sweep; // sweep.html and sweep.md: what it costs as a setting grows
+mod page; // several of these two on one page
 mod summary; // summary.md
 mod junit; // junit.xml
 
@@ -30,10 +35,12 @@ mod fixture; // three runs that look like real ones
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use comparison::{PAGE as COMPARISON_PAGE, comparison, comparison_text, page};
+pub use comparison::{PAGE as COMPARISON_PAGE, comparison, comparison_text};
 pub use folder::{Folder, MAX_DOCUMENT_BYTES, ReportError};
 pub use html::MAX_PAGE_BYTES;
 pub use index::index;
+pub use page::page;
+pub use sweep::{PAGE as SWEEP_PAGE, sweep, sweep_text};
 
 /// Draws `report.html`, `junit.xml` and `summary.md` into `run_dir` from its `verdict.json`, `measurements.json`,
 /// `environment.json` and, where there is one, `dossiers.json`. Files that exist are replaced, each in one step.

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Measure several producers on one scenario, side by side: interleaved blocks on one cluster, paired ratios
     Compare(CompareArgs),
+    /// Measure what a scenario costs as its settings grow: a run for each value, one page of plots
+    Sweep(SweepArgs),
     /// Compare the figures of two run folders of one scenario; exit 99 when the second is worse
     Diff(DiffArgs),
     /// Show what a run would do: timeline, records, memory, disk, and which claims this cluster can prove
@@ -59,7 +61,7 @@ pub(crate) enum Command {
         /// Run folder, or folder of a comparison; several comparisons with --page
         #[arg(required = true)]
         directories: Vec<PathBuf>,
-        /// Write one page of Markdown about all these comparisons, with its pictures beside it
+        /// Write one page of Markdown about all these comparisons and sweeps, with its pictures beside it
         #[arg(long, value_name = "FILE")]
         page: Option<PathBuf>,
     },
@@ -285,6 +287,32 @@ pub(crate) struct CompareArgs {
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// Keep history and log of each cell (about 150 bytes a record), so that `steadfast verify` can judge it again
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `steadfast sweep`
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// Scenario file: a steady rate or `unlimited`, without faults
+    pub(crate) file: PathBuf,
+    /// A setting and the values that it takes, one run each: a key as of --set, a property as of -X, or several at once:
+    /// `a+b=1+x,2+y`; may be given again
+    #[arg(long, value_name = "KEY=VALUE,...", required = true)]
+    pub(crate) vary: Vec<String>,
+    /// Load before each measured stretch
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) warmup: Duration,
+    /// Measured stretch of each run
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    pub(crate) measure: Duration,
+    /// Overrides.
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    /// Folder of the sweep; default runs/sweep-<scenario>-<time>
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Keep history and log of each run (about 150 bytes a record), so that `steadfast verify` can judge it again
     #[arg(long)]
     pub(crate) keep: bool,
 }

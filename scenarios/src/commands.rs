@@ -2,6 +2,7 @@
 
 pub(crate) mod run; // run scenarios and judge them
 pub(crate) mod compare; // producers side by side
+pub(crate) mod sweep; // what it costs as a setting grows
 pub(crate) mod diff; // two run folders
 pub(crate) mod plan; // what a run would do
 pub(crate) mod list; // the catalogue

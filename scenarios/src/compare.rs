@@ -18,7 +18,7 @@ use steadfast_verifier::comparison::goal::Goal;
 use steadfast_verifier::comparison::{self, Comparison, Measured, order};
 use steadfast_verifier::environment::Environment;
 
-pub(crate) use contestants::{Contestant, Lengths, Refused, enter};
+pub(crate) use contestants::{Contestant, Lengths, enter};
 
 use crate::runner::display::Display;
 use crate::runner::files::{read_json, write_json};

@@ -5,9 +5,11 @@ mod commands; // one file a command
 mod compare; // producers side by side
 mod exit; // exit codes
 mod out; // standard output
+mod quiet; // scenarios that are measured for speed
 mod runner; // a run, step by step
 mod scenario; // the scenario language
 mod simulate; // a world in virtual time, from a seed
+mod sweep; // what it costs as a setting grows
 
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&args),
         Command::Report { directories, page } => commands::report::run(&directories, page.as_deref()),
         Command::Compare(args) => commands::compare::run(&args),
+        Command::Sweep(args) => commands::sweep::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Cluster { command } => commands::cluster::run(&command),

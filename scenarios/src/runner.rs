@@ -11,6 +11,7 @@ pub(crate) mod cluster; // which cluster, and why
 pub(crate) mod display; // progress
 pub(crate) mod beside; // who else writes: the source of a copy job, a neighbour
 pub(crate) mod environment; // environment.json
+pub(crate) mod figures; // what of it is compared with other runs
 pub(crate) mod files; // its small files
 pub(crate) mod folder; // where a run is written
 pub(crate) mod interrupt; // Ctrl-C

@@ -28,6 +28,7 @@ pub mod dossier; // dossiers.json: the way of each record that an anomaly names
 pub mod log_verdict; // what a log shows without a history
 pub mod measurements; // measurements.json: series and curves for the report
 pub mod comparison; // comparison.json: several producers side by side
+pub mod sweep; // sweep.json: what it costs as a setting grows
 
 // ---- the reader: from the cluster to log/ and seal.json -----------------------------------------------
 pub mod reader; // every record of the topic, and whether that is all

@@ -3,6 +3,7 @@
 use steadfast_verifier::comparison::{Cell, Comparison, Figures, Metric, Ratio};
 use steadfast_verifier::verdict::Outcome;
 
+use crate::machine;
 use crate::number;
 use crate::text::{Limits, plural};
 use crate::view::{Badge, badge};
@@ -115,8 +116,9 @@ impl Tables {
                 })
                 .collect(),
         });
-        let share =
-            |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |share| number::with_unit(share, "ratio"));
+        let share = |value: Option<f64>| {
+            value.map_or_else(|| "–".to_owned(), |share| number::with_unit(share, "ratio"))
+        };
         let goals = comparison.goals.iter().map(|goal| Goal {
             badge: badge(goal.verdict),
             goal: short(&goal.goal),
@@ -156,59 +158,8 @@ impl Tables {
                 .iter()
                 .map(|cell| cell_row(cell, scheduled, limits))
                 .collect(),
-            machine: vec![
-                ("measured".into(), short(&environment.started)),
-                (
-                    "broker".into(),
-                    short(&format!(
-                        "{} {}, {}, {}",
-                        environment.broker.kind,
-                        environment.broker.version,
-                        plural(u64::from(environment.broker.nodes), "node"),
-                        environment.broker.java
-                    )),
-                ),
-                (
-                    "machine".into(),
-                    short(&format!(
-                        "{} x {}, {}, kernel {}",
-                        environment.cores,
-                        environment.cpu,
-                        number::bytes(environment.memory_bytes as f64),
-                        environment.kernel
-                    )),
-                ),
-                (
-                    "file system of the log".into(),
-                    short(&environment.log_file_system),
-                ),
-                (
-                    "steadfast".into(),
-                    short(&format!(
-                        "{}{}",
-                        environment.steadfast,
-                        if environment.debug_build {
-                            ", a debug build: its figures say nothing"
-                        } else {
-                            ""
-                        }
-                    )),
-                ),
-                ("seed".into(), comparison.seed.to_string()),
-                ("command".into(), limits.long(&environment.rerun)),
-            ],
-            settings: environment
-                .differences
-                .iter()
-                .map(|setting| {
-                    [
-                        short(&setting.scope),
-                        short(&setting.name),
-                        short(&setting.value),
-                        short(&setting.default),
-                    ]
-                })
-                .collect(),
+            machine: machine::facts(environment, comparison.seed),
+            settings: machine::settings(environment),
         }
     }
 }

@@ -220,7 +220,7 @@ fn several_go_on_one_page_with_their_pictures_beside_it() {
     let (second, _, _) = drawn(&sample());
     let out = tempfile::tempdir().unwrap();
     let target = out.path().join("performance.md");
-    page(&[first.path().into(), second.path().into()], &target).unwrap();
+    crate::page(&[first.path().into(), second.path().into()], &target).unwrap();
     let text = std::fs::read_to_string(&target).unwrap();
     assert_eq!(text.matches("\n## ").count(), 2);
     assert!(text.contains("](performance-1.svg)") && text.contains("](performance-2.svg)"));

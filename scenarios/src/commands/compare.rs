@@ -4,11 +4,12 @@ use steadfast_verifier::comparison::goal::Goal;
 use steadfast_verifier::verdict::Outcome;
 
 use crate::cli::CompareArgs;
-use crate::compare::{self, Contest, Lengths, Refused};
+use crate::compare::{self, Contest, Lengths};
 use crate::exit::Exit;
 use crate::out;
+use crate::quiet::Refused;
 use crate::runner::display::Display;
-use crate::runner::{Asks, RunError, Runner, folder};
+use crate::runner::{Asks, Runner, folder};
 
 /// Checks everything first; 5 when too few blocks count, 10 when the subject under test broke a delivery claim, 99 when it
 /// missed a goal.
@@ -31,20 +32,22 @@ pub(crate) fn run(args: &CompareArgs) -> Exit {
     reason = "a shell: the folder's name carries the wall time"
 )]
 fn compared(args: &CompareArgs) -> Result<Exit, Refused> {
-    let usage = |text: String| Refused::Error(RunError::Usage(text));
     if args.overrides.subject.is_some() {
-        return Err(usage(
+        return Err(Refused::usage(
             "--subject names one; compare takes --subjects A,B,...".to_owned(),
         ));
     }
     let goals: Vec<Goal> = args
         .goals
         .iter()
-        .map(|text| text.parse::<Goal>().map_err(|error| usage(error.to_string())))
+        .map(|text| {
+            text.parse::<Goal>()
+                .map_err(|error| Refused::usage(error.to_string()))
+        })
         .collect::<Result<_, _>>()?;
     if let Some(goal) = goals.iter().find(|goal| !args.subjects.contains(&goal.to)) {
         let known = args.subjects.join(", ");
-        return Err(usage(format!(
+        return Err(Refused::usage(format!(
             "goal {goal}: {} takes no part; subjects: {known}",
             goal.to
         )));
@@ -60,7 +63,7 @@ fn compared(args: &CompareArgs) -> Result<Exit, Refused> {
     let stamp = folder::stamp(std::time::SystemTime::now());
     let name = &contestants[0].scenario.name;
     let folder = compare::folder(args.out.as_deref(), name, &stamp);
-    folder::check(&folder).map_err(usage)?;
+    folder::check(&folder).map_err(Refused::usage)?;
     let contest = Contest {
         contestants,
         goals,

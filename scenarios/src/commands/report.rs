@@ -1,15 +1,15 @@
-//! `steadfast report DIR`: draws the pages again, from the folder alone: of a run, of a comparison, or of several
-//! comparisons on one page.
+//! `steadfast report DIR`: draws the pages again, from the folder alone: of a run, of a comparison or a sweep, or of several
+//! of these two on one page.
 
 use std::path::{Path, PathBuf};
 
-use steadfast_verifier::comparison::FILE_NAME;
+use steadfast_verifier::{comparison, sweep};
 
 use crate::exit::Exit;
 use crate::out;
 use crate::runner::folder;
 
-/// With `page`, one page of Markdown about all the comparisons; else each folder's own pages.
+/// With `page`, one page of Markdown about all of them; else each folder's own pages.
 pub(crate) fn run(directories: &[PathBuf], page: Option<&Path>) -> Exit {
     let drawn = match page {
         Some(page) => steadfast_reports::page(directories, page)
@@ -33,7 +33,13 @@ pub(crate) fn run(directories: &[PathBuf], page: Option<&Path>) -> Exit {
 
 /// The page that was drawn.
 fn draw(directory: &Path) -> Result<PathBuf, String> {
-    if directory.join(FILE_NAME).is_file() {
+    if directory.join(sweep::FILE_NAME).is_file() {
+        let drawn = steadfast_reports::sweep(directory);
+        return drawn
+            .map(|()| directory.join(steadfast_reports::SWEEP_PAGE))
+            .map_err(|error| error.to_string());
+    }
+    if directory.join(comparison::FILE_NAME).is_file() {
         let drawn = steadfast_reports::comparison(directory);
         return drawn
             .map(|()| directory.join(steadfast_reports::COMPARISON_PAGE))

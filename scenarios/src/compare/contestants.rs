@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use steadfast_verifier::workload::Executor;
-
 use crate::cli::Overrides;
+use crate::quiet::{self, Refused, Stretch};
+use crate::runner::Runner;
 use crate::runner::subject::Subject;
-use crate::runner::{RunError, Runner};
-use crate::scenario::diagnostics::Diagnostics;
-use crate::scenario::{self, Scenario};
+use crate::scenario::Scenario;
 
 /// A JVM compiles for about so long before its latencies stand (peers measured side by side, 20 to 60 s).
 const SLOW_WARMUP: Duration = Duration::from_secs(60);
@@ -43,20 +41,6 @@ pub(crate) struct Contestant {
     pub(crate) broker_warmup: Option<Scenario>,
 }
 
-/// Why a comparison does not begin.
-pub(crate) enum Refused {
-    /// Mistakes of the file or of settings.
-    File(Diagnostics),
-    /// All else.
-    Error(RunError),
-}
-
-impl From<RunError> for Refused {
-    fn from(error: RunError) -> Refused {
-        Refused::Error(error)
-    }
-}
-
 /// Reads the file once for each subject, then builds those that must be built. Nothing is started before all is checked.
 pub(crate) fn enter(
     (file, names): (&Path, &[String]),
@@ -65,7 +49,7 @@ pub(crate) fn enter(
     runner: &Runner,
 ) -> Result<Vec<Contestant>, Refused> {
     if !CONTESTANTS.contains(&names.len()) {
-        return Err(usage(format!(
+        return Err(Refused::usage(format!(
             "--subjects names {}; give {} to {}, such as floor,steadfast,librdkafka",
             names.len(),
             CONTESTANTS.start(),
@@ -73,7 +57,7 @@ pub(crate) fn enter(
         )));
     }
     if let Some(twice) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
-        return Err(usage(format!(
+        return Err(Refused::usage(format!(
             "--subjects names {} twice; name each once",
             names[twice]
         )));
@@ -112,8 +96,7 @@ fn read(file: &Path, label: &str, overrides: &Overrides, lengths: Lengths) -> Re
     let wish = words.next().unwrap_or_default().to_owned();
     let mut base = overrides.clone();
     base.property.extend(words.map(str::to_owned));
-    let plain = load(file, &base)?;
-    comparable(&plain)?;
+    let plain = quiet::load(file, &base)?;
     if plain.duration().is_none() {
         return Ok(Read {
             label: label.to_owned(),
@@ -124,16 +107,8 @@ fn read(file: &Path, label: &str, overrides: &Overrides, lengths: Lengths) -> Re
             broker_warmup: None,
         });
     }
-    let timed = |warmup: Duration, measured: Duration| {
-        let mut these = base.clone();
-        these
-            .set
-            .push(format!("workload.warmup={}ms", warmup.as_millis()));
-        these
-            .set
-            .push(format!("workload.duration={}ms", measured.as_millis()));
-        load(file, &these)
-    };
+    let timed =
+        |warmup: Duration, measured: Duration| quiet::timed(file, &base, Stretch { warmup, measured });
     let warming = lengths.broker_warmup;
     Ok(Read {
         slow: wish == SLOW,
@@ -145,35 +120,4 @@ fn read(file: &Path, label: &str, overrides: &Overrides, lengths: Lengths) -> Re
             .then(|| timed(warming / 2, warming / 2))
             .transpose()?,
     })
-}
-
-fn load(file: &Path, overrides: &Overrides) -> Result<Scenario, Refused> {
-    let mut scenarios = scenario::load_all(&[file.to_owned()], overrides).map_err(Refused::File)?;
-    match (scenarios.pop(), scenarios.len()) {
-        (Some(scenario), 0) => Ok(scenario),
-        _ => Err(usage(format!("{}: give one scenario file", file.display()))),
-    }
-}
-
-/// What is disturbed on purpose, or changes its rate, is not measured for speed.
-fn comparable(scenario: &Scenario) -> Result<(), Refused> {
-    let name = &scenario.name;
-    if !scenario.faults.is_empty() {
-        return Err(usage(format!(
-            "{name} orders faults, and what they do to a client is no matter of its speed; use `steadfast run --subject`"
-        )));
-    }
-    match scenario.load().executor {
-        Executor::RampingArrivalRate { .. } => Err(usage(format!(
-            "{name} changes its rate, so its seconds cannot be put together; use constant-arrival-rate, poisson or unlimited"
-        ))),
-        _ if scenario.copy().is_some() || scenario.load().transaction.is_some() => Err(usage(format!(
-            "{name} has transactions, which the other clients' programs do not have; leave them out"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn usage(text: String) -> Refused {
-    Refused::Error(RunError::Usage(text))
 }
