@@ -191,7 +191,11 @@ fn cells(point: &Point) -> Vec<String> {
         figures.map_or_else(dash, |_| format!("{} of {all}", number::plain(used, 3))),
         figures.map_or_else(dash, |f| number::bytes(f.client_rss as f64)),
     ];
-    let outcome = (point.delivery != Outcome::Pass).then(|| badge(point.delivery).word.to_owned());
+    let outcome = match (figures, point.delivery) {
+        (None, _) => Some("not measured".to_owned()),
+        (Some(_), Outcome::Pass) => None,
+        (Some(_), open) => Some(badge(open).word.to_owned()),
+    };
     let told = [outcome, point.strain(), point.note.clone()];
     let told: Vec<String> = told.into_iter().flatten().collect();
     cells.push(Limits::USUAL.long(&told.join("; ")));

@@ -3,7 +3,7 @@
 //! ```text
 //! --vary KEY=V1,V2 ─▶ a scenario for each value ─▶ a judged run each, on a cluster of its own ─▶ sweep.json ─▶ sweep.html, .md
 //! ```
-//! A value that cannot be run (a rate beyond the knee) is a point without figures that says why; the others go on.
+//! A value at which the load is not held (a rate beyond the knee) is a point without figures that says why; the others go on.
 
 use std::path::{Path, PathBuf};
 
@@ -153,7 +153,10 @@ impl Sweep {
         };
         match runner.run_once(task, display) {
             Ok(done) => measured(&mut point, &done, scenario, &folder)?,
-            Err(RunError::Interrupted) => return Err(RunError::Interrupted),
+            // What is missing is missing for every value.
+            Err(error @ (RunError::Interrupted | RunError::Environment(_) | RunError::Usage(_))) => {
+                return Err(error);
+            }
             Err(error) => {
                 display.keep(&format!("{value}: {error}"));
                 point.note = Some(error.to_string());

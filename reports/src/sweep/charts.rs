@@ -49,7 +49,7 @@ pub(super) fn figures(nth: usize, series: &Series) -> Vec<Figure> {
         |us| number::plain(us, 3),
         "µs a record".to_owned(),
     );
-    let heading = format!("CPU by {key}");
+    let heading = format!("CPU by {key}, µs a record");
     figures.push(figure((&format!("sweep-{nth}-cpu"), heading), series, &CPU, axis));
     figures
 }

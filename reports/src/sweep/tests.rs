@@ -76,7 +76,7 @@ fn a_sweep_tells_figures_and_what_bends_the_line() {
             "2.7 ms",
             "1.96 of 2",
             "2.0 of 2 cores used",
-            "steady state not reached",
+            "not measured; steady state not reached",
             "2 of 3 values measured",
         ] {
             assert!(page.contains(told), "{told} is missing in {page}");
