@@ -268,6 +268,9 @@ pub(crate) struct CompareArgs {
     /// Blocks: each subject runs twice in each, out and back; fewer than 3 that count show nothing (exit 5)
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) blocks: u32,
+    /// On a machine that others disturb: go on until so many blocks count, and hold at most this many
+    #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) at_most: Option<u32>,
     /// Load before each cell's measured stretch (Java: 60s at least)
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) warmup: Duration,

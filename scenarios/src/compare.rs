@@ -28,7 +28,10 @@ use crate::runner::{Ground, RunError, Runner};
 pub(crate) struct Contest {
     pub(crate) contestants: Vec<Contestant>,
     pub(crate) goals: Vec<Goal>,
+    /// So many must count.
     pub(crate) blocks: u32,
+    /// And so many are held for that, at most.
+    pub(crate) most_blocks: u32,
     pub(crate) folder: PathBuf,
     /// Each cell keeps its history and its copy of the log.
     pub(crate) keep: bool,
@@ -63,15 +66,6 @@ impl Contest {
         measured: &mut Vec<Measured>,
         display: &mut Display,
     ) -> Result<(), RunError> {
-        let slow: Vec<bool> = self.contestants.iter().map(|one| one.slow).collect();
-        let turns: Vec<(u32, u32, order::Turn)> = (1..=self.blocks)
-            .flat_map(|block| {
-                let turns = order::of_block(block, self.control(), &slow);
-                (1..)
-                    .zip(turns)
-                    .map(move |(position, turn)| (block, position, turn))
-            })
-            .collect();
         let began = clock::now_ns();
         let under_test = &self.contestants[self.under_test()];
         if let Some(warming) = &under_test.broker_warmup {
@@ -89,32 +83,41 @@ impl Contest {
                 display,
             )?);
         }
-        for (nth, (block, position, turn)) in turns.iter().enumerate() {
-            let one = &self.contestants[turn.subject];
-            let left = left(began, nth, turns.len());
-            display.keep(&format!(
-                "block {block} of {}, cell {} of {}: {}{left}",
-                self.blocks,
-                nth + 1,
-                turns.len(),
-                one.label
-            ));
-            let scenario = if turn.single { &one.single } else { &one.scenario };
-            measured.push(cells::run(
-                runner,
-                ground,
-                cells::Place {
-                    block: *block,
-                    position: *position,
-                    folder: &self.folder,
-                    keep: self.keep,
-                },
-                (one, scenario),
-                display,
-            )?);
-            let ends_block = turns.get(nth + 1).is_none_or(|next| next.0 != *block);
-            if ends_block {
-                self.write(measured)?;
+        let slow: Vec<bool> = self.contestants.iter().map(|one| one.slow).collect();
+        let (mut cells, mut counting) = (0, 0);
+        for block in 1..=self.most_blocks.max(self.blocks) {
+            if counting >= self.blocks {
+                break;
+            }
+            let turns = order::of_block(block, self.control(), &slow);
+            for (position, turn) in (1..).zip(&turns) {
+                let one = &self.contestants[turn.subject];
+                let ahead = turns.len() * self.blocks.max(block) as usize;
+                let left = left(began, cells, ahead);
+                display.keep(&format!(
+                    "block {block}, cell {position} of {}: {}{left}",
+                    turns.len(),
+                    one.label
+                ));
+                let scenario = if turn.single { &one.single } else { &one.scenario };
+                measured.push(cells::run(
+                    runner,
+                    ground,
+                    cells::Place {
+                        block,
+                        position,
+                        folder: &self.folder,
+                        keep: self.keep,
+                    },
+                    (one, scenario),
+                    display,
+                )?);
+                cells += 1;
+            }
+            let sum = self.write(measured)?;
+            counting = sum.blocks.iter().filter(|block| block.dropped.is_none()).count() as u32;
+            if let Some(why) = sum.blocks.last().and_then(|block| block.dropped.as_ref()) {
+                display.keep(&format!("block {block} does not count: {why}"));
             }
         }
         Ok(())

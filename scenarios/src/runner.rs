@@ -513,10 +513,17 @@ fn around_the_proxies(cluster: &Cluster, worker: u32) -> Option<String> {
     }
 }
 
-/// The command as typed, for the report.
+/// The command as typed, for the report, without the folder that is taken now.
 fn rerun_command() -> String {
-    let mut words: Vec<String> = std::env::args().collect();
-    words[0] = "steadfast".into();
+    let mut words = vec!["steadfast".to_owned()];
+    let mut typed = std::env::args().skip(1);
+    while let Some(word) = typed.next() {
+        match word.strip_prefix("--out") {
+            Some("") => drop(typed.next()),
+            Some(value) if value.starts_with('=') => {}
+            _ => words.push(word),
+        }
+    }
     words
         .iter()
         .map(|word| {

@@ -68,6 +68,7 @@ fn compared(args: &CompareArgs) -> Result<Exit, Refused> {
         contestants,
         goals,
         blocks: args.blocks,
+        most_blocks: args.at_most.unwrap_or(args.blocks),
         folder: folder.clone(),
         keep: args.keep,
     };
