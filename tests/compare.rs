@@ -8,12 +8,13 @@ use libtest_mimic::{Failed, Trial};
 use steadfast_verifier::comparison::{Comparison, FILE_NAME};
 use steadfast_verifier::verdict::Outcome;
 
-use crate::support::{Need, STEADFAST, expect, expect_exit, root, temporary, trial};
+use crate::support::{Need, STEADFAST, expect, expect_exit, expect_refused, root, temporary, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("compare::mistakes_are_told_before_anything_starts", &[], mistakes),
         trial("compare::two_settings_side_by_side", &[], side_by_side),
+        trial("compare::blocks_that_do_not_count_are_held_again", &[], again),
         trial("compare::a_slower_run_is_told_by_diff", &[], slower),
         trial(
             "compare::every_peer_is_judged_like_ours",
@@ -62,19 +63,7 @@ fn mistakes() -> Result<(), Failed> {
             "one scenario file",
         ),
     ] {
-        let dir = temporary();
-        let out = dir.path().join("out");
-        let output = Command::new(STEADFAST)
-            .args(["compare", "--broker", "simulated", "--out"])
-            .arg(&out)
-            .args(&args)
-            .current_dir(root())
-            .output()?;
-        expect_exit(&output, 2)?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        expect(said.contains(fact) && !out.exists(), || {
-            format!("{args:?}: {said}")
-        })?;
+        expect_refused("compare", &args, fact)?;
     }
     Ok(())
 }
@@ -144,6 +133,34 @@ fn side_by_side() -> Result<(), Failed> {
     expect(fs::read_to_string(&page)?.contains("quickstart"), || {
         "no page".to_owned()
     })
+}
+
+/// A program that ends at once gives no figures, so no block of it counts: `--at-most` is what ends it.
+fn again() -> Result<(), Failed> {
+    let dir = temporary();
+    let out = dir.path().join("compared");
+    let output = Command::new(STEADFAST)
+        .args(["compare", "scenarios/quickstart.toml", "--broker", "simulated"])
+        .args([
+            "--subjects",
+            "steadfast,/bin/false",
+            "--blocks",
+            "1",
+            "--at-most",
+            "2",
+        ])
+        .args(["--warmup", "3s", "--measure", "1s", "--broker-warmup", "0s"])
+        .args(["--set", "workload.rate=500/s", "--out"])
+        .arg(&out)
+        .current_dir(root())
+        .output()?;
+    expect_exit(&output, 5)?;
+    let sum = comparison(&out)?;
+    let why = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains("no figures"));
+    expect(
+        sum.blocks.len() == 2 && sum.blocks.iter().all(|block| why(&block.dropped)),
+        || format!("{:?}", sum.blocks),
+    )
 }
 
 /// Two runs of one scenario, the second with a linger: worse by name; the first against itself is not.

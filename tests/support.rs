@@ -250,6 +250,23 @@ pub(crate) fn expect_exit(output: &Output, code: i32) -> Result<(), Failed> {
     .into())
 }
 
+/// Runs a command that measures, on the simulated broker: it ends with usage, says `fact`, and has made no folder.
+pub(crate) fn expect_refused(command: &str, args: &[&str], fact: &str) -> Result<(), Failed> {
+    let dir = temporary();
+    let out = dir.path().join("out");
+    let output = Command::new(STEADFAST)
+        .args([command, "--broker", "simulated", "--out"])
+        .arg(&out)
+        .args(args)
+        .current_dir(root())
+        .output()?;
+    expect_exit(&output, 2)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(said.contains(fact) && !out.exists(), || {
+        format!("{args:?}: {said}")
+    })
+}
+
 /// `Err` with the text unless `condition` holds.
 pub(crate) fn expect(condition: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {
     if condition {

@@ -7,7 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use steadfast_verifier::sweep::{FILE_NAME, Sweep};
 use steadfast_verifier::verdict::Outcome;
 
-use crate::support::{STEADFAST, expect, expect_exit, root, steadfast, temporary, trial};
+use crate::support::{STEADFAST, expect, expect_exit, expect_refused, root, steadfast, temporary, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -32,19 +32,7 @@ fn mistakes() -> Result<(), Failed> {
             "orders faults",
         ),
     ] {
-        let dir = temporary();
-        let out = dir.path().join("out");
-        let output = Command::new(STEADFAST)
-            .args(["sweep", "--broker", "simulated", "--out"])
-            .arg(&out)
-            .args(&args)
-            .current_dir(root())
-            .output()?;
-        expect_exit(&output, 2)?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        expect(said.contains(fact) && !out.exists(), || {
-            format!("{args:?}: {said}")
-        })?;
+        expect_refused("sweep", &args, fact)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use steadfast_verifier::workload::Executor;
 
 use crate::cli::Overrides;
+use crate::exit::Exit;
 use crate::runner::RunError;
 use crate::scenario::diagnostics::Diagnostics;
 use crate::scenario::{self, Scenario};
@@ -25,6 +26,20 @@ impl From<RunError> for Refused {
 }
 
 impl Refused {
+    /// Says why, and what to exit with.
+    pub(crate) fn tell(&self) -> Exit {
+        match self {
+            Refused::File(diagnostics) => {
+                eprint!("{diagnostics}");
+                Exit::Usage
+            }
+            Refused::Error(error) => {
+                eprintln!("error: {error}");
+                error.exit()
+            }
+        }
+    }
+
     pub(crate) fn usage(text: String) -> Refused {
         Refused::Error(RunError::Usage(text))
     }

@@ -310,6 +310,16 @@ fn buffers_go_round_between_batches_and_the_compressor() {
     }
 }
 
+/// Room for the word that is written whole must not make a buffer of the pool grow: `buffer.memory` counts its capacity.
+#[test]
+fn short_records_up_to_the_limit_leave_the_buffer_as_large_as_it_was() {
+    for size in 0..60 {
+        let mut builder = BatchBuilder::new(Vec::with_capacity(300), 300);
+        while builder.append(0, None, Some(&vec![7; size]), &[]).is_ok() {}
+        assert_eq!(builder.into_buffer().capacity(), 300, "{size}");
+    }
+}
+
 /// Lengths about which a number takes another byte, and about the end of the short way.
 fn edge() -> impl Strategy<Value = usize> {
     prop_oneof![0..3_usize, 62..67_usize, 8_150..8_200_usize, 16_380..16_390_usize]

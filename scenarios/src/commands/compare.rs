@@ -14,17 +14,7 @@ use crate::runner::{Asks, Runner, folder};
 /// Checks everything first; 5 when too few blocks count, 10 when the subject under test broke a delivery claim, 99 when it
 /// missed a goal.
 pub(crate) fn run(args: &CompareArgs) -> Exit {
-    match compared(args) {
-        Ok(exit) => exit,
-        Err(Refused::File(diagnostics)) => {
-            eprint!("{diagnostics}");
-            Exit::Usage
-        }
-        Err(Refused::Error(error)) => {
-            eprintln!("error: {error}");
-            error.exit()
-        }
-    }
+    compared(args).unwrap_or_else(|refused| refused.tell())
 }
 
 #[expect(

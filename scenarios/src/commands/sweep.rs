@@ -14,17 +14,7 @@ use crate::sweep::{self, Sweep};
 
 /// Checks everything first; 5 when a setting has fewer than two values that were measured, 10 when a delivery claim broke.
 pub(crate) fn run(args: &SweepArgs) -> Exit {
-    match swept(args) {
-        Ok(exit) => exit,
-        Err(Refused::File(diagnostics)) => {
-            eprint!("{diagnostics}");
-            Exit::Usage
-        }
-        Err(Refused::Error(error)) => {
-            eprintln!("error: {error}");
-            error.exit()
-        }
-    }
+    swept(args).unwrap_or_else(|refused| refused.tell())
 }
 
 #[expect(
